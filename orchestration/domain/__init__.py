@@ -1,0 +1,1 @@
+"""The rules of orchestration as pure values: no input, no output, no clock."""

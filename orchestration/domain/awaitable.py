@@ -1,0 +1,33 @@
+"""A value that sync code uses as it is and async code may await."""
+
+from _asyncio import _get_running_loop  # the C function: asking costs no import of asyncio
+from collections.abc import Generator
+from contextvars import ContextVar
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+RUN_IS_ASYNC: ContextVar[bool | None] = ContextVar("RUN_IS_ASYNC", default=None)
+"""Whether the innermost run is async code; ``None`` outside runs. The engine's drivers set it."""
+
+
+class Ready(Generic[T]):
+    """An awaitable that is done already: awaiting it yields its value at once."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[None, None, T]:
+        return self.value
+        yield  # makes this function a generator, as the protocol of awaitables asks
+
+    def __repr__(self) -> str:
+        return f"Ready({self.value!r})"
+
+
+def in_async_code() -> bool:
+    """Whether the caller may await: an async run, or a running event loop outside any run."""
+    run_is_async = RUN_IS_ASYNC.get()
+    return _get_running_loop() is not None if run_is_async is None else run_is_async

@@ -1,0 +1,93 @@
+"""Which proposed state a run gets: the one place where transitions are decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.states import TRANSITIONS, Failed, State, StateType, awaiting_retry
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What the rules must know of the run besides its state."""
+
+    now: datetime
+    run_count: int = 0
+    policy: RetryPolicy = NEVER
+    retriable: bool = True
+    unit_random: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The proposed state becomes the run's."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Another state becomes, or stays, the run's."""
+
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing changes; propose again after ``seconds``."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Nothing changes, and the run must not go on."""
+
+    reason: str
+
+
+Decision = Accept | Reject | Wait | Abort
+
+
+def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision:
+    """What becomes of ``proposed`` for a run that is in ``current``."""
+    if current is not None and current.id is not None and current.id == proposed.id:
+        return Accept(current)  # the same proposal, sent again after its answer was lost
+    if current is not None and current.is_scheduled():
+        seconds = _seconds_early(current, proposed, attempt.now)
+        if seconds > 0:
+            return Wait(seconds, f"The run is scheduled for {seconds:.1f} seconds from now.")
+    if proposed.is_running() and current is not None:
+        refusal = _refuse_to_run(current, attempt.now)
+        if refusal is not None:
+            return refusal
+    if current is not None and proposed.type not in TRANSITIONS[current.type]:
+        return Abort(f"A run that is {current.name} cannot become {proposed.name}.")
+    if proposed.is_failed() and attempt.retriable and attempt.policy.allows(attempt.run_count):
+        delay = attempt.policy.delay(attempt.run_count, attempt.unit_random)
+        return Reject(awaiting_retry(attempt.now, delay), "Retrying")
+    return Accept(proposed)
+
+
+def _seconds_early(current: State, proposed: State, now: datetime) -> float:
+    """How long before its scheduled time a run is asked to start; 0 when it may."""
+    scheduled = current.details.scheduled_time
+    if scheduled is None or proposed.type not in (StateType.PENDING, StateType.RUNNING):
+        return 0.0
+    return max(0.0, (scheduled - now).total_seconds())
+
+
+def _refuse_to_run(current: State, now: datetime) -> Reject | None:
+    """A cancelled run does not start, and a paused one only when somebody resumed it."""
+    if current.is_cancelling():
+        return Reject(current, "The run is being cancelled.")
+    if not current.is_paused():
+        return None
+    timeout = current.details.pause_timeout
+    if timeout is not None and now >= timeout:
+        return Reject(Failed("The flow was paused and never resumed."), "The pause has timed out.")
+    return Reject(current, "The run is paused; resume it first.")

@@ -1,0 +1,1 @@
+"""The documents that travel between store, server, client and pages: one file a resource."""

@@ -1,0 +1,145 @@
+"""Flows, flow runs and task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.states import State, StateType
+
+NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow, known by its name."""
+
+    id: UUID
+    name: str
+    created: datetime
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that a run lives in, so that its death can be told: see ``backend.processes``."""
+
+    host: str
+    boot: str
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """One run of a flow. Times are UTC, durations seconds."""
+
+    id: UUID
+    flow_id: UUID
+    name: str
+    created: datetime
+    flow_name: str = ""
+    state: State | None = None
+    flow_version: str | None = None
+    deployment_id: UUID | None = None
+    parameters: Mapping[str, Any] = NOTHING
+    context: Mapping[str, Any] = NOTHING
+    policy: RetryPolicy = NEVER
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, Any] = NOTHING
+    idempotency_key: str | None = None
+    parent_task_run_id: UUID | None = None
+    run_count: int = 0
+    expected_start_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    total_run_time: float = 0.0
+    owner: Owner | None = None
+
+    @property
+    def state_id(self) -> UUID | None:
+        """The id of the current state."""
+        return self.state.id if self.state else None
+
+    @property
+    def state_type(self) -> StateType | None:
+        """The kind of the current state."""
+        return self.state.type if self.state else None
+
+    @property
+    def state_name(self) -> str | None:
+        """The name of the current state."""
+        return self.state.name if self.state else None
+
+    def evolve(self, **changes: Any) -> FlowRun:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """One run of a task. ``task_inputs`` names, by argument, the runs whose results it was given."""
+
+    id: UUID
+    name: str
+    task_key: str
+    dynamic_key: str
+    created: datetime
+    flow_run_id: UUID | None = None
+    state: State | None = None
+    task_version: str | None = None
+    cache_key: str | None = None
+    policy: RetryPolicy = NEVER
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, Any] = NOTHING
+    task_inputs: Mapping[str, Any] = NOTHING
+    run_count: int = 0
+    flow_run_run_count: int = 0
+    expected_start_time: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    total_run_time: float = 0.0
+
+    @property
+    def state_id(self) -> UUID | None:
+        """The id of the current state."""
+        return self.state.id if self.state else None
+
+    @property
+    def state_type(self) -> StateType | None:
+        """The kind of the current state."""
+        return self.state.type if self.state else None
+
+    @property
+    def state_name(self) -> str | None:
+        """The name of the current state."""
+        return self.state.name if self.state else None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One line that a run logged; ``sequence`` is the order in which the store got it."""
+
+    name: str
+    level: int
+    message: str
+    timestamp: datetime
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunInput:
+    """A value that was sent to a running or paused flow run."""
+
+    flow_run_id: UUID
+    key: str
+    value: str
+    created: datetime
+    sender: str | None = None

@@ -1,0 +1,117 @@
+"""All settings, read once at an entry point into one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration.domain.errors import ConfigurationError
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an entry point needs to know of its surroundings; each field is ``ORCHESTRATION_<NAME>``."""
+
+    home: Path
+    api_url: str | None = None
+    api_key: str | None = None
+    api_auth_string: str | None = None
+    database_url: str | None = None
+    sqlite_synchronous: str = "NORMAL"
+    encryption_key: str | None = None
+    logging_level: str = "INFO"
+    logging_to_store: bool = True
+    logging_extra_loggers: tuple[str, ...] = ()
+    log_prints: bool = False
+    persist_results: bool = False
+    local_storage_path: Path | None = None
+    task_runner_max_workers: int | None = None
+    flow_default_retries: int = 0
+    flow_default_retry_delay_seconds: float = 0.0
+    task_default_retries: int = 0
+    task_default_retry_delay_seconds: float = 0.0
+
+    @property
+    def database_path(self) -> Path:
+        """Where the embedded SQLite store lies."""
+        return self.home / "orchestration.db"
+
+    @property
+    def storage_path(self) -> Path:
+        """Where persisted results lie."""
+        return self.local_storage_path or self.home / "storage"
+
+
+def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
+    """The settings that an environment describes.
+
+    ``ORCHESTRATION_X`` wins over ``PREFECT_X``, which is read only for the four names that locate a
+    server or the home folder, so that an environment made for Prefect keeps its meaning.
+
+    Raises:
+        ConfigurationError: a value is not of its kind; the message names the variable.
+    """
+    get = _Reader(environ)
+    return Settings(
+        home=Path(get.text("HOME", peer=True) or user_home / ".orchestration").expanduser().absolute(),
+        api_url=get.text("API_URL", peer=True),
+        api_key=get.text("API_KEY", peer=True),
+        api_auth_string=get.text("API_AUTH_STRING", peer=True),
+        database_url=get.text("DATABASE_URL"),
+        sqlite_synchronous=get.choice("SQLITE_SYNCHRONOUS", ("NORMAL", "FULL")),
+        encryption_key=get.text("ENCRYPTION_KEY"),
+        logging_level=get.choice("LOGGING_LEVEL", ("INFO", *LOG_LEVELS)),
+        logging_to_store=get.flag("LOGGING_TO_API_ENABLED", True),
+        logging_extra_loggers=tuple(name for name in (get.text("LOGGING_EXTRA_LOGGERS") or "").split(",") if name),
+        log_prints=get.flag("LOGGING_LOG_PRINTS", False),
+        persist_results=get.flag("RESULTS_PERSIST_BY_DEFAULT", False),
+        local_storage_path=_path(get.text("LOCAL_STORAGE_PATH")),
+        task_runner_max_workers=get.count("TASK_RUNNER_THREAD_POOL_MAX_WORKERS"),
+        flow_default_retries=get.count("FLOW_DEFAULT_RETRIES") or 0,
+        flow_default_retry_delay_seconds=get.seconds("FLOW_DEFAULT_RETRY_DELAY_SECONDS"),
+        task_default_retries=get.count("TASK_DEFAULT_RETRIES") or 0,
+        task_default_retry_delay_seconds=get.seconds("TASK_DEFAULT_RETRY_DELAY_SECONDS"),
+    )
+
+
+class _Reader:
+    """Reads one variable at a time and names it when it is wrong."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, peer: bool = False) -> str | None:
+        value = self._environ.get(f"ORCHESTRATION_{name}") or (peer and self._environ.get(f"PREFECT_{name}")) or None
+        return value.strip() if value else None
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = (self.text(name) or allowed[0]).upper()
+        if value not in allowed:
+            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use one of {', '.join(sorted(set(allowed)))}.")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = (self.text(name) or str(default)).lower()
+        if value not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use true or false.")
+        return value in ("1", "true", "yes", "on")
+
+    def count(self, name: str) -> int | None:
+        value = self.text(name)
+        if value is not None and not value.isdigit():
+            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a whole number.")
+        return int(value) if value is not None else None
+
+    def seconds(self, name: str) -> float:
+        value = self.text(name) or "0"
+        try:
+            return float(value)
+        except ValueError:
+            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a number of seconds.") from None
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None

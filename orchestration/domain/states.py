@@ -1,0 +1,272 @@
+"""States of runs: what a run is doing, or how it ended, and which state may follow which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from orchestration.domain import errors
+from orchestration.domain.awaitable import Ready, in_async_code
+
+
+class StateType(StrEnum):
+    """The nine kinds of state."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    CRASHED = "CRASHED"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+
+
+TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
+
+TRANSITIONS: Mapping[StateType | None, frozenset[StateType]] = {
+    None: frozenset(StateType),
+    StateType.SCHEDULED: frozenset(StateType),
+    StateType.PENDING: frozenset(StateType) - {StateType.PENDING},
+    StateType.RUNNING: frozenset(StateType) - {StateType.PENDING},
+    StateType.PAUSED: frozenset(StateType) - {StateType.PENDING},
+    StateType.CANCELLING: frozenset({StateType.CANCELLED, StateType.CRASHED, StateType.FAILED, StateType.COMPLETED}),
+    StateType.COMPLETED: frozenset(),
+    StateType.FAILED: frozenset({StateType.SCHEDULED}),
+    StateType.CRASHED: frozenset({StateType.SCHEDULED}),
+    StateType.CANCELLED: frozenset({StateType.SCHEDULED}),
+}
+"""Which types may follow which when nobody forces anything. An ended run may only be scheduled anew (a retry)."""
+
+
+class Unset:
+    """The kind of ``NO_DATA``; pickles to the same single value."""
+
+    def __reduce__(self) -> str:
+        return "NO_DATA"
+
+    def __repr__(self) -> str:
+        return "NO_DATA"
+
+
+NO_DATA = Unset()
+"""Stands where a state carries no result; ``None`` is a result like any other."""
+
+
+class StoredResult:
+    """What a state carries in place of a value that lies in result storage; the engine's storage subclasses it."""
+
+    __slots__ = ()
+
+    def load(self) -> Any:
+        """The value, read from where it lies."""
+        raise NotImplementedError
+
+    def as_document(self) -> dict[str, Any]:
+        """Where and how it lies, as the JSON document that travels with the state."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class StateDetails:
+    """What a state says beyond its type and name."""
+
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+    child_flow_run_id: UUID | None = None
+    scheduled_time: datetime | None = None
+    cache_key: str | None = None
+    cache_expiration: datetime | None = None
+    pause_timeout: datetime | None = None
+    pause_reschedule: bool = False
+    pause_key: str | None = None
+    run_input_keyset: Mapping[str, str] | None = None
+    transition_id: UUID | None = None
+    retriable: bool | None = None
+
+
+NO_DETAILS = StateDetails()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One moment in the life of a run; ``id`` and ``timestamp`` are given when the state is proposed."""
+
+    type: StateType
+    name: str
+    message: str | None = None
+    data: Any = field(default=NO_DATA, repr=False, compare=False)
+    details: StateDetails = NO_DETAILS
+    timestamp: datetime | None = None
+    id: UUID | None = None
+
+    def is_scheduled(self) -> bool:
+        """Whether the run waits for a time."""
+        return self.type is StateType.SCHEDULED
+
+    def is_pending(self) -> bool:
+        """Whether the run is about to start."""
+        return self.type is StateType.PENDING
+
+    def is_running(self) -> bool:
+        """Whether the user's code is running."""
+        return self.type is StateType.RUNNING
+
+    def is_completed(self) -> bool:
+        """Whether the run succeeded."""
+        return self.type is StateType.COMPLETED
+
+    def is_failed(self) -> bool:
+        """Whether the user's code failed."""
+        return self.type is StateType.FAILED
+
+    def is_crashed(self) -> bool:
+        """Whether the run ended because its process or infrastructure did."""
+        return self.type is StateType.CRASHED
+
+    def is_cancelled(self) -> bool:
+        """Whether the run was cancelled."""
+        return self.type is StateType.CANCELLED
+
+    def is_cancelling(self) -> bool:
+        """Whether a cancellation is under way."""
+        return self.type is StateType.CANCELLING
+
+    def is_paused(self) -> bool:
+        """Whether the run waits for a person."""
+        return self.type is StateType.PAUSED
+
+    def is_final(self) -> bool:
+        """Whether the run has ended."""
+        return self.type in TERMINAL
+
+    def evolve(self, **changes: Any) -> State:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def result(self, raise_on_failure: bool = True, retry_result_failure: bool = True) -> Any:
+        """The value that the run returned, or the exception it ended with.
+
+        In async code the value may be awaited, as with Prefect.
+
+        Raises:
+            MissingResult: the run completed, but its result was not kept.
+            UnfinishedRun, PausedRun: the run has not ended.
+            Exception: the run's own, unless ``raise_on_failure`` is false.
+        """
+        value = self._outcome(raise_on_failure)
+        return Ready(value) if in_async_code() else value
+
+    async def aresult(self, raise_on_failure: bool = True, retry_result_failure: bool = True) -> Any:
+        """The async twin of ``result``."""
+        return self._outcome(raise_on_failure)
+
+    def _outcome(self, raise_on_failure: bool) -> Any:
+        if self.type in _ERROR_BY_TYPE:
+            error = self._error()
+            if raise_on_failure:
+                raise error
+            return error
+        if self.type is not StateType.COMPLETED:
+            kind = errors.PausedRun if self.is_paused() else errors.UnfinishedRun
+            raise kind(f"The run is {self.name}, so it has no result yet; wait until it has ended.")
+        if isinstance(self.data, Unset):
+            raise errors.MissingResult(
+                "The run completed, but its result was not kept; "
+                "ask for it with persist_result=True on the flow or task."
+            )
+        return self.data.load() if isinstance(self.data, StoredResult) else self.data
+
+    def _error(self) -> BaseException:
+        data = self.data.load() if isinstance(self.data, StoredResult) else self.data
+        if isinstance(data, BaseException):
+            return data
+        if isinstance(data, State):
+            return data._error()
+        return _ERROR_BY_TYPE[self.type](self.message or f"The run ended in the state {self.name}.")
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.message!r})" if self.message else f"{self.name}()"
+
+
+_ERROR_BY_TYPE: Mapping[StateType, type[errors.RunError]] = {
+    StateType.FAILED: errors.FailedRun,
+    StateType.CRASHED: errors.CrashedRun,
+    StateType.CANCELLED: errors.CancelledRun,
+}
+
+
+def _maker(state_type: StateType, name: str, purpose: str) -> Callable[..., State]:
+    """A constructor of states of one type and name, such as ``Completed(message="done")``."""
+
+    def make(
+        message: str | None = None,
+        data: Any = NO_DATA,
+        name: str = name,
+        details: StateDetails = NO_DETAILS,
+        timestamp: datetime | None = None,
+    ) -> State:
+        return State(state_type, name, message, data, details, timestamp)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = purpose
+    return make
+
+
+Pending = _maker(StateType.PENDING, "Pending", "The run is about to start.")
+Running = _maker(StateType.RUNNING, "Running", "The user's code is running.")
+Retrying = _maker(StateType.RUNNING, "Retrying", "The user's code is running, and not for the first time.")
+Completed = _maker(StateType.COMPLETED, "Completed", "The run succeeded.")
+Cached = _maker(StateType.COMPLETED, "Cached", "The run took its result from the cache.")
+RolledBack = _maker(StateType.COMPLETED, "RolledBack", "The run succeeded, and its transaction was rolled back.")
+Failed = _maker(StateType.FAILED, "Failed", "The user's code raised, or said so.")
+TimedOut = _maker(StateType.FAILED, "TimedOut", "The run took longer than allowed.")
+Crashed = _maker(StateType.CRASHED, "Crashed", "The run's process or infrastructure ended under it.")
+Cancelled = _maker(StateType.CANCELLED, "Cancelled", "The run was cancelled.")
+Cancelling = _maker(StateType.CANCELLING, "Cancelling", "The run is being cancelled.")
+
+
+def Scheduled(  # noqa: N802 - Prefect's name
+    scheduled_time: datetime | None = None, message: str | None = None, name: str = "Scheduled"
+) -> State:
+    """The run waits for ``scheduled_time`` (UTC)."""
+    return State(StateType.SCHEDULED, name, message, details=StateDetails(scheduled_time=scheduled_time))
+
+
+def Late(scheduled_time: datetime | None = None, message: str | None = None) -> State:  # noqa: N802
+    """The run's time has come and nobody has started it."""
+    return Scheduled(scheduled_time, message, "Late")
+
+
+def AwaitingRetry(scheduled_time: datetime | None = None, message: str | None = None) -> State:  # noqa: N802
+    """The run failed and starts again at ``scheduled_time`` (UTC)."""
+    return Scheduled(scheduled_time, message, "AwaitingRetry")
+
+
+def Paused(  # noqa: N802
+    message: str | None = None,
+    pause_timeout: datetime | None = None,
+    reschedule: bool = False,
+    pause_key: str | None = None,
+    name: str = "Paused",
+) -> State:
+    """The run waits for a person until ``pause_timeout`` (UTC)."""
+    details = StateDetails(pause_timeout=pause_timeout, pause_reschedule=reschedule, pause_key=pause_key)
+    return State(StateType.PAUSED, name, message, details=details)
+
+
+def Suspended(  # noqa: N802
+    message: str | None = None, pause_timeout: datetime | None = None, pause_key: str | None = None
+) -> State:
+    """The run waits for a person, and its process has ended."""
+    return Paused(message, pause_timeout, True, pause_key, "Suspended")
+
+
+def awaiting_retry(now: datetime, delay_seconds: float) -> State:
+    """The state of a run that failed at ``now`` and starts again ``delay_seconds`` later."""
+    return AwaitingRetry(now + timedelta(seconds=delay_seconds))

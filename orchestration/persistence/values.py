@@ -1,0 +1,145 @@
+"""Between values of the domain and what a column holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_encode: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":")).encode
+decode: Callable[[str], Any] = json.loads
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since the epoch."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def micros_or_none(moment: datetime | None) -> int | None:
+    """Whole microseconds since the epoch, if there is a moment."""
+    return None if moment is None else (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(value: int | None) -> datetime | None:
+    """The UTC time of a column, if it has one."""
+    return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def known_moment(value: int) -> datetime:
+    """The UTC time of a column that always has one."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def encode(value: Any) -> str:
+    """JSON text of a document that is known to be JSON-like."""
+    return _encode(value)
+
+
+def text_id(value: UUID | None) -> str | None:
+    """The text of an id, if there is one."""
+    return None if value is None else str(value)
+
+
+def id_of(value: str | None) -> UUID | None:
+    """The id of a column, if it has one."""
+    return None if value is None else UUID(value)
+
+
+def policy_text(policy: RetryPolicy) -> str:
+    """The column text of a retry policy."""
+    if policy == NEVER:
+        return "{}"
+    return _encode({"retries": policy.retries, "delays": policy.delays, "jitter_factor": policy.jitter_factor})
+
+
+def policy_of(text: str | None) -> RetryPolicy:
+    """The retry policy of a column."""
+    document = json.loads(text) if text and text != "{}" else None
+    if document is None:
+        return NEVER
+    return RetryPolicy(document["retries"], tuple(document["delays"]), document["jitter_factor"])
+
+
+def details_text(details: StateDetails) -> str | None:
+    """The column text of what a state says beyond type and name; ``None`` when it says nothing."""
+    if details is NO_DETAILS:
+        return None
+    given = {name: _plain(getattr(details, name)) for name in StateDetails.__slots__}
+    kept = {name: value for name, value in given.items() if value is not None and value is not False}
+    return _encode(kept) if kept else None
+
+
+def details_of(text: str | None) -> StateDetails:
+    """What a column says of a state."""
+    if not text:
+        return NO_DETAILS
+    document: Mapping[str, Any] = json.loads(text)
+    return StateDetails(**{name: _rich(name, value) for name, value in document.items()})
+
+
+def data_text(state: State) -> str | None:
+    """The column text of where a state's result lies; results themselves never enter the database."""
+    return _encode(state.data.as_document()) if isinstance(state.data, StoredResult) else None
+
+
+def history_line(state: State) -> str:
+    """One state as a line of a task run's history."""
+    return (
+        _encode(
+            (
+                str(state.id),
+                state.type.value,
+                state.name,
+                micros(state.timestamp) if state.timestamp else 0,
+                state.message,
+                details_text(state.details),
+                data_text(state),
+            )
+        )
+        + "\n"
+    )
+
+
+def states_of(history: str, revive: Callable[[Any], Any]) -> list[State]:
+    """The states of a task run's history, oldest first."""
+    return [_state(json.loads(line), revive) for line in history.splitlines()]
+
+
+def _state(fields: list[Any], revive: Callable[[Any], Any]) -> State:
+    state_id, state_type, name, timestamp, message, details, data = fields
+    return State(
+        StateType(state_type),
+        name,
+        message,
+        revive(json.loads(data)) if data else NO_DATA,
+        details_of(details),
+        known_moment(timestamp),
+        UUID(state_id),
+    )
+
+
+def state_from_row(row: Mapping[str, Any], revive: Callable[[Any], Any]) -> State:
+    """The state that a row of ``flow_run_state`` holds."""
+    names = ("id", "type", "name", "timestamp", "message", "details", "data")
+    return _state([row[name] for name in names], revive)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return micros(value)
+    if isinstance(value, UUID):
+        return str(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _rich(name: str, value: Any) -> Any:
+    if name in ("scheduled_time", "cache_expiration", "pause_timeout"):
+        return known_moment(value)
+    return UUID(value) if name.endswith("_id") else value
