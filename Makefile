@@ -44,10 +44,10 @@ UV_COMPILE = $(PY) -m uv pip compile pyproject.toml --quiet --universal --python
 
 # A stamp stands only after its whole set-up went through. A .venv without the stamp, or whose interpreter is gone, is
 # a set-up that was interrupted or outlived its Python, and is made afresh.
-$(VENV)/.runtime: requirements.lock pyproject.toml $(if $(wildcard $(PY)),,absent)
+$(VENV)/.runtime: requirements.lock pyproject.toml $(shell test -x $(PY) || echo absent)
 	@$(check-python)
 	@test -e $@ -a -x $(PY) || $(PYTHON) -m venv --clear $(VENV)
-	@echo "Installing $$(grep -c '^[a-z].*==' requirements.lock) packages into $(VENV), about a minute, once ..."
+	@echo "Installing what the project runs on into $(VENV) (about a minute, once) ..."
 	@rm -f $@
 	@$(PIP_INSTALL) --no-compile --require-hashes -r requirements.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
