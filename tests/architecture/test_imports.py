@@ -1,0 +1,98 @@
+"""Who may import whom, where, and at what price."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from importlinter.cli import lint_imports
+
+from tests.architecture.source import PACKAGES, ROOT, functions_of, name_of, pyproject, python_files, tree_of
+
+LATE_IMPORTS = {
+    "blocks/aws.py": "boto3 takes 0.2 s, and only those who use S3 should pay",
+    "orchestration/__init__.py": "the public names are resolved when they are asked for",
+    "orchestration/backend/connect.py": "only the backend that the settings name is loaded",
+    "orchestration/backend/local.py": "only the listings need SQLAlchemy, which takes 0.25 s",
+    "orchestration/cli/*.py": "--help loads no command's machinery",
+    "orchestration/persistence/crypto.py": "a run without secrets needs no cipher",
+    "orchestration/sdk/flows.py": "the engine loads at the first call",
+    "orchestration/sdk/runners.py": "process pools and clusters load when they are asked for",
+    "orchestration/sdk/tasks.py": "the engine loads at the first call",
+    "pipelines/duration_prediction/registry.py": "MLflow takes seconds",
+}
+"""The only files that may import inside a function, each with its reason."""
+
+VIOLATIONS = {
+    "Packages import down: pipelines, blocks, orchestration": ("orchestration/domain/a.py", "import blocks"),
+    "Inside orchestration, imports point down": ("orchestration/domain/b.py", "import orchestration.sdk"),
+    "No import goes round": ("blocks/c.py", "import blocks.d"),
+    "Only persistence knows SQL": ("orchestration/sdk/e.py", "import sqlalchemy"),
+    "Only the server knows FastAPI": ("orchestration/sdk/f.py", "import fastapi"),
+    "Only the HTTP backend and the command line know httpx": ("blocks/g.py", "import httpx"),
+    "The domain does no input or output": ("orchestration/domain/h.py", "import socket"),
+    "The pipeline's pure files know neither the engine nor the blocks": (
+        "pipelines/duration_prediction/i.py",
+        "import blocks",
+    ),
+}
+"""For each contract, a file and its only line, which that contract forbids."""
+
+
+def _imports_late(node: ast.AST) -> bool:
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Call(func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module")):
+            return True
+    return False
+
+
+def test_imports_stand_on_top() -> None:
+    late = [
+        name_of(path)
+        for path in python_files(*PACKAGES)
+        for _, function in functions_of(tree_of(path))
+        if any(map(_imports_late, ast.walk(function)))
+    ]
+    assert [name for name in late if not any(Path(name).match(pattern) for pattern in LATE_IMPORTS)] == []
+
+
+def test_the_linter_waives_late_imports_for_the_same_files() -> None:
+    ignores = pyproject()["tool"]["ruff"]["lint"]["per-file-ignores"]
+    assert {pattern for pattern, rules in ignores.items() if "PLC0415" in rules} == set(LATE_IMPORTS)
+    assert [name_of(path) for path in python_files(*PACKAGES) if "noqa: PLC0415" in path.read_text()] == []
+
+
+def test_every_import_contract_is_kept() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+def test_every_import_contract_can_be_broken(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for file in ["blocks/d.py", "orchestration/sdk/__init__.py", *(file for file, _ in VIOLATIONS.values())]:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in path.relative_to(tmp_path).parents[:-1]:
+            (tmp_path / folder / "__init__.py").touch()
+    for file, line in VIOLATIONS.values():
+        (tmp_path / file).write_text(line + "\n")
+    (tmp_path / "blocks/d.py").write_text("import blocks.c\n")
+    lint = [sys.executable, "-c", "from importlinter.cli import lint_imports; lint_imports(no_cache=True)"]
+    report = subprocess.run(
+        lint, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    contracts = {contract["name"] for contract in pyproject()["tool"]["importlinter"]["contracts"]}
+    assert contracts == set(VIOLATIONS)
+    assert {name for name in contracts if f"{name} BROKEN" in report.stdout} == contracts, report.stdout + report.stderr
+
+
+def test_decorating_needs_the_standard_library_only() -> None:
+    """Without site-packages nothing foreign can load; of the standard library, the slow parts must not."""
+    program = "from orchestration import flow, task; import sys; print(*sorted(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env={}
+    ).stdout.split()
+    slow = {"asyncio", "concurrent", "logging", "multiprocessing", "socket", "sqlite3", "ssl", "subprocess", "urllib"}
+    assert slow.intersection(name.partition(".")[0] for name in loaded) == set()
