@@ -1,0 +1,53 @@
+"""Everything that a user of the pipeline can do wrong or run into, each as one sentence.
+
+PipelineError
+├── MonthError            a month that is not one, or a choice of months that cannot be judged
+├── SourceError           the place that should provide the months cannot
+├── EndpointError         an embedded server did not start
+└── DataError             a month's file that cannot be trained on
+    ├── MissingMonthError     there is no such file
+    ├── UnreadableFileError   empty, truncated, or not parquet
+    ├── ContractError         a column is missing or holds something else
+    ├── WrongMonthError       the file holds the trips of another month
+    └── NoValidTripsError     nothing is left after cleaning
+"""
+
+
+class PipelineError(Exception):
+    """Something that its reader can put right; the message says what, where and how."""
+
+
+class MonthError(PipelineError):
+    """A month that is not one, or a choice of months that cannot be judged."""
+
+
+class SourceError(PipelineError):
+    """The place that should provide the months cannot."""
+
+
+class EndpointError(PipelineError):
+    """An embedded server did not start."""
+
+
+class DataError(PipelineError):
+    """A month's file that cannot be trained on."""
+
+
+class MissingMonthError(DataError):
+    """There is no file for the month."""
+
+
+class UnreadableFileError(DataError):
+    """The file is empty, truncated, or not parquet."""
+
+
+class ContractError(DataError):
+    """A column is missing or holds something else than the contract says."""
+
+
+class WrongMonthError(DataError):
+    """The file holds the trips of another month."""
+
+
+class NoValidTripsError(DataError):
+    """Nothing is left of the month after cleaning."""

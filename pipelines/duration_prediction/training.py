@@ -1,0 +1,56 @@
+"""Fit the model of trip durations."""
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.pipeline import Pipeline
+
+from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES, TrainingConfig
+from pipelines.duration_prediction.data import Trips
+from pipelines.duration_prediction.errors import NoValidTripsError
+from pipelines.duration_prediction.features import feature_steps
+
+Minutes = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def fit_model(trips: Trips, config: TrainingConfig) -> Pipeline:
+    """A fitted pipeline whose `predict` takes raw TLC rows and gives minutes, one a row, in order.
+
+    The same trips and settings give the same model. Raises NoValidTripsError if there are fewer trips than folds.
+    """
+    if len(trips) < config.folds:
+        raise NoValidTripsError(
+            f"{len(trips)} valid trips are too few to learn from in {config.folds} folds: add a training month."
+        )
+    return build_model(config).fit(trips.frame, trips.minutes)
+
+
+def build_model(config: TrainingConfig) -> Pipeline:
+    """The unfitted pipeline: features, encoded zones, and histogram gradient boosting."""
+    boosting = HistGradientBoostingRegressor(
+        learning_rate=config.learning_rate,
+        max_iter=config.max_iter,
+        max_leaf_nodes=config.max_leaf_nodes,
+        min_samples_leaf=config.min_samples_leaf,
+        l2_regularization=config.l2_regularization,
+        early_stopping=False,
+        random_state=config.seed,
+    )
+    regressor = TransformedTargetRegressor(boosting, func=as_measured, inverse_func=within_limits, check_inverse=False)
+    return Pipeline([*feature_steps(config.folds, config.seed), ("minutes", regressor)])
+
+
+def predict_minutes(model: Pipeline, rows: pd.DataFrame) -> Minutes:
+    """The predicted minutes of raw TLC rows, one a row, in order."""
+    return np.asarray(model.predict(rows), dtype="float64")
+
+
+def as_measured(minutes: Minutes) -> Minutes:
+    """The target as it is: the model learns minutes, not a transform of them."""
+    return minutes
+
+
+def within_limits(minutes: Minutes) -> Minutes:
+    """Predictions held to the range of the trips that the model learnt from, so that none is negative."""
+    return np.clip(minutes, MIN_MINUTES, MAX_MINUTES)
