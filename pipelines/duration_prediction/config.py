@@ -1,14 +1,13 @@
-"""The names that the job and its surroundings agree on, its months, and the settings of a training."""
+"""The names that the job and its surroundings agree on, the choice of months, and the settings of a training."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.duration_prediction.errors import MonthError
+from pipelines.errors import MonthError
+from pipelines.tlc import Month
 
 BUCKET_NAME = "nyc-taxi-trips-data"
 BUCKET_PREFIX = "data/"
@@ -19,44 +18,6 @@ METRICS_KEY = "duration-model-metrics"
 
 MIN_MINUTES = 1.0
 MAX_MINUTES = 60.0
-
-DECEMBER = 12
-
-
-@dataclass(frozen=True, order=True)
-class Month:
-    """A calendar month of trips, as the TLC publishes them; written 2021-01, ordered by time."""
-
-    year: int
-    month: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read "2021-01"; raises MonthError for anything else."""
-        found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text.strip(), flags=re.ASCII)
-        if found is None:
-            raise MonthError(f"{text.strip()!r} is not a month: write it as year and month, such as 2021-01.")
-        return cls(int(found[1]), int(found[2]))
-
-    def next(self) -> "Month":
-        return Month(self.year + 1, 1) if self.month == DECEMBER else Month(self.year, self.month + 1)
-
-    def previous(self) -> "Month":
-        return Month(self.year - 1, DECEMBER) if self.month == 1 else Month(self.year, self.month - 1)
-
-    @property
-    def file_name(self) -> str:
-        """The TLC's own name of the month's green-taxi file."""
-        return f"green_tripdata_{self}.parquet"
-
-    @property
-    def bucket_key(self) -> str:
-        """Where the month's file lies in the bucket."""
-        return BUCKET_PREFIX + self.file_name
-
-    def __str__(self) -> str:
-        return f"{self.year:04}-{self.month:02}"
-
 
 DEFAULT_TRAIN_MONTH = Month(2021, 1)
 

@@ -9,12 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES, Month
-from pipelines.duration_prediction.errors import (
-    MissingMonthError,
-    NoValidTripsError,
-    UnreadableFileError,
-)
+from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES
 from pipelines.duration_prediction.validation import (
     COLUMNS,
     DROPOFF,
@@ -24,9 +19,12 @@ from pipelines.duration_prediction.validation import (
     check_month,
     conform,
 )
-
-# Generated files say so in their own metadata, so that no report can mistake them for the TLC's.
-GENERATED_MARK = {b"data_source": b"generated"}
+from pipelines.errors import (
+    MissingMonthError,
+    NoValidTripsError,
+    UnreadableFileError,
+)
+from pipelines.tlc import GENERATED_MARK, Month
 
 
 @dataclass(frozen=True)

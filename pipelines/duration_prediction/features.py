@@ -10,8 +10,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import FunctionTransformer, TargetEncoder
 
-from pipelines.duration_prediction.errors import ContractError
 from pipelines.duration_prediction.validation import MODEL_REQUIRED, PICKUP
+from pipelines.errors import ContractError
 
 # Taximeters report distances of up to hundreds of thousands of miles; the city is some forty across.
 MAX_MILES = 100.0

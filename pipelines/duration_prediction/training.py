@@ -8,8 +8,8 @@ from sklearn.pipeline import Pipeline
 
 from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES, TrainingConfig
 from pipelines.duration_prediction.data import Trips
-from pipelines.duration_prediction.errors import NoValidTripsError
 from pipelines.duration_prediction.features import feature_steps
+from pipelines.errors import NoValidTripsError
 
 Minutes = np.ndarray[tuple[int], np.dtype[np.float64]]
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.duration_prediction.config import Month
-from pipelines.duration_prediction.errors import ContractError, WrongMonthError
+from pipelines.errors import ContractError, WrongMonthError
+from pipelines.tlc import Month
 
 PICKUP = "lpep_pickup_datetime"
 DROPOFF = "lpep_dropoff_datetime"

@@ -1,4 +1,4 @@
-"""Everything that a user of the pipeline can do wrong or run into, each as one sentence.
+"""Everything that a user of the pipelines can do wrong or run into, each as one sentence.
 
 PipelineError
 ├── MonthError            a month that is not one, or a choice of months that cannot be judged
