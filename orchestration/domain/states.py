@@ -159,19 +159,19 @@ class State:
             UnfinishedRun, PausedRun: the run has not ended.
             Exception: the run's own, unless ``raise_on_failure`` is false.
         """
-        value = self._outcome(raise_on_failure)
+        value = self.outcome(raise_on_failure)
         return Ready(value) if in_async_code() else value
 
     async def aresult(self, raise_on_failure: bool = True, retry_result_failure: bool = True) -> Any:
         """The async twin of ``result``."""
-        return self._outcome(raise_on_failure)
+        return self.outcome(raise_on_failure)
 
-    def _outcome(self, raise_on_failure: bool) -> Any:
+    def outcome(self, raise_on_failure: bool = True) -> Any:
+        """``result`` for callers that never await."""
         if self.type in _ERROR_BY_TYPE:
-            error = self._error()
             if raise_on_failure:
-                raise error
-            return error
+                raise self._error()
+            return None if isinstance(self.data, Unset) else self._loaded()
         if self.type is not StateType.COMPLETED:
             kind = errors.PausedRun if self.is_paused() else errors.UnfinishedRun
             raise kind(f"The run is {self.name}, so it has no result yet; wait until it has ended.")
@@ -180,18 +180,31 @@ class State:
                 "The run completed, but its result was not kept; "
                 "ask for it with persist_result=True on the flow or task."
             )
+        return self._loaded()
+
+    def _loaded(self) -> Any:
         return self.data.load() if isinstance(self.data, StoredResult) else self.data
 
     def _error(self) -> BaseException:
-        data = self.data.load() if isinstance(self.data, StoredResult) else self.data
+        data = self._loaded()
         if isinstance(data, BaseException):
             return data
-        if isinstance(data, State):
-            return data._error()
+        failed = next((each for each in states_in(data) if not each.is_completed()), None)
+        if failed is not None and failed.type in _ERROR_BY_TYPE:
+            return failed._error()
         return _ERROR_BY_TYPE[self.type](self.message or f"The run ended in the state {self.name}.")
 
     def __str__(self) -> str:
         return f"{self.name}({self.message!r})" if self.message else f"{self.name}()"
+
+
+def states_in(value: Any) -> tuple[State, ...]:
+    """The states that a value is or consists of; none when it is anything else, or has anything else in it."""
+    if isinstance(value, State):
+        return (value,)
+    if isinstance(value, list | tuple | set | frozenset) and value and all(isinstance(item, State) for item in value):
+        return tuple(value)
+    return ()
 
 
 _ERROR_BY_TYPE: Mapping[StateType, type[errors.RunError]] = {

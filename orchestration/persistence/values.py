@@ -89,22 +89,11 @@ def data_text(state: State) -> str | None:
     return _encode(state.data.as_document()) if isinstance(state.data, StoredResult) else None
 
 
-def history_line(state: State) -> str:
-    """One state as a line of a task run's history."""
-    return (
-        _encode(
-            (
-                str(state.id),
-                state.type.value,
-                state.name,
-                micros(state.timestamp) if state.timestamp else 0,
-                state.message,
-                details_text(state.details),
-                data_text(state),
-            )
-        )
-        + "\n"
-    )
+def history_line(state: State, common: StateDetails = NO_DETAILS) -> str:
+    """One state as a line of a task run's history; details that are ``common`` to the run are left out."""
+    details = None if state.details is common else details_text(state.details)
+    at = micros_or_none(state.timestamp) or 0
+    return _encode((str(state.id), state.type, state.name, at, state.message, details, data_text(state))) + "\n"
 
 
 def states_of(history: str, revive: Callable[[Any], Any]) -> list[State]:

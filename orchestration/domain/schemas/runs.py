@@ -11,8 +11,6 @@ from uuid import UUID
 from orchestration.domain.retries import NEVER, RetryPolicy
 from orchestration.domain.states import State, StateType
 
-NOTHING: Mapping[str, Any] = {}
-
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -47,11 +45,11 @@ class FlowRun:
     state: State | None = None
     flow_version: str | None = None
     deployment_id: UUID | None = None
-    parameters: Mapping[str, Any] = NOTHING
-    context: Mapping[str, Any] = NOTHING
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
     policy: RetryPolicy = NEVER
     tags: tuple[str, ...] = ()
-    labels: Mapping[str, Any] = NOTHING
+    labels: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
     parent_task_run_id: UUID | None = None
     run_count: int = 0
@@ -96,8 +94,8 @@ class TaskRun:
     cache_key: str | None = None
     policy: RetryPolicy = NEVER
     tags: tuple[str, ...] = ()
-    labels: Mapping[str, Any] = NOTHING
-    task_inputs: Mapping[str, Any] = NOTHING
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    task_inputs: Mapping[str, Any] = field(default_factory=dict)
     run_count: int = 0
     flow_run_run_count: int = 0
     expected_start_time: datetime | None = None

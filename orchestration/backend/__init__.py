@@ -1,0 +1,1 @@
+"""The port through which everything goes, and what may stand behind it."""

@@ -1,0 +1,253 @@
+"""``LocalBackend``: the rules and this machine's database, in the caller's process."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.blocks import BlockStore
+from orchestration.backend.clock import new_id, utc_now
+from orchestration.backend.port import PAGE
+from orchestration.backend.processes import is_dead, this_process
+from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
+from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord
+from orchestration.domain.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter, TaskRunFilter
+from orchestration.domain.schemas.recording import Batch
+from orchestration.domain.schemas.runs import Flow, FlowRun, FlowRunInput, Log, TaskRun
+from orchestration.domain.states import Crashed, State
+from orchestration.persistence import catalog, concurrency, runs, task_runs
+from orchestration.persistence.database import Database, Transaction
+from orchestration.persistence.values import micros
+
+DIED = "The process of this run ended without a word; it was killed, or its machine went down."
+
+
+class LocalBackend:
+    """Each method is one transaction on the database it is given."""
+
+    def __init__(self, database: Database, blocks: BlockStore, revive: runs.Revive) -> None:
+        self._db = database
+        self._revive = revive
+        self.blocks = blocks
+
+    def create_flow_run(self, run: FlowRun) -> FlowRun:
+        """Store a run and its flow; with a known idempotency key, the run that it made is the answer."""
+        with self._db.transaction() as tx:
+            flow = runs.find_or_create_flow(tx, Flow(new_id(), run.flow_name, run.created))
+            if run.idempotency_key is not None:
+                known = runs.flow_run_by_key(tx, flow.id, run.idempotency_key, self._revive)
+                if known is not None:
+                    return known
+            created = run.evolve(flow_id=flow.id, state=None)
+            runs.insert_flow_run(tx, created)
+            if run.state is None:
+                return created
+            started = runs.after(created, _stamped(run.state, run.created), run.created)
+            runs.write_state(tx, started, None)
+            return started
+
+    def flow_run(self, run_id: UUID) -> FlowRun:
+        """The run of that id."""
+        return runs.read_flow_run(self._db, run_id, self._revive)
+
+    def flow_runs(self, wanted: FlowRunFilter = FlowRunFilter(), limit: int = PAGE, offset: int = 0) -> list[FlowRun]:
+        """Flow runs, newest first."""
+        return _queries().flow_runs(self._db, wanted, limit, offset, self._revive)
+
+    def flow_run_states(self, run_id: UUID) -> list[State]:
+        """All states of a flow run, oldest first."""
+        return runs.read_states(self._db, run_id, self._revive)
+
+    def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
+        """Decide on a state and write the outcome, in one transaction."""
+        now = utc_now()
+        proposed = _stamped(state, now)
+        with self._db.transaction() as tx:
+            run = runs.read_flow_run(tx, run_id, self._revive)
+            return _settle(tx, run, proposed, Accept(proposed) if force else _decide(run, proposed, now), now)
+
+    def update_flow_run(self, run_id: UUID, name: str, tags: tuple[str, ...]) -> None:
+        """Give a flow run another name and tags."""
+        with self._db.transaction() as tx:
+            runs.rename(tx, run_id, name, tags)
+
+    def record(self, batch: Batch) -> None:
+        """Store a batch of task runs and log lines."""
+        with self._db.transaction() as tx:
+            task_runs.write_task_runs(tx, batch.task_runs)
+            task_runs.write_logs(tx, batch.logs)
+
+    def task_run(self, run_id: UUID) -> TaskRun:
+        """The task run of that id."""
+        return task_runs.read_task_run(self._db, run_id, self._revive)
+
+    def task_runs(self, wanted: TaskRunFilter = TaskRunFilter(), limit: int = PAGE, offset: int = 0) -> list[TaskRun]:
+        """Task runs, oldest first."""
+        return _queries().task_runs(self._db, wanted, limit, offset, self._revive)
+
+    def task_run_states(self, run_id: UUID) -> list[State]:
+        """All states of a task run, oldest first."""
+        return task_runs.read_task_run_states(self._db, run_id, self._revive)
+
+    def logs(self, wanted: LogFilter = LogFilter(), limit: int = PAGE, offset: int = 0) -> list[Log]:
+        """Log lines in the order in which they came."""
+        return _queries().logs(self._db, wanted, limit, offset)
+
+    def create_artifact(self, artifact: Artifact) -> Artifact:
+        """Store an artifact."""
+        with self._db.transaction() as tx:
+            catalog.insert_artifact(tx, artifact)
+        return artifact
+
+    def update_artifact(self, artifact_id: UUID, data: Any, description: str | None = None) -> None:
+        """Give an artifact other data."""
+        with self._db.transaction() as tx:
+            catalog.update_artifact(tx, artifact_id, data, description, micros(utc_now()))
+
+    def artifacts(
+        self, wanted: ArtifactFilter = ArtifactFilter(), limit: int = PAGE, offset: int = 0
+    ) -> list[Artifact]:
+        """Artifacts, newest first."""
+        return _queries().artifacts(self._db, wanted, limit, offset)
+
+    def latest_artifact(self, key: str) -> Artifact | None:
+        """The newest version of the artifact of that key."""
+        return catalog.read_latest_artifact(self._db, key)
+
+    def set_variable(self, name: str, value: Any, tags: tuple[str, ...], overwrite: bool) -> VariableRecord:
+        """Store a variable."""
+        now = utc_now()
+        variable = VariableRecord(new_id(), name, value, now, now, tags)
+        with self._db.transaction() as tx:
+            catalog.write_variable(tx, variable, overwrite)
+        return variable
+
+    def variable(self, name: str) -> VariableRecord | None:
+        """The variable of that name."""
+        return next(iter(catalog.read_variables(self._db, name)), None)
+
+    def variables(self) -> list[VariableRecord]:
+        """All variables by name."""
+        return catalog.read_variables(self._db)
+
+    def delete_variable(self, name: str) -> bool:
+        """Remove a variable."""
+        with self._db.transaction() as tx:
+            return catalog.delete_variable(tx, name)
+
+    def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
+        """Make or change a limit."""
+        now = utc_now()
+        with self._db.transaction() as tx:
+            concurrency.upsert_limit(tx, ConcurrencyLimit(new_id(), name, limit, now, now, active, 0, decay))
+
+    def concurrency_limits(self) -> list[ConcurrencyLimit]:
+        """All limits by name."""
+        return concurrency.read_limits(self._db, micros(utc_now()))
+
+    def delete_concurrency_limit(self, name: str) -> bool:
+        """Remove a limit."""
+        with self._db.transaction() as tx:
+            return concurrency.delete_limit(tx, name)
+
+    def try_acquire(self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float) -> float | None:
+        """Take slots of all the named limits, or none; slots of processes that died are free."""
+        now = micros(utc_now())
+        lease = concurrency.Lease(lease_id, names, slots, now + round(seconds * 1e6), this_process())
+        with self._db.transaction() as tx:
+            wait = concurrency.try_acquire(tx, lease, now)
+        if wait is None or not self._release_dead_leases():
+            return wait
+        with self._db.transaction() as tx:
+            return concurrency.try_acquire(tx, lease, now)
+
+    def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
+        """Keep a lease for ``seconds`` from now."""
+        with self._db.transaction() as tx:
+            return concurrency.renew(tx, lease_id, micros(utc_now()) + round(seconds * 1e6))
+
+    def release_lease(self, lease_id: UUID) -> None:
+        """Give back the slots of a lease."""
+        with self._db.transaction() as tx:
+            concurrency.release(tx, lease_id)
+
+    def send_input(self, value: FlowRunInput) -> None:
+        """Send a value to a flow run."""
+        with self._db.transaction() as tx:
+            catalog.write_input(tx, value)
+
+    def inputs(self, run_id: UUID, prefix: str) -> list[FlowRunInput]:
+        """The values sent to a flow run."""
+        return catalog.read_inputs(self._db, run_id, prefix)
+
+    def delete_input(self, run_id: UUID, key: str) -> None:
+        """Remove a value that was sent to a flow run."""
+        with self._db.transaction() as tx:
+            catalog.delete_input(tx, run_id, key)
+
+    def crash_dead_runs(self) -> list[UUID]:
+        """Mark Crashed every run whose process, on this host, has died."""
+        suspects = runs.unfinished_of_host(self._db, this_process().host)
+        dead = [run_id for run_id, owner in suspects if is_dead(owner)]
+        return [run_id for run_id in dead if self._crash(run_id)]
+
+    def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
+        """Mark Crashed the task runs of an ended flow run that have not ended."""
+        with self._db.transaction() as tx:
+            return task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def _crash(self, run_id: UUID) -> bool:
+        """Crash one dead run, unless somebody else has done so by now."""
+        now = utc_now()
+        with self._db.transaction() as tx:
+            run = runs.read_flow_run(tx, run_id, self._revive)
+            if run.state is None or run.state.is_final() or run.owner is None or not is_dead(run.owner):
+                return False
+            task_runs.crash_task_runs(tx, run_id, now, DIED, new_id)
+            state = _stamped(Crashed(DIED), now)
+            return isinstance(_settle(tx, run, state, Accept(state), now), Accept)
+
+    def _release_dead_leases(self) -> bool:
+        held = concurrency.leases_of_host(self._db, this_process().host)
+        dead = [lease_id for lease_id, owner in held if is_dead(owner)]
+        for lease_id in dead:
+            self.release_lease(lease_id)
+        return bool(dead)
+
+
+def _stamped(state: State, now: datetime) -> State:
+    """The state with an id and a time; those it has are kept, so that a re-sent one is recognised."""
+    return state.evolve(id=state.id or new_id(), timestamp=state.timestamp or now)
+
+
+def _decide(run: FlowRun, proposed: State, now: datetime) -> Decision:
+    retriable = proposed.details.retriable is not False
+    return decide(
+        run.state,
+        proposed,
+        Attempt(now, run.run_count, run.policy, retriable, random.random()),  # noqa: S311 - jitter, not a secret
+    )
+
+
+def _settle(tx: Transaction, run: FlowRun, proposed: State, decision: Decision, now: datetime) -> Decision:
+    """Write what the rules decided; the answer carries the state as it was written."""
+    if not isinstance(decision, Accept | Reject) or decision.state is run.state:
+        return decision
+    state = _stamped(decision.state, now)
+    if not runs.write_state(tx, runs.after(run, state, now), run.state_id):
+        return Abort("Another process changed the run's state at the same moment.")
+    return Accept(state) if isinstance(decision, Accept) else Reject(state, decision.reason)
+
+
+def _queries() -> Any:
+    """The listings; loaded on first use, because they load SQLAlchemy (0.25 s)."""
+    from orchestration.persistence import queries  # noqa: PLC0415 - see above
+
+    return queries

@@ -1,0 +1,69 @@
+"""Which process a run lives in, and whether that process still does."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from orchestration.domain.schemas.runs import Owner
+
+_PROC = Path("/proc")
+
+
+def this_process() -> Owner:
+    """The identity of the calling process; its parts cannot all come back in another one."""
+    return _identity(os.getpid())
+
+
+@lru_cache(maxsize=4)
+def _identity(pid: int) -> Owner:
+    return Owner(_host(), _boot(), pid, _started(pid) or "")
+
+
+def is_dead(owner: Owner) -> bool:
+    """Whether the process has certainly ended; ``False`` for processes of other hosts, which cannot be told."""
+    if owner.host != _host():
+        return False
+    if owner.boot != _boot():
+        return True
+    return _started(owner.pid) != owner.started
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    """This host and process namespace: two containers on one machine do not see each other's processes."""
+    try:
+        namespace = str((_PROC / "self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return f"{platform.node()} {namespace}".strip()
+
+
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str | None:
+    """When the process started, in the kernel's ticks since boot; ``None`` when there is no such process."""
+    if not _PROC.is_dir():
+        return _started_by_ps(pid)
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    is_zombie = fields[0] in ("Z", "X")
+    return None if is_zombie else fields[19]
+
+
+def _started_by_ps(pid: int) -> str | None:
+    """The start time on systems without ``/proc``, such as macOS."""
+    command = ["/bin/ps", "-o", "lstart=", "-p", str(pid)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed program
+    return answer.stdout.strip() or None

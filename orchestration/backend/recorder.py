@@ -1,0 +1,120 @@
+"""The write-behind for task runs and logs: bounded, in batches, each written whole and acknowledged.
+
+Rows are written by whoever produces them, 500 at a time, because a writing thread beside a busy main
+thread would wait for the interpreter at every row. A timer writes what is left lying for a quarter of a
+second, so that pages are live and ``kill -9`` loses at most that much.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from orchestration.domain.schemas.recording import Batch, LogRow, TaskRunRecord
+from orchestration.domain.states import State
+
+FLUSH_ROWS = 500
+FLUSH_SECONDS = 0.25
+GIVE_UP_ROWS = 100_000
+"""Rows kept for a store that does not answer; beyond, the error of writing them reaches the producer."""
+
+
+class Recorder:
+    """Collects task-run states and log lines, and hands them to ``write`` in batches."""
+
+    def __init__(self, write: Callable[[Batch], None]) -> None:
+        self._write = write
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._changed: dict[TaskRunRecord, None] = {}
+        self._logs: list[LogRow] = []
+        self._rows = 0
+        self._wake = threading.Event()
+        self._timer: threading.Thread | None = None
+        self._closed = False
+
+    def note(self, record: TaskRunRecord, state: State) -> None:
+        """Give a task run its next state."""
+        with self._lock:
+            record.state = state
+            record.new_states.append(state)
+            self._changed[record] = None
+            self._rows += 1
+        if self._rows >= FLUSH_ROWS or self._timer is None:
+            self._press()
+
+    def log(self, row: LogRow, urgent: bool = False) -> None:
+        """Take a log line; an urgent one is written at once by the timer."""
+        with self._lock:
+            self._logs.append(row)
+            self._rows += 1
+        if self._rows >= FLUSH_ROWS or self._timer is None:
+            self._press()
+        if urgent:
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Write all that was taken before this call; what cannot be written is kept for the next time."""
+        with self._flushing:
+            batch = self._take()
+            if batch is None:
+                return
+            try:
+                self._write(batch)
+            except BaseException:
+                self._put_back(batch)
+                raise
+
+    def close(self) -> None:
+        """Write what is left and stop the timer."""
+        self._closed = True
+        self._wake.set()
+        self.flush()
+
+    def _press(self) -> None:
+        if self._timer is None:
+            self._start_timer()
+        if self._rows < FLUSH_ROWS:
+            return
+        try:
+            self.flush()
+        except Exception:
+            if self._rows > GIVE_UP_ROWS:
+                raise
+
+    def _take(self) -> Batch | None:
+        with self._lock:
+            changed, self._changed = self._changed, {}
+            logs, self._logs = self._logs, []
+            self._rows = 0
+            if not changed and not logs:
+                return None
+            task_runs = []
+            for record in changed:
+                task_runs.append((record, record.new_states))
+                record.new_states = []
+            return Batch(task_runs, logs)
+
+    def _put_back(self, batch: Batch) -> None:
+        with self._lock:
+            for record, states in batch.task_runs:
+                record.new_states[:0] = states
+            self._changed = {**{record: None for record, _ in batch.task_runs}, **self._changed}
+            self._logs[:0] = batch.logs
+            self._rows += len(batch.logs) + len(batch.task_runs)
+
+    def _start_timer(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                return
+            self._timer = threading.Thread(target=self._run, name="orchestration-recorder", daemon=True)
+        self._timer.start()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
+            try:
+                self.flush()
+            except Exception:  # noqa: S112 - the rows are kept; the next flush, or the last, reports the error
+                continue

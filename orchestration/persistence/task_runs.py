@@ -1,0 +1,156 @@
+"""Rows of task runs and logs: written in batches, a task run's whole history in its own row.
+
+A task run has three states or more, and nobody asks for one of them alone; a line of JSON each, appended
+to the row, costs a quarter of rows of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from orchestration.domain.errors import ObjectNotFound
+from orchestration.domain.retries import NEVER
+from orchestration.domain.schemas.recording import LogRow, TaskRunRecord
+from orchestration.domain.schemas.runs import Log, TaskRun
+from orchestration.domain.states import Crashed, State
+from orchestration.persistence import values
+from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.runs import Revive
+
+_COLUMNS = (
+    "id flow_run_id name task_key dynamic_key created task_version cache_key policy tags labels task_inputs state_id "
+    "state_type state_name state_timestamp run_count flow_run_run_count expected_start_time start_time end_time "
+    "total_run_time history"
+).split()
+_CHANGING = (
+    "name cache_key state_id state_type state_name state_timestamp run_count start_time end_time total_run_time "
+    "task_inputs"
+).split()
+_INSERT = f"INSERT INTO task_run ({', '.join(_COLUMNS)})"
+_ON_CONFLICT = (
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CHANGING)}, "
+    "history = task_run.history || excluded.history"
+)
+_INSERT_LOG = "INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)"
+
+def write_task_runs(tx: Transaction, changes: Sequence[tuple[TaskRunRecord, list[State]]]) -> None:
+    """Store task runs, each with the states that are new since it was last stored."""
+    tx.insert_many(_INSERT, [_row(record, states) for record, states in changes], _ON_CONFLICT)
+
+
+def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
+    """Store log lines, in the order in which they were logged."""
+    tx.insert_many(_INSERT_LOG, rows)
+
+
+def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: str, new_id: Any) -> int:
+    """End all task runs of a flow run that have not ended; the number of them."""
+    rows = tx.execute(
+        "SELECT id FROM task_run WHERE flow_run_id = :run "
+        "AND state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')",
+        {"run": str(flow_run_id)},
+    )
+    for row in rows:
+        state = Crashed(message, timestamp=now).evolve(id=new_id())
+        tx.execute(
+            "UPDATE task_run SET state_id = :state_id, state_type = :type, state_name = :name, "
+            "state_timestamp = :at, end_time = :at, history = history || :line WHERE id = :id",
+            {
+                "id": row["id"],
+                "state_id": str(state.id),
+                "type": state.type.value,
+                "name": state.name,
+                "at": values.micros(now),
+                "line": values.history_line(state),
+            },
+        )
+    return len(rows)
+
+
+def read_task_run(db: Database, run_id: UUID, revive: Revive) -> TaskRun:
+    """The task run with its current state.
+
+    Raises:
+        ObjectNotFound: there is none of that id.
+    """
+    rows = db.read("SELECT * FROM task_run WHERE id = :id", {"id": str(run_id)})
+    if not rows:
+        raise ObjectNotFound(f"There is no task run with the id {run_id}.")
+    return task_run_from_row(rows[0], revive)
+
+
+def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
+    """All states of a task run, oldest first."""
+    rows = db.read("SELECT history FROM task_run WHERE id = :id", {"id": str(run_id)})
+    return values.states_of(rows[0]["history"], revive) if rows else []
+
+
+def task_run_from_row(row: Row, revive: Revive) -> TaskRun:
+    """The task run of a row."""
+    states = values.states_of(row["history"].rstrip("\n").rpartition("\n")[2], revive)
+    return TaskRun(
+        id=UUID(row["id"]),
+        name=row["name"],
+        task_key=row["task_key"],
+        dynamic_key=row["dynamic_key"],
+        created=values.known_moment(row["created"]),
+        flow_run_id=values.id_of(row["flow_run_id"]),
+        state=states[-1] if states else None,
+        task_version=row["task_version"],
+        cache_key=row["cache_key"],
+        policy=values.policy_of(row["policy"]),
+        tags=tuple(values.decode(row["tags"])) if row["tags"] else (),
+        task_inputs=values.decode(row["task_inputs"]) if row["task_inputs"] else {},
+        run_count=row["run_count"],
+        flow_run_run_count=row["flow_run_run_count"],
+        expected_start_time=values.moment(row["expected_start_time"]),
+        start_time=values.moment(row["start_time"]),
+        end_time=values.moment(row["end_time"]),
+        total_run_time=row["total_run_time"] / 1e6,
+    )
+
+
+def log_from_row(row: Row) -> Log:
+    """The log line of a row."""
+    return Log(
+        row["name"],
+        row["level"],
+        row["message"],
+        datetime.fromtimestamp(row["timestamp"] / 1e6, UTC),
+        values.id_of(row["flow_run_id"]),
+        values.id_of(row["task_run_id"]),
+        row["sequence"],
+    )
+
+
+def _row(record: TaskRunRecord, states: list[State]) -> tuple[Any, ...]:
+    state = record.state
+    created = values.micros(record.created)
+    return (
+        str(record.id),
+        values.text_id(record.flow_run_id),
+        record.name,
+        record.task_key,
+        record.dynamic_key,
+        created,
+        record.task_version,
+        record.cache_key,
+        None if record.policy is NEVER else values.policy_text(record.policy),
+        values.encode(record.tags) if record.tags else None,
+        None,
+        values.encode(record.task_inputs) if record.task_inputs else None,
+        str(state.id),
+        state.type.value,
+        state.name,
+        values.micros_or_none(state.timestamp),
+        record.run_count,
+        record.flow_run_run_count,
+        created,
+        values.micros_or_none(record.start_time),
+        values.micros_or_none(record.end_time),
+        round(record.total_run_time * 1e6),
+        "".join([values.history_line(state, record.details) for state in states]),
+    )

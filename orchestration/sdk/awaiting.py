@@ -1,0 +1,76 @@
+"""One name for sync and async callers: the value in sync code, an awaitable in async code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import _get_running_loop
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from orchestration.domain.awaitable import in_async_code
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_STARTED: set[asyncio.Future[Any]] = set()
+"""Work under way, held so that it is not collected before it ends; each future leaves when it is done."""
+
+
+def dispatch(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Any:
+    """Do ``fn`` exactly once, whether or not the caller awaits.
+
+    In sync code it runs at once, and its value comes back. In async code it starts at once in a worker
+    thread, and an awaitable of its value comes back; a caller who forgets the ``await`` still gets the
+    work done (an async flow waits for such work before it ends).
+    """
+    if not in_async_code():
+        return fn(*args, **kwargs)
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return fn(*args, **kwargs)
+    future = loop.run_in_executor(None, partial(copy_context().run, partial(fn, *args, **kwargs)))
+    _STARTED.add(future)
+    future.add_done_callback(_STARTED.discard)
+    return future
+
+
+def finish(awaitable: Awaitable[R]) -> R:
+    """The value of an awaitable, for sync code; beside a running event loop, a thread of its own awaits it."""
+
+    async def wait() -> R:
+        return await awaitable
+
+    if _get_running_loop() is None:
+        return asyncio.run(wait())
+    outcome: list[R] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(wait()))
+        except BaseException as error:  # carried over to the waiting thread below
+            errors.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(work,), name="orchestration-await")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+async def in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do ``fn`` in a worker thread, so that the event loop goes on."""
+    return await asyncio.to_thread(fn, *args, **kwargs)
+
+
+async def settle_started() -> None:
+    """Wait for the work that nobody awaited and that belongs to the running loop."""
+    loop = asyncio.get_running_loop()
+    mine = [future for future in _STARTED if future.get_loop() is loop]
+    if mine:
+        await asyncio.wait(mine)

@@ -1,0 +1,103 @@
+"""What a task run does about results: whether they are kept, where, and under which key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, CachePolicy, NoCache
+from orchestration.domain.errors import HashError
+from orchestration.domain.settings import Settings
+from orchestration.sdk.context import FlowRunContext, ResultOptions
+from orchestration.sdk.hashing import hash_objects, source_of
+from orchestration.sdk.results import ResultStore, StoredValue, storage_of
+from orchestration.sdk.serializers import serializer_of
+
+NO_OPTIONS = ResultOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheContext:
+    """What a cache key function is told of the run."""
+
+    task: Any
+    task_run: Any
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResults:
+    """How one task run keeps its result: ``key`` is ``None`` when it cannot be the same call as another."""
+
+    store: ResultStore
+    key: str | None
+    policy: CachePolicy | None
+    why_no_key: str = ""
+
+
+def is_kept(task: Any, options: ResultOptions, settings: Settings) -> bool:
+    """Whether a task's results are written to storage.
+
+    What the task says counts first; a cache policy, key function, storage or storage key asks for it
+    as well; then what the flow says, then the settings.
+    """
+    if task.persist_result is not None:
+        return bool(task.persist_result)
+    if task.cache_policy is not None:
+        return not isinstance(task.cache_policy, NoCache)
+    asked = (task.cache_key_fn, task.result_storage_key, task.result_storage, task.result_serializer, task.cache_expiration)
+    if any(option is not None for option in asked):
+        return True
+    return settings.persist_results if options.persist is None else options.persist
+
+
+def kept_results(task: Any, record: Any, parameters: dict[str, Any], flow: FlowRunContext | None, settings: Settings) -> KeptResults:
+    """Where this call's result goes, and the key that makes it the same call as an earlier one."""
+    options = flow.results if flow is not None else NO_OPTIONS
+    policy = _policy(task)
+    place = getattr(policy, "key_storage", None) or task.result_storage or options.storage
+    store = ResultStore(
+        storage_of(place, settings.storage_path), serializer_of(task.result_serializer or options.serializer)
+    )
+    if task.cache_policy is None and task.result_storage_key is not None:
+        return KeptResults(store, _filled_in(task.result_storage_key, record, parameters), None)
+    flow_parameters = flow.parameters if flow is not None else {}
+    context = CacheContext(task, record, parameters)
+    try:
+        key = policy.compute_key(
+            context, parameters, flow_parameters, hash_objects=hash_objects, source_of=source_of
+        )
+    except HashError as error:
+        return KeptResults(store, None, policy, str(error))
+    return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")
+
+
+def fresh(stored: StoredValue | None, now: datetime) -> bool:
+    """Whether a stored result is there and has not expired."""
+    return stored is not None and (stored.expiration is None or stored.expiration > now)
+
+
+def expiration(task: Any, now: datetime) -> datetime | None:
+    """Until when a result of ``now`` may be used again."""
+    span: timedelta | None = task.cache_expiration
+    return now + span if span is not None else None
+
+
+def default_store(settings: Settings) -> ResultStore:
+    """The store of results that no option sends elsewhere."""
+    folder: Path = settings.storage_path
+    return ResultStore(storage_of(None, folder), serializer_of(None))
+
+
+def _policy(task: Any) -> CachePolicy:
+    if task.cache_policy is not None:
+        policy: CachePolicy = task.cache_policy
+        return policy
+    return CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn is not None else DEFAULT
+
+
+def _filled_in(template: str, record: Any, parameters: Mapping[str, Any]) -> str:
+    return template.format(parameters=parameters, task_run=record, **parameters)

@@ -1,0 +1,189 @@
+"""Concurrency limits for flow authors: slots that are held while a block runs, and rates."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.clock import new_id
+from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError
+from orchestration.sdk.awaiting import dispatch, in_thread
+from orchestration.sdk.session import Session
+from orchestration.sdk.start import started_session
+
+LEASE_SECONDS = 300.0
+_POLL_SECONDS = 0.05
+_TAG_LIMITS_FRESH_SECONDS = 1.0
+
+
+@dataclass(eq=False)
+class Slots:
+    """Slots of some limits; taken on entering the block, held by a lease that is renewed, given back on leaving."""
+
+    session: Session
+    names: Sequence[str]
+    occupy: int = 1
+    timeout_seconds: float | None = None
+    lease_seconds: float = LEASE_SECONDS
+    strict: bool = False
+    max_retries: int | None = None
+    _lease: UUID | None = None
+    _left: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Slots:
+        for seconds in self._tries():
+            time.sleep(seconds)
+        return self
+
+    async def __aenter__(self) -> Slots:
+        tries = self._tries()
+        while (seconds := await in_thread(next, tries, None)) is not None:
+            await asyncio.sleep(seconds)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._left.set()
+        if self._lease is not None:
+            self.session.backend.release_lease(self._lease)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await in_thread(self.__exit__, kind, error, traceback)
+
+    def _tries(self) -> Generator[float, None, None]:
+        """Ask until the slots are taken; yields the seconds to wait before asking again."""
+        if self.strict:
+            self._refuse_unknown()
+        lease = new_id()
+        deadline = None if self.timeout_seconds is None else time.monotonic() + self.timeout_seconds
+        asked = 0
+        while (wait := self.session.backend.try_acquire(lease, self.names, self.occupy, self.lease_seconds)) is not None:
+            asked += 1
+            seconds = wait or _POLL_SECONDS * (0.5 + random.random())  # noqa: S311 - spreads the askers
+            out_of_time = deadline is not None and time.monotonic() + seconds > deadline
+            if out_of_time or (self.max_retries is not None and asked > self.max_retries):
+                raise AcquireTimeoutError(
+                    f"No {self.occupy} slot(s) of {', '.join(self.names)} came free in time; "
+                    "raise the limit or the timeout_seconds."
+                )
+            yield seconds
+        self._lease = lease
+        threading.Thread(target=self._renew, name="orchestration-lease", daemon=True).start()
+
+    def _renew(self) -> None:
+        while not self._left.wait(self.lease_seconds / 3):
+            if self._lease is None or not self.session.backend.renew_lease(self._lease, self.lease_seconds):
+                return
+
+    def _refuse_unknown(self) -> None:
+        known = {limit.name for limit in self.session.backend.concurrency_limits()}
+        missing = [name for name in self.names if name not in known]
+        if missing:
+            raise ConfigurationError(f"There is no concurrency limit {missing[0]!r}; create it, or leave out strict=True.")
+
+
+class NoSlots:
+    """What stands in for slots where nothing is limited."""
+
+    def __enter__(self) -> None:
+        return
+
+    async def __aenter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+
+_NO_SLOTS = NoSlots()
+
+
+def concurrency(
+    names: str | Sequence[str],
+    occupy: int = 1,
+    timeout_seconds: float | None = None,
+    max_retries: int | None = None,
+    lease_duration: float = LEASE_SECONDS,
+    strict: bool = False,
+    **_: Any,
+) -> Slots | NoSlots:
+    """Hold slots of these limits while a ``with`` or ``async with`` block runs.
+
+    Args:
+        names: limits, by name; one that does not exist limits nothing.
+        occupy: slots of each.
+        timeout_seconds: how long to wait for them; without end unless given.
+        max_retries: how often to ask again.
+        lease_duration: seconds after which the slots of a process that vanished come free.
+        strict: refuse names that are no limits.
+
+    Raises:
+        AcquireTimeoutError: no slot came free in time.
+        ConfigurationError: ``strict``, and a name is no limit.
+    """
+    wanted = [names] if isinstance(names, str) else list(names)
+    if not wanted:
+        return _NO_SLOTS
+    return Slots(started_session(), wanted, occupy, timeout_seconds, lease_duration, strict, max_retries)
+
+
+def rate_limit(
+    names: str | Sequence[str], occupy: int = 1, timeout_seconds: float | None = None, strict: bool = False
+) -> Any:
+    """Wait until slots of these limits are free, and use them up; they come back at the limit's decay.
+
+    Raises:
+        AcquireTimeoutError: no slot came free in time.
+        ConfigurationError: a limit has no decay, so that its slots would never come back.
+    """
+    wanted = [names] if isinstance(names, str) else list(names)
+    return dispatch(_use_up, wanted, occupy, timeout_seconds, strict)
+
+
+def _use_up(names: Sequence[str], occupy: int, timeout_seconds: float | None, strict: bool) -> None:
+    session = started_session()
+    for limit in session.backend.concurrency_limits():
+        if limit.name in names and limit.active and limit.slot_decay_per_second <= 0:
+            raise ConfigurationError(
+                f"The concurrency limit {limit.name!r} has no slot_decay_per_second, so rate_limit would use it up for good."
+            )
+    with Slots(session, names, occupy, timeout_seconds, strict=strict):
+        return
+
+
+@dataclass
+class _TagLimits:
+    """The tags that are limited, looked up again after a second: most runs have tags and no limits."""
+
+    session: Session | None = None
+    until: float = 0.0
+    names: frozenset[str] = frozenset()
+
+
+_tag_limits = _TagLimits()
+
+
+def tag_slots(session: Session, tags: Sequence[str]) -> Slots | NoSlots:
+    """Slots of the limits on a task run's tags; a limit of the name ``tag:x`` counts the runs tagged ``x``."""
+    if not tags:
+        return _NO_SLOTS
+    now = time.monotonic()
+    if _tag_limits.session is not session or now > _tag_limits.until:
+        limits = session.backend.concurrency_limits()
+        _tag_limits.names = frozenset(limit.name for limit in limits if limit.name.startswith("tag:"))
+        _tag_limits.session, _tag_limits.until = session, now + _TAG_LIMITS_FRESH_SECONDS
+    wanted = [f"tag:{tag}" for tag in tags if f"tag:{tag}" in _tag_limits.names]
+    return Slots(session, wanted) if wanted else _NO_SLOTS

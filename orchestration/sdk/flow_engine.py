@@ -1,0 +1,305 @@
+"""A flow run: what the drivers of ``lifecycle`` ask of it, and how a call of a flow becomes one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from orchestration.backend.clock import new_id, utc_now
+from orchestration.backend.processes import this_process
+from orchestration.domain.errors import ParameterTypeError, RunTimeoutError
+from orchestration.domain.retries import RetryPolicy, retry_policy
+from orchestration.domain.rules import Abort, Wait
+from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.states import Failed, Pending, State, StateDetails
+from orchestration.sdk import flow_parent, parameters, upstream
+from orchestration.sdk.awaiting import finish, in_thread, settle_started
+from orchestration.sdk.caching import default_store
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions
+from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
+from orchestration.sdk.lifecycle import adrive, drive
+from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
+from orchestration.sdk.naming import given_name, made_up_name
+from orchestration.sdk.outcomes import state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.printing import catch_prints
+from orchestration.sdk.results import ResultStore, new_result_key, storage_of
+from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
+from orchestration.sdk.serializers import serializer_of
+from orchestration.sdk.session import Session
+from orchestration.sdk.signals import termination_as_exit
+from orchestration.sdk.start import started_session
+from orchestration.sdk.timeouts import call_within
+
+
+def run_flow(
+    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, return_state: bool, wait_for: Iterable[Any] = ()
+) -> Any:
+    """Run a flow in the calling thread, or as a coroutine when it is async."""
+    if flow.isasync:
+        return _arun_flow(flow, args, kwargs, return_state, tuple(wait_for))
+    run = new_flow_run(flow, args, kwargs, tuple(wait_for))
+    state = drive(run, run.record.state or Pending())
+    return state if return_state else state.outcome()
+
+
+async def _arun_flow(
+    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: tuple[Any, ...]
+) -> Any:
+    run = await in_thread(new_flow_run, flow, args, kwargs, wait_for)
+    state = await adrive(run, run.record.state or Pending())
+    return state if return_state else state.outcome()
+
+
+def new_flow_run(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()) -> FlowExecution:
+    """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
+    session = started_session()
+    given = flow.binder.bind(args, kwargs)
+    if FLOW_RUN.get() is not None or wait_for:
+        found = [*upstream.find(given), *upstream.find(list(wait_for))]
+        for each in found:
+            if not isinstance(each.leaf, State):
+                each.leaf.wait()
+        upstream.check(found)
+        given = {name: upstream.replaced(value, upstream.value_of) for name, value in given.items()}
+    now = utc_now()
+    parent = flow_parent.begin(flow, given, now)
+    record = session.backend.create_flow_run(
+        FlowRun(
+            id=new_id(),
+            flow_id=new_id(),
+            flow_name=flow.name,
+            name=made_up_name(),
+            created=now,
+            state=Pending(),
+            flow_version=flow.version,
+            parameters=parameters.describe(given),
+            policy=policy_of(flow, session),
+            tags=tuple(sorted(TAGS.get())),
+            parent_task_run_id=parent.record.id if parent is not None else None,
+            expected_start_time=now,
+            owner=this_process(),
+        )
+    )
+    return FlowExecution(flow, given, record, session, parent)
+
+
+def policy_of(flow: Any, session: Session) -> RetryPolicy:
+    """The flow's retry policy."""
+    settings = session.settings
+    retries = settings.flow_default_retries if flow.retries is None else flow.retries
+    delay = settings.flow_default_retry_delay_seconds if flow.retry_delay_seconds is None else flow.retry_delay_seconds
+    return retry_policy(retries, delay or None, flow.retry_jitter_factor)
+
+
+class FlowExecution:
+    """One flow run while it lives."""
+
+    blocks_on_propose = True
+
+    def __init__(
+        self, flow: Any, given: dict[str, Any], record: FlowRun, session: Session, parent: flow_parent.Parent | None
+    ) -> None:
+        self.flow = flow
+        self.parameters = given
+        self.record = record
+        self.session = session
+        self.parent = parent
+        self.logger = self._logger()
+
+    # -- what the drivers ask ---------------------------------------------------------------------
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Check the parameters, name the run, and let a termination signal end it truthfully."""
+        with termination_as_exit(is_outermost=self.parent is None):
+            try:
+                if self.flow.should_validate_parameters:
+                    self.parameters = parameters.validate(self.flow.fn, self.flow.binder, self.parameters)
+            except ParameterTypeError as error:
+                self._enter(Failed(f"Validation of flow parameters failed with error: {error}", data=error))
+                raise
+            if self.flow.flow_run_name is not None:
+                self._rename(given_name(self.flow.flow_run_name, self.parameters, "flow_run_name"))
+            kind = "subflow" if self.parent is not None else "flow"
+            self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.flow.name)
+            yield
+
+    def propose(self, state: State) -> State:
+        """Ask the store, which decides by the rules; what was logged before is written first."""
+        if state.is_failed() and self.record.policy.allows(self.record.run_count):
+            state = state.evolve(details=StateDetails(retriable=self._wants_retry(state)))
+        return self._enter(state)
+
+    def call(self) -> State:
+        """The outcome of the flow's function, once all tasks that it submitted have ended."""
+        context = self._context()
+        tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
+        try:
+            return self._outcome(self._returned(), context)
+        except Exception as error:
+            return self._failed(error, context)
+        finally:
+            TASK_RUN.reset(tokens[1])
+            FLOW_RUN.reset(tokens[0])
+            context.outstanding.abandon()
+            context.runner.stop()
+
+    async def acall(self) -> State:
+        """The same for an async function; work that it started and did not await is awaited as well."""
+        context = self._context()
+        tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
+        try:
+            value = await self._areturned()
+            await settle_started()
+            return await in_thread(self._outcome, value, context)
+        except Exception as error:
+            return await in_thread(self._failed, error, context)
+        finally:
+            TASK_RUN.reset(tokens[1])
+            FLOW_RUN.reset(tokens[0])
+            context.outstanding.abandon()
+            context.runner.stop()
+
+    def run_hooks(self, state: State) -> None:
+        """Call the flow's hooks for this state."""
+        hooks = hooks_for(self.flow, state)
+        if hooks:
+            run_hooks(hooks, (self.flow, self.record), state, self.logger)
+
+    async def arun_hooks(self, state: State) -> None:
+        """The same, awaiting async hooks."""
+        hooks = hooks_for(self.flow, state)
+        if hooks:
+            await arun_hooks(hooks, (self.flow, self.record), state, self.logger)
+
+    def crash(self, error: BaseException) -> None:
+        """End the run, and the task runs that it leaves behind, truthfully."""
+        if self.record.state is not None and self.record.state.is_final():
+            return
+        state = state_of_error(error, "Flow run") if isinstance(error, Exception) else state_of_crash(error)
+        if state.is_crashed():
+            self.logger.error("Crash detected! %s", state.message)
+        self._enter(state)
+        self.session.backend.crash_task_runs(self.record.id, "The flow run around this task run has ended.", utc_now())
+        self.run_hooks(self.record.state or state)
+
+    # -- one step each ----------------------------------------------------------------------------
+
+    def _enter(self, state: State) -> State:
+        self.session.recorder.flush()
+        decision = self.session.backend.propose_flow_run_state(self.record.id, state)
+        if isinstance(decision, Wait | Abort):
+            self.logger.warning("The state %r was refused: %s", state.name, decision.reason)
+            self.record = self.session.backend.flow_run(self.record.id)
+            return self.record.state or state
+        entered = decision.state.evolve(data=state.data) if decision.state.type is state.type else decision.state
+        running = int(entered.is_running())
+        self.record = self.record.evolve(state=entered, run_count=self.record.run_count + running)
+        self._tell(state, entered)
+        if self.parent is not None:
+            self.parent.mirror(entered, self.record.id)
+        return entered
+
+    def _tell(self, proposed: State, entered: State) -> None:
+        if entered.name == "AwaitingRetry":
+            self.logger.info(
+                "Flow run failed with exception: %r - Retry %d/%d will start at %s",
+                proposed.data,
+                self.record.run_count,
+                self.record.policy.retries,
+                f"{entered.details.scheduled_time:%H:%M:%S} UTC" if entered.details.scheduled_time else "once",
+            )
+        elif entered.is_final():
+            level = self.logger.info if entered.is_completed() else self.logger.error
+            level("Finished in state %s", entered)
+            self.session.recorder.flush()
+
+    def _returned(self) -> Any:
+        args, kwargs = self.flow.binder.split(self.parameters)
+        if self.flow.timeout_seconds is None:
+            return self.flow.fn(*args, **kwargs)
+        return call_within(self.flow.timeout_seconds, lambda: self.flow.fn(*args, **kwargs))
+
+    async def _areturned(self) -> Any:
+        args, kwargs = self.flow.binder.split(self.parameters)
+        limit = asyncio.timeout(self.flow.timeout_seconds)
+        try:
+            async with limit:
+                return await self.flow.fn(*args, **kwargs)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise RunTimeoutError(f"The time limit of {self.flow.timeout_seconds:g} second(s) was exceeded.") from None
+
+    def _outcome(self, value: Any, context: FlowRunContext) -> State:
+        context.outstanding.wait()
+        state = state_of_value(value)
+        options = context.results
+        persist = self.session.settings.persist_results if options.persist is None else options.persist
+        if state.is_completed() and persist:
+            stored = self._store(options).write(new_result_key(), state.data)
+            if not self.flow.cache_result_in_memory:
+                stored.forget()
+            state = state.evolve(data=stored)
+        return state
+
+    def _failed(self, error: Exception, context: FlowRunContext) -> State:
+        """The state of a flow that raised: tasks that are running end first, others do not start any more."""
+        context.outstanding.abandon()
+        context.outstanding.wait()
+        if not isinstance(error, RunTimeoutError):
+            self.logger.error("Encountered exception during execution: %r", error, exc_info=error)
+        return state_of_error(error, "Flow run")
+
+    def _context(self) -> FlowRunContext:
+        outer = FLOW_RUN.get()
+        log_prints = self.flow.log_prints
+        if log_prints is None:
+            log_prints = outer.log_prints if outer is not None else self.session.settings.log_prints
+        if log_prints:
+            catch_prints()
+        return FlowRunContext(
+            self.record, self.session, self.parameters, self._runner(), self._result_options(outer), bool(log_prints)
+        )
+
+    def _runner(self) -> TaskRunner:
+        runner = self.flow.task_runner
+        if runner is None:
+            return ThreadPoolTaskRunner(self.session.settings.task_runner_max_workers)
+        fresh: TaskRunner = runner() if isinstance(runner, type) else runner.duplicate()
+        return fresh
+
+    def _result_options(self, outer: FlowRunContext | None) -> ResultOptions:
+        flow = self.flow
+        around = outer.results if outer is not None else ResultOptions()
+        asked = flow.result_storage is not None or flow.result_serializer is not None
+        persist = flow.persist_result if flow.persist_result is not None else (asked or around.persist)
+        return ResultOptions(
+            persist, flow.result_storage or around.storage, flow.result_serializer or around.serializer
+        )
+
+    def _store(self, options: ResultOptions) -> ResultStore:
+        if options.storage is None and options.serializer is None:
+            return default_store(self.session.settings)
+        folder = self.session.settings.storage_path
+        return ResultStore(storage_of(options.storage, folder), serializer_of(options.serializer))
+
+    def _wants_retry(self, failed: State) -> bool:
+        condition = self.flow.retry_condition_fn
+        if condition is None:
+            return True
+        answer = condition(self.flow, self.record, failed)
+        return bool(finish(answer) if asyncio.iscoroutine(answer) else answer)
+
+    def _rename(self, name: str) -> None:
+        self.session.backend.update_flow_run(self.record.id, name, self.record.tags)
+        self.record = self.record.evolve(name=name)
+        self.logger = self._logger()
+
+    def _logger(self) -> RunLogger:
+        run = self.record
+        return RunLogger(
+            FLOW_LOGGER, {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None}
+        )

@@ -1,0 +1,172 @@
+"""Futures of task runs that were submitted: wait for them, ask for their results, pass them on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.states import State
+
+R = TypeVar("R")
+_lock = threading.Lock()
+"""Guards the waiters of all futures: a lock each would be most of a future's memory."""
+
+WHILE_WAITING: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("WHILE_WAITING", default=nullcontext)
+"""What a worker thread enters while it waits, so that its runner may use another thread meanwhile."""
+
+
+class TaskFuture(Generic[R]):
+    """The outcome, sooner or later, of one submitted task run."""
+
+    __slots__ = ("_callbacks", "_done", "record")
+
+    def __init__(self, record: TaskRunRecord) -> None:
+        self.record = record
+        self._done = False
+        self._callbacks: list[Callable[[TaskFuture[R]], None]] | None = None
+
+    @property
+    def task_run_id(self) -> UUID:
+        """The id of the task run."""
+        return self.record.id
+
+    @property
+    def state(self) -> State:
+        """The state of the task run at this moment."""
+        return self.record.state
+
+    def done(self) -> bool:
+        """Whether the task run will change no more."""
+        return self._done
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the task run has ended, or for ``timeout`` seconds."""
+        if self._done:
+            return
+        event = threading.Event()
+        self.add_done_callback(lambda _: event.set())
+        with WHILE_WAITING.get()():
+            event.wait(timeout)
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
+        """What the task returned, or the exception it ended with.
+
+        Raises:
+            TimeoutError: it has not ended within ``timeout`` seconds.
+            Exception: the task's own, unless ``raise_on_failure`` is false.
+        """
+        self.wait(timeout)
+        if not self._done:
+            raise TimeoutError(f"Task run {self.record.name!r} did not end within {timeout} seconds.")
+        return self.state.outcome(raise_on_failure)
+
+    async def wait_async(self, timeout: float | None = None) -> None:
+        """Wait without holding up the event loop."""
+        loop = asyncio.get_running_loop()
+        event = asyncio.Event()
+        self.add_done_callback(lambda _: loop.call_soon_threadsafe(event.set))
+        try:
+            await asyncio.wait_for(event.wait(), timeout)
+        except TimeoutError:
+            return
+
+    async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
+        """``result`` without holding up the event loop."""
+        await self.wait_async(timeout)
+        return self.result(0, raise_on_failure)
+
+    aresult = result_async
+
+    def add_done_callback(self, fn: Callable[[TaskFuture[R]], None]) -> None:
+        """Call ``fn`` with this future once it is done; at once when it is."""
+        with _lock:
+            if not self._done:
+                self._callbacks = [*(self._callbacks or ()), fn]
+                return
+        fn(self)
+
+    def finish(self) -> None:
+        """Note that the task run will change no more; for the engine."""
+        with _lock:
+            self._done = True
+            callbacks, self._callbacks = self._callbacks, None
+        for fn in callbacks or ():
+            fn(self)
+
+    def __repr__(self) -> str:
+        return f"TaskFuture({self.record.name!r}, {self.state.name})"
+
+
+class TaskFutureList(list[TaskFuture[R]]):
+    """The futures of a ``map``."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until all have ended, or for ``timeout`` seconds in all."""
+        wait(self, timeout)
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Any]:
+        """The results of all, in order.
+
+        Raises:
+            TimeoutError: not all have ended within ``timeout`` seconds in all.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return [future.result(_left(deadline), raise_on_failure) for future in self]
+
+
+@dataclass(frozen=True, slots=True)
+class DoneAndNotDone:
+    """What ``wait`` found: futures that have ended, and futures that have not."""
+
+    done: set[TaskFuture[Any]]
+    not_done: set[TaskFuture[Any]]
+
+    def __iter__(self) -> Iterator[set[TaskFuture[Any]]]:
+        return iter((self.done, self.not_done))
+
+
+def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> DoneAndNotDone:
+    """Wait until all have ended, or for ``timeout`` seconds."""
+    every = list(futures)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for future in every:
+        future.wait(_left(deadline))
+    done = {future for future in every if future.done()}
+    return DoneAndNotDone(done, set(every) - done)
+
+
+def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Iterator[TaskFuture[Any]]:
+    """The futures in the order in which they end.
+
+    Raises:
+        TimeoutError: not all have ended within ``timeout`` seconds in all.
+    """
+    every = list(dict.fromkeys(futures))
+    deadline = None if timeout is None else time.monotonic() + timeout
+    ended: list[TaskFuture[Any]] = []
+    changed = threading.Condition()
+
+    def note(future: TaskFuture[Any]) -> None:
+        with changed:
+            ended.append(future)
+            changed.notify()
+
+    for future in every:
+        future.add_done_callback(note)
+    for position in range(len(every)):
+        with changed, WHILE_WAITING.get()():
+            if not changed.wait_for(lambda at=position: len(ended) > at, _left(deadline)):
+                raise TimeoutError(f"{len(every) - position} of {len(every)} task runs did not end in {timeout} seconds.")
+        yield ended[position]
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())

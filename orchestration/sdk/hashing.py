@@ -1,0 +1,95 @@
+"""From values to cache keys: equal values give equal keys in any process."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+import cloudpickle
+
+from orchestration.domain.errors import HashError
+
+
+class _Digest(Protocol):
+    def update(self, data: Any, /) -> None: ...
+
+
+def hash_objects(*values: Any) -> str:
+    """A key of 32 hexadecimal digits for these values, in this order.
+
+    Raises:
+        HashError: a value cannot be written as bytes, such as a lock or an open file.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for value in values:
+        _feed(digest, value)
+    return digest.hexdigest()
+
+
+def source_of(task: Any) -> str:
+    """The source of a task's function; its byte code where no source is to be had, as in a shell."""
+    fn: Any = task.fn
+    while isinstance(fn, partial):
+        fn = fn.func
+    try:
+        return inspect.getsource(fn if inspect.isroutine(fn) or inspect.isclass(fn) else type(fn))
+    except (OSError, TypeError):
+        code = getattr(fn, "__code__", None)
+        return repr((code.co_code, code.co_consts)) if code is not None else repr(type(fn))
+
+
+def _feed(digest: _Digest, value: Any) -> None:
+    """Feed a value so that neither its type nor where it ends is in doubt."""
+    digest.update(type(value).__qualname__.encode() + b":")
+    if value is None or isinstance(value, bool | int | float | complex):
+        digest.update(repr(value).encode() + b";")
+    elif isinstance(value, str | bytes | bytearray):
+        _feed_bytes(digest, value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
+    elif type(value) in _CONTAINERS:
+        _CONTAINERS[type(value)](digest, value)
+    else:
+        _feed_object(digest, value)
+
+
+def _feed_bytes(digest: _Digest, data: bytes | bytearray) -> None:
+    digest.update(str(len(data)).encode() + b"#")
+    digest.update(data)
+
+
+def _feed_items(digest: _Digest, items: Iterable[Any]) -> None:
+    for item in items:
+        _feed(digest, item)
+    digest.update(b"]")
+
+
+def _feed_sorted(digest: _Digest, keys: Iterable[Any]) -> None:
+    """Members of a set, or pairs of a mapping, in an order that does not depend on the process."""
+    for key in sorted(hash_objects(item) for item in keys):
+        digest.update(key.encode())
+    digest.update(b"]")
+
+
+def _feed_mapping(digest: _Digest, mapping: Mapping[Any, Any]) -> None:
+    _feed_sorted(digest, mapping.items())
+
+
+_CONTAINERS: Mapping[type, Callable[[_Digest, Any], None]] = {
+    list: _feed_items,
+    tuple: _feed_items,
+    set: _feed_sorted,
+    frozenset: _feed_sorted,
+    dict: _feed_mapping,
+}
+
+
+def _feed_object(digest: _Digest, value: Any) -> None:
+    try:
+        _feed_bytes(digest, cloudpickle.dumps(value))
+    except Exception as error:
+        raise HashError(
+            f"An argument of type {type(value).__name__} cannot be a part of a cache key ({error}); leave it out "
+            "with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE."
+        ) from error

@@ -1,0 +1,157 @@
+"""The life of a run, once, for flows and tasks, sync and async.
+
+``lifecycle`` is a generator that does nothing itself: it yields what is to be done next and gets the
+answer back. ``drive`` does it for sync functions, ``adrive`` for async ones. Retries, cache hits,
+cancellations and pauses are not branches here: they are answers to a proposal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from orchestration.backend.clock import utc_now
+from orchestration.domain.awaitable import RUN_IS_ASYNC
+from orchestration.domain.states import Cancelled, Retrying, Running, State
+from orchestration.sdk.awaiting import in_thread
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Ask the rules for this state; the answer is the state that the run has then."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call the user's function; the answer is the state that its outcome asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait until the scheduled time of the run's state."""
+
+    state: State
+
+
+Effect = Propose | Call | Sleep
+_CALL = Call()
+_PAUSE_POLL_SECONDS = 0.5
+
+
+class Run(Protocol):
+    """What the drivers ask of a flow run or task run."""
+
+    blocks_on_propose: bool
+    """Whether ``propose`` may wait for a disk or a server, which an event loop must not do."""
+
+    def propose(self, state: State) -> State:
+        """The state that the run gets."""
+
+    def call(self) -> State:
+        """The outcome of the user's sync function."""
+
+    async def acall(self) -> State:
+        """The outcome of the user's async function."""
+
+    def run_hooks(self, state: State) -> None:
+        """Tell the user's hooks of a state that the run has entered."""
+
+    async def arun_hooks(self, state: State) -> None:
+        """The same, awaiting async hooks."""
+
+    def crash(self, error: BaseException) -> None:
+        """Record that the run was ended from outside."""
+
+    def scope(self) -> AbstractContextManager[None]:
+        """What surrounds the whole life of the run."""
+
+
+def lifecycle(state: State, run_count: int = 0) -> Generator[Effect, State, State]:
+    """The steps of the life of a run that is in ``state`` and has started ``run_count`` times; its last state."""
+    while not state.is_final():
+        if state.is_cancelling():
+            state = yield Propose(Cancelled("The run was cancelled before it started."))
+            continue
+        if state.is_scheduled() or state.is_paused():
+            yield Sleep(state)
+        state = yield Propose(Retrying() if run_count else Running())
+        if state.is_running():
+            run_count += 1
+            state = yield Propose((yield _CALL))
+    return state
+
+
+def drive(run: Run, state: State, run_count: int = 0) -> State:
+    """Live the life of a run of a sync function."""
+    token = RUN_IS_ASYNC.set(False)
+    try:
+        with run.scope():
+            return _drive(run, lifecycle(state, run_count))
+    except BaseException as error:
+        run.crash(error)
+        raise
+    finally:
+        RUN_IS_ASYNC.reset(token)
+
+
+def _drive(run: Run, steps: Generator[Effect, State, State]) -> State:
+    effect = next(steps)
+    while True:
+        if type(effect) is Propose:
+            answer = run.propose(effect.state)
+            run.run_hooks(answer)
+        elif type(effect) is Sleep:
+            answer = effect.state
+            time.sleep(seconds_until_due(answer))
+        else:
+            answer = run.call()
+        try:
+            effect = steps.send(answer)
+        except StopIteration as end:
+            last: State = end.value
+            return last
+
+
+async def adrive(run: Run, state: State, run_count: int = 0) -> State:
+    """Live the life of a run of an async function, without ever holding up its event loop."""
+    token = RUN_IS_ASYNC.set(True)
+    try:
+        with run.scope():
+            return await _adrive(run, lifecycle(state, run_count))
+    except BaseException as error:
+        run.crash(error)
+        raise
+    finally:
+        RUN_IS_ASYNC.reset(token)
+
+
+async def _adrive(run: Run, steps: Generator[Effect, State, State]) -> State:
+    effect = next(steps)
+    while True:
+        if type(effect) is Propose:
+            answer = await in_thread(run.propose, effect.state) if run.blocks_on_propose else run.propose(effect.state)
+            await run.arun_hooks(answer)
+        elif type(effect) is Sleep:
+            answer = effect.state
+            await asyncio.sleep(seconds_until_due(answer))
+        else:
+            answer = await run.acall()
+        try:
+            effect = steps.send(answer)
+        except StopIteration as end:
+            last: State = end.value
+            return last
+
+
+def seconds_until_due(state: State) -> float:
+    """How long a run in this state is to wait before it asks again."""
+    if state.is_paused():
+        return _PAUSE_POLL_SECONDS
+    due = state.details.scheduled_time
+    return max(0.0, (due - utc_now()).total_seconds()) if due is not None else 0.0

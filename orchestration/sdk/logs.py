@@ -1,0 +1,138 @@
+"""Logs of runs: on the console in Prefect's layout, and in the store."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+from uuid import UUID
+
+from orchestration.domain.errors import MissingContextError
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
+from orchestration.sdk.redaction import redact
+from orchestration.sdk.session import Session, current_session
+
+ROOT = logging.getLogger("orchestration")
+FLOW_LOGGER = logging.getLogger("orchestration.flow_runs")
+TASK_LOGGER = logging.getLogger("orchestration.task_runs")
+LONGEST_LINE = 1_000_000
+"""Characters of one log message; a longer one is cut, with a mark."""
+
+
+class RunLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose lines belong to one run."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add the run's fields to those of the call."""
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
+        return msg, kwargs
+
+
+def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
+    """The logger of the current task run, or else flow run.
+
+    Raises:
+        MissingContextError: outside a run.
+    """
+    task, flow = TASK_RUN.get(), FLOW_RUN.get()
+    if task is None and flow is None:
+        raise MissingContextError("There is no active flow or task run to log for; use logging.getLogger() outside runs.")
+    logger = TASK_LOGGER if task is not None else FLOW_LOGGER
+    return RunLogger(logger, {**log_extra(flow, task), **kwargs})
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """A logger of this package, for lines that belong to no run."""
+    return ROOT.getChild(name) if name else ROOT
+
+
+def configure(session: Session) -> None:
+    """Let run loggers write to the console and to the session's store; safe to call again."""
+    ROOT.setLevel(session.settings.logging_level)
+    ROOT.propagate = False
+    if not any(isinstance(handler, ConsoleHandler) for handler in ROOT.handlers):
+        ROOT.addHandler(ConsoleHandler())
+    store = StoreHandler()
+    extra_loggers = [logging.getLogger(name) for name in session.settings.logging_extra_loggers]
+    for logger in (FLOW_LOGGER, TASK_LOGGER, *extra_loggers):
+        if session.settings.logging_to_store and not any(isinstance(each, StoreHandler) for each in logger.handlers):
+            logger.addHandler(store)
+    for logger in extra_loggers:
+        logger.setLevel(session.settings.logging_level)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """``12:17:29.675 | INFO    | Flow run 'light-boar' - message``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = (0, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback below it when there is one."""
+        second = int(record.created)
+        if self._second[0] != second:
+            self._second = (second, time.strftime("%H:%M:%S", time.localtime(second)))
+        prefix = getattr(record, "prefix", "")
+        line = f"{self._second[1]}.{int(record.msecs):03d} | {record.levelname:<7} | {prefix}{record.getMessage()}"
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        return redact(f"{line}\n{record.exc_text}" if record.exc_text else line)
+
+
+class ConsoleHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever ``sys.stderr`` is at the moment, so that captured output is captured."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(ConsoleFormatter())
+
+    @property
+    def stream(self) -> TextIO:
+        """The current standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        return
+
+
+class StoreHandler(logging.Handler):
+    """Hands the lines of runs to the recorder; a warning or worse is written at once."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Record one line, whole; beyond ``LONGEST_LINE`` characters with a mark."""
+        fields = _run_fields(record)
+        flow_run_id, task_run_id = fields.get("flow_run_id"), fields.get("task_run_id")
+        if flow_run_id is None and task_run_id is None:
+            return
+        row = (
+            record.name,
+            record.levelno,
+            _text(record),
+            round(record.created * 1e6),
+            _id_text(flow_run_id),
+            _id_text(task_run_id),
+        )
+        current_session().recorder.log(row, record.levelno >= logging.WARNING)
+
+
+def _run_fields(record: logging.LogRecord) -> Mapping[str, Any]:
+    """The run of a line: named by its logger, else the one that the line was logged in."""
+    return record.__dict__ if hasattr(record, "flow_run_id") else log_extra(FLOW_RUN.get(), TASK_RUN.get())
+
+
+def _text(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if record.exc_info:
+        text = f"{text}\n{record.exc_text or logging.Formatter().formatException(record.exc_info)}"
+    text = redact(text)
+    if len(text) <= LONGEST_LINE:
+        return text
+    return f"{text[:LONGEST_LINE]} [truncated: {len(text) - LONGEST_LINE} more characters]"
+
+
+def _id_text(value: UUID | str | None) -> str | None:
+    return None if value is None else str(value)

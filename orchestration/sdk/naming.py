@@ -1,0 +1,36 @@
+"""Names of runs: templates and functions that users give, and names that are made up."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestration.domain.errors import UsageError
+from orchestration.domain.names import run_name
+
+
+def made_up_name() -> str:
+    """A name such as ``light-boar``."""
+    return run_name(random.getrandbits(62))  # noqa: S311 - a name, not a secret
+
+
+def given_name(spec: Callable[..., str] | str, parameters: Mapping[str, Any], option: str) -> str:
+    """The name that a template (``"{month}"``) or function makes of a run's parameters.
+
+    Raises:
+        UsageError: the template names no parameter, or the function gives no text.
+    """
+    if isinstance(spec, str):
+        try:
+            return spec.format(**parameters)
+        except (KeyError, IndexError, AttributeError) as error:
+            raise UsageError(
+                f"{option}={spec!r} cannot be filled in ({error}); it may use {', '.join(parameters) or 'no parameters'}."
+            ) from None
+    takes_parameters = "parameters" in inspect.signature(spec).parameters
+    name = spec(parameters=dict(parameters)) if takes_parameters else spec()
+    if not isinstance(name, str):
+        raise UsageError(f"{option} is a function that gave a {type(name).__name__}; it must return a text.")
+    return name

@@ -1,0 +1,63 @@
+"""From what user code returned or raised to the state that it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from orchestration.domain.errors import RunTimeoutError
+from orchestration.domain.states import Completed, Crashed, Failed, State, TimedOut, states_in
+from orchestration.sdk.futures import TaskFuture
+from orchestration.sdk.upstream import replaced
+
+
+def state_of_value(value: Any) -> State:
+    """The state that a returned value asks for.
+
+    A state that the user made is taken as it is. States and futures of runs, alone or in a list, are
+    counted: the run completed if all of them did. Anything else is the result of a completed run.
+    """
+    value = replaced(value, _ended)
+    if isinstance(value, State) and value.details.task_run_id is None and value.details.flow_run_id is None:
+        return value
+    states = states_in(value)
+    return _state_of_states(states, value) if states else Completed(data=value)
+
+
+def state_of_error(error: Exception, subject: str) -> State:
+    """The state of a run, called ``subject`` in its message, whose code raised."""
+    if isinstance(error, RunTimeoutError):
+        return TimedOut(f"{subject} exceeded its time limit: {error}", data=error)
+    return Failed(f"{subject} encountered an exception: {type(error).__name__}: {error}", data=error)
+
+
+def state_of_crash(error: BaseException) -> State:
+    """The state of a run that something other than an exception of its code has ended."""
+    if isinstance(error, KeyboardInterrupt):
+        text = "Execution was aborted by an interrupt signal."
+    elif isinstance(error, SystemExit):
+        text = "Execution was aborted by Python system exit call."
+    elif isinstance(error, asyncio.CancelledError):
+        text = "Execution was cancelled by the runtime environment."
+    else:
+        text = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
+    return Crashed(text, data=error)
+
+
+def _ended(leaf: TaskFuture[Any] | State) -> State:
+    if isinstance(leaf, State):
+        return leaf
+    leaf.wait()
+    return leaf.state
+
+
+def _state_of_states(states: Sequence[State], value: Any) -> State:
+    total = len(states)
+    unfinished = sum(not state.is_final() for state in states)
+    failed = sum(state.is_final() and not state.is_completed() for state in states)
+    if unfinished:
+        return Failed(f"{unfinished}/{total} states are not final.", data=value)
+    if failed:
+        return Failed(f"{failed}/{total} states failed.", data=value)
+    return Completed("All states completed.", data=value)

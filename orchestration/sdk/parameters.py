@@ -1,0 +1,153 @@
+"""Arguments by name: bound to a signature, checked against its annotations, described for the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_type_hints
+from uuid import UUID
+
+from orchestration.domain.errors import ParameterBindError, ParameterTypeError
+
+_PLAIN = (bool, int, float, str, bytes, type(None))
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+LONGEST_DOCUMENT = 100_000
+"""Characters of a parameter that the store keeps; data belongs in a result, not in a parameter."""
+
+
+class Binder:
+    """Binds arguments to one function's signature; quick where all parameters are plain names."""
+
+    def __init__(self, fn: Callable[..., Any], name: str) -> None:
+        self.signature = inspect.signature(fn)
+        self._name = name
+        parameters = self.signature.parameters.values()
+        ordinary = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        self._by_keyword = all(parameter.kind in (ordinary, inspect.Parameter.KEYWORD_ONLY) for parameter in parameters)
+        self._names = [parameter.name for parameter in parameters]
+        self._positional = sum(parameter.kind is ordinary for parameter in parameters)
+        empty = inspect.Parameter.empty
+        self._defaults = {each.name: each.default for each in parameters if each.default is not empty}
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by parameter name, defaults filled in.
+
+        Raises:
+            ParameterBindError: an argument is missing, or one too many; the message names it.
+        """
+        if self._by_keyword and len(args) <= self._positional:
+            bound = {**self._defaults, **dict(zip(self._names, args, strict=False)), **kwargs}
+            if len(bound) == len(self._names) and not self._clashes(len(args), kwargs):
+                return {name: bound[name] for name in self._names} if bound.keys() == set(self._names) else self._full(
+                    args, kwargs
+                )
+        return self._full(args, kwargs)
+
+    def split(self, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The positional and keyword arguments of a call with these parameters."""
+        if self._by_keyword:
+            return (), dict(parameters)
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for parameter in self.signature.parameters.values():
+            value = parameters[parameter.name]
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                args.extend(value)
+            elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                kwargs.update(value)
+            elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                kwargs[parameter.name] = value
+            else:
+                args.append(value)
+        return tuple(args), kwargs
+
+    def _clashes(self, positional: int, kwargs: dict[str, Any]) -> bool:
+        return bool(kwargs) and any(name in kwargs for name in self._names[:positional])
+
+    def _full(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ParameterBindError(f"{self._name}{self.signature} was called with other arguments: {error}.") from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+
+def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters, each as its annotation wants it (``"3"`` becomes ``3`` for an ``int``).
+
+    Raises:
+        ParameterTypeError: a value does not fit; the message names the parameter and the reason.
+    """
+    doubtful = [each for each in binder.signature.parameters.values() if not _surely_fits(each, parameters[each.name])]
+    if not doubtful:
+        return parameters
+    from orchestration.sdk.validation import coerce  # noqa: PLC0415 - loads pydantic, only when a value is in doubt
+
+    hints = _hints(fn)
+    checked = dict(parameters)
+    for parameter in doubtful:
+        checked[parameter.name] = coerce(parameter, hints.get(parameter.name, Any), parameters[parameter.name])
+    return checked
+
+
+def describe(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as JSON values for the store; what is no such value is named by its type."""
+    return {name: _document(value) for name, value in parameters.items()}
+
+
+def _surely_fits(parameter: inspect.Parameter, value: Any) -> bool:
+    """Whether a value needs no validator: no annotation, or exactly the plain type it names."""
+    annotation = parameter.annotation
+    if annotation is inspect.Parameter.empty or annotation is Any:
+        return True
+    kind = type(value)
+    return parameter.kind not in _VARIADIC and kind in _PLAIN and annotation in (kind, kind.__name__)
+
+
+def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(fn, include_extras=True)
+    except (NameError, TypeError) as error:
+        name = getattr(fn, "__name__", repr(fn))
+        raise ParameterTypeError(f"An annotation of {name} cannot be resolved: {error}.") from None
+
+
+def _document(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, bool | int | float | type(None)):
+        return value
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_DOCUMENT else value[:LONGEST_DOCUMENT] + " [truncated]"
+    if depth > 20:
+        return f"<{type(value).__name__}>"
+    if isinstance(value, Mapping):
+        return {str(key): _document(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return _sequence(value, depth)
+    return _object(value, depth)
+
+
+def _sequence(value: Any, depth: int) -> Any:
+    if len(value) > 1000:
+        return f"<{type(value).__name__} of {len(value)}>"
+    return [_document(item, depth + 1) for item in value]
+
+
+def _object(value: Any, depth: int) -> Any:
+    if isinstance(value, Enum):
+        return _document(value.value, depth + 1)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, UUID | Path):
+        return str(value)
+    if hasattr(type(value), "model_dump"):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _document(getattr(value, each.name), depth + 1) for each in dataclasses.fields(value)}
+    return f"<{type(value).__name__}>"

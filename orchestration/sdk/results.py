@@ -1,0 +1,210 @@
+"""Results that outlive their run: where they lie, under which key, and how they are read again.
+
+A stored result is one JSON file, ``{"metadata": {...}, "result": "..."}``, in the form that Prefect
+writes, so that either reads what the other stored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from orchestration.domain.errors import MissingResult, UsageError
+from orchestration.domain.states import StoredResult
+from orchestration.sdk.serializers import Serializer, serializer_of
+
+_NOT_LOADED = object()
+
+
+class Storage(Protocol):
+    """Where results lie: bytes under a path."""
+
+    def read(self, key: str) -> bytes:
+        """The bytes under a key; ``KeyError`` when there are none."""
+
+    def write(self, key: str, content: bytes) -> None:
+        """Put bytes under a key, all of them or none."""
+
+    def describe(self, key: str) -> str:
+        """Where the key lies, for people and for the state's document."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStorage:
+    """Files below one folder; a file appears whole, or not at all."""
+
+    folder: Path
+
+    def read(self, key: str) -> bytes:
+        """The content of the file of that key."""
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyError(key) from None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write a temporary file, then rename it."""
+        path = self._path(key)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def describe(self, key: str) -> str:
+        """The absolute path."""
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        path = (self.folder / key).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise UsageError(f"The result key {key!r} leads out of the result storage; use a key without '..' or a root.")
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStorage:
+    """A saved block that reads and writes paths, such as ``LocalFileSystem`` or ``S3Bucket``."""
+
+    block: Any
+
+    def read(self, key: str) -> bytes:
+        """The bytes that the block has under that path."""
+        try:
+            content = self.block.read_path(key)
+        except (ValueError, FileNotFoundError, KeyError):
+            raise KeyError(key) from None
+        return bytes(content)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Let the block write the bytes."""
+        self.block.write_path(key, content)
+
+    def describe(self, key: str) -> str:
+        """The key; only the block knows more."""
+        return key
+
+
+@dataclass(eq=False)
+class StoredValue(StoredResult):
+    """A result in storage; its value is read when it is asked for, and kept."""
+
+    key: str
+    storage: Storage
+    serializer: Serializer
+    expiration: datetime | None = None
+    value: Any = field(default=_NOT_LOADED, repr=False)
+
+    def load(self) -> Any:
+        """The value.
+
+        Raises:
+            MissingResult: it is no longer there.
+            SerializationError: it cannot be read.
+        """
+        if self.value is _NOT_LOADED:
+            try:
+                content = json.loads(self.storage.read(self.key))
+            except KeyError:
+                raise MissingResult(f"The stored result {self.storage.describe(self.key)} is not there any more.") from None
+            self.value = self.serializer.loads(content["result"].encode())
+        return self.value
+
+    def forget(self) -> None:
+        """Let go of the value; it is read from storage when it is asked for."""
+        self.value = _NOT_LOADED
+
+    def as_document(self) -> dict[str, Any]:
+        """What the state says of it, in Prefect's form."""
+        return {
+            "storage_key": self.storage.describe(self.key),
+            "expiration": self.expiration.isoformat() if self.expiration else None,
+            "serializer": self.serializer.as_document(),
+            "prefect_version": "3.8.8",
+            "storage_block_id": None,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> StoredValue:
+        """The stored result that a state's document names."""
+        path = Path(str(document.get("storage_key")))
+        expiration = document.get("expiration")
+        return cls(
+            path.name,
+            FolderStorage(path.parent),
+            serializer_of(document.get("serializer")),
+            datetime.fromisoformat(expiration) if expiration else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResultStore:
+    """Where and how the results of one run, or one cache, are kept."""
+
+    storage: Storage
+    serializer: Serializer
+
+    def write(self, key: str, value: Any, expiration: datetime | None = None) -> StoredValue:
+        """Store a value under a key, for good or until ``expiration`` (UTC)."""
+        stored = StoredValue(key, self.storage, self.serializer, expiration, value)
+        content = {"metadata": stored.as_document(), "result": self.serializer.dumps(value).decode()}
+        self.storage.write(key, json.dumps(content).encode())
+        return stored
+
+    def find(self, key: str) -> StoredValue | None:
+        """The stored result of a key, expired or not, if there is one that can be read."""
+        try:
+            content = json.loads(self.storage.read(key))
+            metadata = content["metadata"]
+            serializer = serializer_of(metadata.get("serializer"))
+            expiration = metadata.get("expiration")
+            return StoredValue(
+                key,
+                self.storage,
+                serializer,
+                datetime.fromisoformat(expiration) if expiration else None,
+                serializer.loads(content["result"].encode()),
+            )
+        except KeyError:
+            return None
+
+
+def new_result_key() -> str:
+    """A key that no other result has."""
+    return uuid4().hex
+
+
+def storage_of(spec: Any, default_folder: Path) -> Storage:
+    """The storage that a decorator's argument names: a folder, a block, a ``slug/name``, or the default folder.
+
+    Raises:
+        UsageError: the value names no storage.
+    """
+    if spec is None:
+        return FolderStorage(default_folder)
+    if isinstance(spec, Path):
+        return FolderStorage(spec.expanduser().absolute())
+    if isinstance(spec, str):
+        return _named_storage(spec)
+    if isinstance(spec, FolderStorage | BlockStorage):
+        return spec
+    if hasattr(spec, "read_path") and hasattr(spec, "write_path"):
+        return BlockStorage(spec)
+    raise UsageError(f"{spec!r} is no result storage; give a folder, a block, or the text 'block-type/name'.")
+
+
+def _named_storage(name: str) -> Storage:
+    from orchestration.sdk.blocks import Block  # noqa: PLC0415 - loads pydantic, which most runs do without
+
+    return BlockStorage(Block.load(name))

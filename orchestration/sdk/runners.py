@@ -1,0 +1,122 @@
+"""Where submitted tasks run: threads of this process, or processes of their own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from orchestration.domain.errors import UsageError
+from orchestration.sdk.futures import WHILE_WAITING
+
+Job = Callable[[], None]
+MOST_THREADS = 64
+"""Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough for those that compute."""
+
+
+class TaskRunner(Protocol):
+    """Runs jobs; each job does one task run and never raises."""
+
+    def start(self) -> None:
+        """Get ready; called when a flow run submits its first task."""
+
+    def submit(self, run: Any, done: Callable[[], None]) -> None:
+        """Drive a task run (``task_engine.TaskRunDriver``) when there is room, then call ``done``."""
+
+    def stop(self) -> None:
+        """Let go of threads and processes; all jobs have ended, or the flow run is being abandoned."""
+
+    def duplicate(self) -> TaskRunner:
+        """A fresh runner of the same kind, for another flow run."""
+
+
+class ThreadPoolTaskRunner:
+    """Tasks in threads of this process: right for work that waits, and for libraries that compute outside Python."""
+
+    def __init__(self, max_workers: int | None = None) -> None:
+        if max_workers is not None and max_workers < 1:
+            raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
+        self._max_workers = max_workers
+        self._limit = max_workers or MOST_THREADS
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._idle = 0
+        self._stopped = False
+
+    def start(self) -> None:
+        """Nothing: threads start as jobs come."""
+
+    def submit(self, run: Any, done: Job) -> None:
+        """Queue a task run; a new thread starts when none is free and the pool is not full."""
+
+        def job() -> None:
+            run.live()
+            done()
+
+        self._queue.put(job)
+        self._add_thread()
+
+    def stop(self) -> None:
+        """Let the threads end."""
+        with self._lock:
+            self._stopped = True
+            threads = self._threads
+        for _ in range(threads):
+            self._queue.put(None)
+
+    def duplicate(self) -> ThreadPoolTaskRunner:
+        """A fresh pool with the same limit."""
+        return ThreadPoolTaskRunner(self._max_workers)
+
+    def _add_thread(self) -> None:
+        with self._lock:
+            if self._stopped or self._threads >= self._limit or self._idle >= self._queue.qsize():
+                return
+            self._threads += 1
+        threading.Thread(target=self._work, name="orchestration-task", daemon=True).start()
+
+    def _work(self) -> None:
+        WHILE_WAITING.set(self._while_waiting)
+        while self._is_needed():
+            job = self._queue.get()
+            with self._lock:
+                self._idle -= 1
+            if job is None:
+                return
+            job()
+            del job  # the task's arguments must not live until the next task comes
+
+    def _is_needed(self) -> bool:
+        """Whether a thread that has nothing to do is to wait for a job, not to end."""
+        with self._lock:
+            if self._threads > self._limit:
+                self._threads -= 1
+                return False
+            self._idle += 1
+            return True
+
+    @contextmanager
+    def _while_waiting(self) -> Iterator[None]:
+        """A thread that waits for another task lends its place, so that waiting tasks cannot fill the pool for ever."""
+        with self._lock:
+            self._limit += 1
+        self._add_thread()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._limit -= 1
+
+
+def default_runner(max_workers: int | None) -> TaskRunner:
+    """The runner of a flow that names none."""
+    return ThreadPoolTaskRunner(max_workers)
+
+
+def usable_cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,138 @@
+"""How a result becomes bytes: pickle, JSON, or either of them compressed."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import gzip
+import json
+import lzma
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Protocol
+
+import cloudpickle
+
+from orchestration.domain.errors import SerializationError, UsageError
+
+
+class Serializer(Protocol):
+    """Turns values into bytes and back; ``as_document`` names it in stored results."""
+
+    def dumps(self, value: Any) -> bytes:
+        """The bytes of a value; ``SerializationError`` when it has none."""
+
+    def loads(self, blob: bytes) -> Any:
+        """The value of bytes; ``SerializationError`` when they cannot be read."""
+
+    def as_document(self) -> dict[str, Any]:
+        """The serializer's name and options."""
+
+
+@dataclass(frozen=True)
+class PickleSerializer:
+    """Any Python object, by cloudpickle; read only what you wrote yourself."""
+
+    type: str = field(default="pickle", init=False)
+
+    def dumps(self, value: Any) -> bytes:
+        """The value's pickle in base64, so that it can stand in a JSON document."""
+        try:
+            return base64.b64encode(cloudpickle.dumps(value))
+        except Exception as error:
+            raise SerializationError(
+                f"A {type(value).__name__} cannot be pickled ({error}); return something else, or do not persist it."
+            ) from error
+
+    def loads(self, blob: bytes) -> Any:
+        """The value of a base64 pickle."""
+        try:
+            return cloudpickle.loads(base64.b64decode(blob))
+        except Exception as error:
+            raise SerializationError(f"A stored result cannot be unpickled ({error}); run again to renew it.") from error
+
+    def as_document(self) -> dict[str, Any]:
+        """As Prefect names it."""
+        return {"type": "pickle", "picklelib": "cloudpickle", "picklelib_version": None}
+
+
+@dataclass(frozen=True)
+class JSONSerializer:
+    """Values of JSON: text, numbers, lists, objects."""
+
+    type: str = field(default="json", init=False)
+
+    def dumps(self, value: Any) -> bytes:
+        """The value as JSON text."""
+        try:
+            return json.dumps(value).encode()
+        except (TypeError, ValueError) as error:
+            raise SerializationError(
+                f"A {type(value).__name__} is not JSON ({error}); use result_serializer='pickle'."
+            ) from error
+
+    def loads(self, blob: bytes) -> Any:
+        """The value of JSON text."""
+        try:
+            return json.loads(blob)
+        except ValueError as error:
+            raise SerializationError(f"A stored result is not JSON ({error}); run again to renew it.") from error
+
+    def as_document(self) -> dict[str, Any]:
+        """As Prefect names it."""
+        return {"type": "json", "jsonlib": "json", "object_encoder": None, "object_decoder": None}
+
+
+_COMPRESSIONS: Mapping[str, ModuleType] = {"lzma": lzma, "bz2": bz2, "gzip": gzip, "zlib": zlib}
+
+
+@dataclass(frozen=True)
+class CompressedSerializer:
+    """Another serializer's bytes, compressed by ``compressionlib`` (lzma, bz2, gzip or zlib)."""
+
+    serializer: Serializer
+    compressionlib: str = "lzma"
+
+    def dumps(self, value: Any) -> bytes:
+        """The compressed bytes in base64."""
+        packed: bytes = _COMPRESSIONS[self.compressionlib].compress(self.serializer.dumps(value))
+        return base64.b64encode(packed)
+
+    def loads(self, blob: bytes) -> Any:
+        """The value of compressed bytes."""
+        try:
+            packed = _COMPRESSIONS[self.compressionlib].decompress(base64.b64decode(blob))
+        except Exception as error:
+            raise SerializationError(f"A stored result cannot be unpacked ({error}); run again to renew it.") from error
+        return self.serializer.loads(packed)
+
+    def as_document(self) -> dict[str, Any]:
+        """As Prefect names it."""
+        return {
+            "type": f"compressed/{self.serializer.as_document()['type']}",
+            "serializer": self.serializer.as_document(),
+            "compressionlib": self.compressionlib,
+        }
+
+
+def serializer_of(spec: str | Mapping[str, Any] | Serializer | None) -> Serializer:
+    """The serializer that a decorator's argument or a stored document names; pickle unless named.
+
+    Raises:
+        UsageError: there is no serializer of that name.
+    """
+    if spec is None:
+        return PickleSerializer()
+    if not isinstance(spec, str | Mapping):
+        return spec
+    name = spec if isinstance(spec, str) else str(spec.get("type"))
+    if name.startswith("compressed/"):
+        library = "lzma" if isinstance(spec, str) else str(spec.get("compressionlib", "lzma"))
+        return CompressedSerializer(serializer_of(name.removeprefix("compressed/")), library)
+    if name in ("pickle", "json"):
+        return PickleSerializer() if name == "pickle" else JSONSerializer()
+    raise UsageError(
+        f"There is no result serializer {name!r}; use 'pickle', 'json', 'compressed/pickle' or 'compressed/json'."
+    )

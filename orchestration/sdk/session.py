@@ -1,0 +1,67 @@
+"""The one open store of this process: settings, backend and recorder, opened at the first need."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration.backend.connect import open_backend
+from orchestration.backend.port import Backend
+from orchestration.backend.recorder import Recorder
+from orchestration.domain.settings import Settings, read_settings
+from orchestration.sdk.results import StoredValue
+
+_lock = threading.RLock()
+_current: Session | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a run needs of its surroundings."""
+
+    settings: Settings
+    backend: Backend
+    recorder: Recorder
+
+    def close(self) -> None:
+        """Write what is left and release the store."""
+        try:
+            self.recorder.close()
+        finally:
+            self.backend.close()
+
+
+def current_session() -> Session:
+    """The session of this process; opened from the environment when there is none."""
+    global _current  # noqa: PLW0603 - one session a process is the point
+    if _current is not None:
+        return _current
+    with _lock:
+        if _current is None:
+            _current = open_session(read_settings(os.environ, Path.home()))
+            atexit.register(close_session)
+        return _current
+
+
+def open_session(settings: Settings) -> Session:
+    """A session of its own, for these settings."""
+    backend = open_backend(settings, StoredValue.from_document)
+    return Session(settings, backend, Recorder(backend.record))
+
+
+def swap_session(session: Session | None) -> Session | None:
+    """Make ``session`` the one of this process; the one before it, still open."""
+    global _current  # noqa: PLW0603 - see above
+    with _lock:
+        before, _current = _current, session
+        return before
+
+
+def close_session() -> None:
+    """Close the session of this process, if it has one."""
+    before = swap_session(None)
+    if before is not None:
+        before.close()

@@ -1,0 +1,120 @@
+"""``submit`` and ``map``: task runs that the flow's task runner takes up when what they wait for has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestration.domain.errors import MappingLengthMismatch, MappingMissingIterable, MissingContextError
+from orchestration.domain.states import Cancelled, State
+from orchestration.sdk import upstream
+from orchestration.sdk.annotations import allow_failure, quote, unmapped
+from orchestration.sdk.context import FLOW_RUN, FlowRunContext
+from orchestration.sdk.futures import TaskFuture, TaskFutureList
+from orchestration.sdk.task_engine import TaskExecution, new_task_run
+
+
+def submit_task(
+    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: Iterable[Any]
+) -> Any:
+    """A future of one run of the task; with ``return_state``, its final state."""
+    future = _submit(_flow(task), new_task_run(task, args, kwargs, tuple(wait_for)))
+    if not return_state:
+        return future
+    future.wait()
+    return future.state
+
+
+def map_task(
+    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: Iterable[Any]
+) -> Any:
+    """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
+    flow = _flow(task)
+    parameters = task.binder.bind(args, kwargs)
+    mapped = {name: _elements(value) for name, value in parameters.items() if _is_mapped(value)}
+    lengths = {name: len(elements) for name, elements in mapped.items()}
+    if not lengths:
+        raise MappingMissingIterable(f"{task.name}.map() has no iterable argument; give a list, or call submit().")
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise MappingLengthMismatch(f"{task.name}.map() has iterables of different lengths ({told}); wrap one in unmapped().")
+    common = {name: value for name, value in parameters.items() if name not in mapped}
+    waits = tuple(wait_for)
+    futures = TaskFutureList[Any]()
+    for index in range(next(iter(lengths.values()))):
+        one = {**common, **{name: elements[index] for name, elements in mapped.items()}}
+        positional, named = task.binder.split({name: one[name] for name in parameters})
+        futures.append(_submit(flow, new_task_run(task, positional, named, waits)))
+    if not return_state:
+        return futures
+    futures.wait()
+    return [future.state for future in futures]
+
+
+def _flow(task: Any) -> FlowRunContext:
+    flow = FLOW_RUN.get()
+    if flow is None:
+        raise MissingContextError(
+            f"{task.name}.submit() and .map() need a flow around them, whose task runner does the work; "
+            "call them inside a @flow function, or call the task itself."
+        )
+    return flow
+
+
+def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
+    """Hand the run to the runner as soon as the futures that it waits for have ended; nothing blocks meanwhile."""
+    future: TaskFuture[Any] = TaskFuture(run.record)
+    flow.outstanding.add()
+
+    def done() -> None:
+        future.finish()
+        flow.outstanding.remove()
+
+    def start() -> None:
+        if flow.outstanding.abandoned:
+            run.note_end(Cancelled("The flow run ended before this task run could start."))
+            done()
+        else:
+            flow.runner.submit(run, done)
+
+    pending = _unfinished(run)
+    if not pending:
+        start()
+        return future
+    left = Countdown(len(pending), start)
+    for each in pending:
+        each.add_done_callback(left)
+    return future
+
+
+class Countdown:
+    """Calls ``then`` when it has been called as often as there are things to wait for."""
+
+    def __init__(self, count: int, then: Any) -> None:
+        self._left = list(range(count))
+        self._then = then
+
+    def __call__(self, _future: TaskFuture[Any]) -> None:
+        if self._left.pop() == 0:  # the pop is atomic, and the last to go is the first of the list
+            self._then()
+
+
+def _unfinished(run: TaskExecution) -> list[TaskFuture[Any]]:
+    if not run.may_depend():
+        return []
+    found = [*upstream.find(run.parameters), *upstream.find(list(run.wait_for))]
+    return [each.leaf for each in found if not isinstance(each.leaf, State) and not each.leaf.done()]
+
+
+def _is_mapped(value: Any) -> bool:
+    if isinstance(value, allow_failure):
+        return _is_mapped(value.value)
+    if isinstance(value, unmapped | quote | str | bytes | Mapping | TaskFuture | State):
+        return False
+    return hasattr(value, "__iter__")
+
+
+def _elements(value: Any) -> list[Any]:
+    if isinstance(value, allow_failure):
+        return [allow_failure(element) for element in _elements(value.value)]
+    return list(value)

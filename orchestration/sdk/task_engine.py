@@ -1,0 +1,324 @@
+"""A task run: what the drivers of ``lifecycle`` ask of it, and how a call of a task becomes one."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from orchestration.backend.clock import new_id, utc_now
+from orchestration.domain.errors import RunTimeoutError, UpstreamTaskError
+from orchestration.domain.retries import retry_policy
+from orchestration.domain.rules import Abort as Refused
+from orchestration.domain.rules import Attempt, Wait, decide
+from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.states import Pending, State, StateDetails, StateType
+from orchestration.sdk import caching, task_results, upstream
+from orchestration.sdk.awaiting import finish
+from orchestration.sdk.concurrency import tag_slots
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext
+from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
+from orchestration.sdk.lifecycle import adrive, drive
+from orchestration.sdk.logs import TASK_LOGGER, RunLogger
+from orchestration.sdk.naming import given_name
+from orchestration.sdk.outcomes import state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.printing import catch_prints
+from orchestration.sdk.session import Session
+from orchestration.sdk.start import started_session
+from orchestration.sdk.timeouts import call_within
+
+_PENDING = Pending()
+
+
+def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: Iterable[Any]) -> Any:
+    """Run a task in the calling thread, or as a coroutine when it is async."""
+    run = new_task_run(task, args, kwargs, tuple(wait_for))
+    if task.isasync:
+        return _acall(run, return_state)
+    run.live()
+    return run.record.state if return_state else run.value()
+
+
+async def _acall(run: TaskExecution, return_state: bool) -> Any:
+    await run.alive()
+    return run.record.state if return_state else run.value()
+
+
+def new_task_run(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()) -> TaskExecution:
+    """A task run of these arguments, known to the store as Pending."""
+    flow = FLOW_RUN.get()
+    session = flow.session if flow is not None else started_session()
+    parameters = task.binder.bind(args, kwargs)
+    number = str(flow.next_call(task.task_key)) if flow is not None else new_id().hex
+    run_id, flow_run_id = new_id(), flow.run.id if flow is not None else None
+    record = TaskRunRecord(
+        id=run_id,
+        flow_run_id=flow_run_id,
+        name=f"{task.name}-{number[:8]}",
+        task_key=task.task_key,
+        dynamic_key=number,
+        created=utc_now(),
+        state=_PENDING,
+        task_version=task.version,
+        policy=policy_of(task, session),
+        tags=sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else (),
+        flow_run_run_count=flow.run.run_count if flow is not None else 0,
+        details=StateDetails(flow_run_id=flow_run_id, task_run_id=run_id),
+    )
+    run = TaskExecution(task, parameters, record, session, flow, wait_for)
+    run.note(_PENDING, record.created)
+    return run
+
+
+def policy_of(task: Any, session: Session) -> Any:
+    """The task's retry policy; worked out once for each task."""
+    if task._policy is None:
+        settings = session.settings
+        retries = settings.task_default_retries if task.retries is None else task.retries
+        delay = settings.task_default_retry_delay_seconds if task.retry_delay_seconds is None else task.retry_delay_seconds
+        task._policy = retry_policy(retries, delay or None, task.retry_jitter_factor)
+    return task._policy
+
+
+class TaskExecution:
+    """One task run while it lives."""
+
+    __slots__ = ("blocks_on_propose", "context", "flow", "kept", "parameters", "record", "session", "task", "wait_for")
+
+    def __init__(
+        self,
+        task: Any,
+        parameters: dict[str, Any],
+        record: TaskRunRecord,
+        session: Session,
+        flow: FlowRunContext | None,
+        wait_for: tuple[Any, ...],
+    ) -> None:
+        self.task = task
+        self.parameters = parameters
+        self.record = record
+        self.session = session
+        self.flow = flow
+        self.wait_for = wait_for
+        self.kept: caching.KeptResults | None = None
+        options = flow.results if flow is not None else caching.NO_OPTIONS
+        self.blocks_on_propose = bool(record.tags) or caching.is_kept(task, options, session.settings)
+        self.context = TaskRunContext(record, session, parameters, _log_prints(task, flow, session))
+
+    # -- from start to end ------------------------------------------------------------------------
+
+    def live(self) -> None:
+        """Run the task to its end, whatever the end is; the error of a crash is raised on."""
+        if self.task.isasync:
+            asyncio.run(self.alive())
+        elif self._is_ready():
+            drive(self, self.record.state)
+
+    async def alive(self) -> None:
+        """The same on an event loop."""
+        if self._is_ready():
+            await adrive(self, self.record.state)
+
+    def value(self) -> Any:
+        """What the task returned; raises what it raised."""
+        state = self.record.state
+        if state.is_pending():
+            raise UpstreamTaskError(state.message or "The task run did not start.")
+        return state.outcome()
+
+    def _is_ready(self) -> bool:
+        """Wait for what the run depends on and put its results in place; false if something did not complete."""
+        if not self.may_depend():
+            return True
+        found = [*upstream.find(self.parameters), *upstream.find(list(self.wait_for))]
+        for each in found:
+            if not isinstance(each.leaf, State):
+                each.leaf.wait()
+        if self.flow is not None:
+            self.record.task_inputs = upstream.task_inputs(self.parameters, self.wait_for, self.flow.produced)
+        try:
+            upstream.check(found)
+        except UpstreamTaskError as error:
+            self.note(Pending(str(error), name="NotReady"), utc_now())
+            return False
+        for name, value in self.parameters.items():
+            self.parameters[name] = upstream.replaced(value, upstream.value_of)
+        return True
+
+    def may_depend(self) -> bool:
+        """Whether any argument could hold a future, a state, a mark, or another run's result."""
+        produced = self.flow.produced if self.flow is not None else None
+        return bool(self.wait_for or produced or self.parameters and any(map(_may_hold, self.parameters.values())))
+
+    # -- what the drivers ask ---------------------------------------------------------------------
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Name the run, now that its arguments are known."""
+        if self.task.task_run_name is not None:
+            self.record.name = given_name(self.task.task_run_name, self.parameters, "task_run_name")
+        yield
+
+    def propose(self, state: State) -> State:
+        """Decide here, by the rules that the store goes by, and leave the writing to the recorder."""
+        if state.type is StateType.RUNNING and self.blocks_on_propose:
+            cached = task_results.from_cache(self)
+            if cached is not None:
+                return self._enter(cached)
+        record = self.record
+        now = utc_now()
+        retriable = state.type is StateType.FAILED and record.policy.allows(record.run_count) and self._wants_retry(state)
+        attempt = Attempt(now, record.run_count, record.policy, retriable, random.random())  # noqa: S311 - jitter
+        decision = decide(record.state, state, attempt)
+        if isinstance(decision, Wait | Refused):
+            return record.state
+        if decision.state.name == "AwaitingRetry":
+            self._tell_of_retry(state, decision.state, now)
+        return self._enter(decision.state, now)
+
+    def call(self) -> State:
+        """The outcome of the task's function, in its context and its time limit."""
+        token = TASK_RUN.set(self.context)
+        try:
+            with tag_slots(self.session, self.record.tags):
+                return self._outcome(self._returned())
+        except Exception as error:
+            return state_of_error(error, "Task run")
+        finally:
+            TASK_RUN.reset(token)
+
+    async def acall(self) -> State:
+        """The same for an async function."""
+        token = TASK_RUN.set(self.context)
+        try:
+            async with tag_slots(self.session, self.record.tags):
+                return self._outcome(await self._areturned())
+        except Exception as error:
+            return state_of_error(error, "Task run")
+        finally:
+            TASK_RUN.reset(token)
+
+    def run_hooks(self, state: State) -> None:
+        """Call the task's hooks for this state."""
+        hooks = hooks_for(self.task, state)
+        if hooks:
+            run_hooks(hooks, (self.task, self.record), state, self.logger)
+
+    async def arun_hooks(self, state: State) -> None:
+        """The same, awaiting async hooks."""
+        hooks = hooks_for(self.task, state)
+        if hooks:
+            await arun_hooks(hooks, (self.task, self.record), state, self.logger)
+
+    def crash(self, error: BaseException) -> None:
+        """End the run as Crashed, or as Failed when the engine itself refused something."""
+        if not self.record.state.is_final():
+            state = state_of_error(error, "Task run") if isinstance(error, Exception) else state_of_crash(error)
+            self._enter(state)
+
+    # -- one step each ----------------------------------------------------------------------------
+
+    @property
+    def logger(self) -> RunLogger:
+        """A logger whose lines belong to this run."""
+        record = self.record
+        prefix = f"Task run {record.name!r} - "
+        return RunLogger(TASK_LOGGER, {"prefix": prefix, "flow_run_id": record.flow_run_id, "task_run_id": record.id})
+
+    def note(self, state: State, now: datetime) -> State:
+        """Give the run a state and let the recorder write it."""
+        details = self.record.details
+        if state.details.scheduled_time is not None or state.details.cache_key is not None:
+            details = state.details
+        noted = State(state.type, state.name, state.message, state.data, details, now, new_id())
+        self.session.recorder.note(self.record, noted)
+        return noted
+
+    def note_end(self, state: State) -> None:
+        """End the run without having run it."""
+        self._enter(state)
+
+    def _enter(self, state: State, now: datetime | None = None) -> State:
+        """Take a state and keep the run's times and counts in step with it."""
+        record, now = self.record, now or utc_now()
+        before = record.state
+        if before.type is StateType.RUNNING and before.timestamp is not None:
+            record.total_run_time += (now - before.timestamp).total_seconds()
+        if state.type is StateType.RUNNING:
+            record.run_count += 1
+            record.start_time = record.start_time or now
+        if state.is_final():
+            record.end_time = now
+        noted = self.note(state, now)
+        if state.is_final():
+            if state.is_completed():
+                self.logger.info("Finished in state %s", noted)
+            else:
+                self.logger.error("Finished in state %s", noted)
+        return noted
+
+    def _returned(self) -> Any:
+        if self.context.log_prints:
+            catch_prints()
+        args, kwargs = self.task.binder.split(self.parameters)
+        if self.task.timeout_seconds is None:
+            return self.task.fn(*args, **kwargs)
+        return call_within(self.task.timeout_seconds, lambda: self.task.fn(*args, **kwargs))
+
+    async def _areturned(self) -> Any:
+        if self.context.log_prints:
+            catch_prints()
+        args, kwargs = self.task.binder.split(self.parameters)
+        limit = asyncio.timeout(self.task.timeout_seconds)
+        try:
+            async with limit:
+                return await self.task.fn(*args, **kwargs)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise RunTimeoutError(f"The time limit of {self.task.timeout_seconds:g} second(s) was exceeded.") from None
+
+    def _outcome(self, value: Any) -> State:
+        """The state of a returned value, written to storage when it is to be kept."""
+        state = state_of_value(value)
+        if not state.is_completed():
+            return state
+        if self.flow is not None:
+            self.flow.produced.remember(state.data, self.record.id)
+        return task_results.committed(self, state)
+
+    def _wants_retry(self, failed: State) -> bool:
+        condition = self.task.retry_condition_fn
+        if condition is None:
+            return True
+        try:
+            answer = condition(self.task, self.record, failed)
+            return bool(finish(answer) if inspect.isawaitable(answer) else answer)
+        except Exception:
+            self.logger.exception("retry_condition_fn failed; the run is not retried.")
+            return False
+
+    def _tell_of_retry(self, failed: State, waiting: State, now: datetime) -> None:
+        due = waiting.details.scheduled_time
+        seconds = (due - now).total_seconds() if due is not None else 0.0
+        self.logger.info(
+            "Task run failed with exception: %r - Retry %d/%d will start %s",
+            failed.data,
+            self.record.run_count,
+            self.record.policy.retries,
+            f"{seconds:.3g} second(s) from now" if seconds else "immediately",
+        )
+
+
+def _may_hold(value: Any) -> bool:
+    return not isinstance(value, str | int | float | bytes | type(None))
+
+
+def _log_prints(task: Any, flow: FlowRunContext | None, session: Session) -> bool:
+    if task.log_prints is not None:
+        return bool(task.log_prints)
+    return flow.log_prints if flow is not None else session.settings.log_prints

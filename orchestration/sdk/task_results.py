@@ -1,0 +1,79 @@
+"""What becomes of a task's result: taken from the cache, or put through a transaction into storage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestration.backend.clock import utc_now
+from orchestration.domain.states import Cached, State, StateDetails, StateType
+from orchestration.sdk import caching
+from orchestration.sdk.results import StoredValue
+from orchestration.sdk.transactions import ACTIVE, Transaction
+
+if TYPE_CHECKING:
+    from orchestration.sdk.task_engine import TaskExecution
+
+
+def from_cache(run: TaskExecution) -> State | None:
+    """The state of a run whose result is there already; one log line says whether, and why not."""
+    options = run.flow.results if run.flow is not None else caching.NO_OPTIONS
+    if not caching.is_kept(run.task, options, run.session.settings):
+        return None
+    if run.kept is None:
+        run.kept = caching.kept_results(run.task, run.record, run.parameters, run.flow, run.session.settings)
+        run.record.cache_key = run.kept.key
+    stored = run.kept.store.find(run.kept.key) if run.kept.key is not None else None
+    miss = _why_not(run, run.kept, stored)
+    if miss is not None:
+        run.logger.info("Cache miss: %s", miss)
+        return None
+    run.logger.info("Cache hit: the result under key %s is used again", run.kept.key)
+    return Cached(data=stored, details=_details(run, stored))
+
+
+def committed(run: TaskExecution, state: State) -> State:
+    """Put a result through the transaction around the run, or one of its own, if anything asks for one."""
+    kept, task = run.kept, run.task
+    if kept is None and ACTIVE.get() is None and not (task.on_rollback_hooks or task.on_commit_hooks):
+        return state
+
+    def roll_back(_transaction: Transaction) -> None:
+        if run.record.state.is_completed():
+            run.note(State(StateType.COMPLETED, "RolledBack", "The transaction was rolled back."), utc_now())
+
+    transaction = Transaction(
+        (kept.key or run.record.id.hex) if kept else None,
+        kept.store if kept else None,
+        overwrite=True,
+        expiration=caching.expiration(task, utc_now()),
+        logger=run.logger,
+    )
+    transaction.stage(state.data, [*task.on_rollback_hooks, roll_back], list(task.on_commit_hooks))
+    transaction.conclude()
+    if transaction.stored is None:
+        return state
+    if not task.cache_result_in_memory:
+        transaction.stored.forget()
+    return state.evolve(data=transaction.stored, details=_details(run, transaction.stored))
+
+
+def _why_not(run: TaskExecution, kept: caching.KeptResults, stored: StoredValue | None) -> str | None:
+    """Why a stored result cannot be used; ``None`` when it can."""
+    if kept.key is None:
+        return kept.why_no_key
+    if run.task.refresh_cache:
+        return f"refresh_cache asks for a new result under key {kept.key}"
+    if stored is None:
+        return f"there is no result under key {kept.key} yet"
+    if not caching.fresh(stored, utc_now()):
+        return f"the result under key {kept.key} expired at {stored.expiration}"
+    return None
+
+
+def _details(run: TaskExecution, stored: StoredValue | None) -> StateDetails:
+    return StateDetails(
+        flow_run_id=run.record.flow_run_id,
+        task_run_id=run.record.id,
+        cache_key=run.kept.key if run.kept else None,
+        cache_expiration=stored.expiration if stored else None,
+    )

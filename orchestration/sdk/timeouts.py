@@ -1,0 +1,84 @@
+"""Time limits that stop sync code: by a signal in the main thread, by a thread of its own elsewhere."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from types import FrameType
+from typing import Any
+
+from orchestration.domain.errors import RunTimeoutError
+
+
+class _Expired(BaseException):
+    """Raised inside code whose time is up; no ``except Exception`` of that code can swallow it."""
+
+
+def call_within(seconds: float, call: Callable[[], Any]) -> Any:
+    """What ``call`` returns, if it does so in time.
+
+    In the main thread an alarm interrupts it, even in a system call. In other threads it runs in a
+    thread of its own, which is left behind at once and stopped at its next Python instruction.
+
+    Raises:
+        RunTimeoutError: the time was up.
+    """
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
+        return _with_alarm(seconds, call)
+    return _in_thread(seconds, call)
+
+
+def _with_alarm(seconds: float, call: Callable[[], Any]) -> Any:
+    around = signal.getitimer(signal.ITIMER_REAL)[0]
+    if 0 < around <= seconds:
+        return call()  # the limit around this one strikes first
+    started = time.monotonic()
+    expired = _Expired()
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        raise expired
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+    try:
+        return call()
+    except _Expired as caught:
+        if caught is not expired:
+            raise
+        raise RunTimeoutError(_sentence(seconds)) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if around:
+            signal.setitimer(signal.ITIMER_REAL, max(around - (time.monotonic() - started), 1e-6))
+
+
+def _in_thread(seconds: float, call: Callable[[], Any]) -> Any:
+    outcome: list[tuple[Any, BaseException | None]] = []
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            outcome.append((context.run(call), None))
+        except BaseException as error:  # carried over to the waiting thread below
+            outcome.append((None, error))
+
+    worker = threading.Thread(target=work, name="orchestration-timed", daemon=True)
+    worker.start()
+    worker.join(seconds)
+    if not outcome:
+        thread_id = ctypes.c_ulong(worker.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(_Expired))
+        raise RunTimeoutError(_sentence(seconds))
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value
+
+
+def _sentence(seconds: float) -> str:
+    return f"The time limit of {seconds:g} second(s) was exceeded."

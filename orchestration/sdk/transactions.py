@@ -1,0 +1,264 @@
+"""Transactions: results are written together or not at all, and undone by hooks when something fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from datetime import datetime
+from enum import StrEnum
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+from orchestration.domain.errors import ConfigurationError, TransactionError
+from orchestration.sdk.logs import get_logger
+from orchestration.sdk.results import ResultStore, StoredValue
+
+_MISSING = object()
+LOGGER = get_logger("transactions")
+
+
+class IsolationLevel(StrEnum):
+    """Whether two transactions may work on one key at once."""
+
+    READ_COMMITTED = "READ_COMMITTED"
+    SERIALIZABLE = "SERIALIZABLE"
+
+
+class CommitMode(StrEnum):
+    """When a transaction commits: with its parent (lazy), at its own end (eager), or never (off)."""
+
+    EAGER = "EAGER"
+    LAZY = "LAZY"
+    OFF = "OFF"
+
+
+class TransactionState(StrEnum):
+    """How far a transaction has come."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    STAGED = "STAGED"
+    COMMITTED = "COMMITTED"
+    ROLLED_BACK = "ROLLED_BACK"
+
+
+class Transaction(AbstractContextManager["Transaction"]):
+    """A group of task runs, or one task run within such a group."""
+
+    def __init__(
+        self,
+        key: str | None = None,
+        store: ResultStore | None = None,
+        commit_mode: CommitMode | None = None,
+        isolation_level: IsolationLevel | None = None,
+        overwrite: bool = False,
+        *,
+        write_on_commit: bool = True,
+        lock_manager: Any = None,
+        expiration: datetime | None = None,
+        logger: Any = None,
+    ) -> None:
+        self.key = key
+        self.store = store
+        self.parent = ACTIVE.get()
+        self.commit_mode = commit_mode or (self.parent.commit_mode if self.parent else CommitMode.LAZY)
+        self.isolation_level = isolation_level or (
+            self.parent.isolation_level if self.parent else IsolationLevel.READ_COMMITTED
+        )
+        self.overwrite = overwrite
+        self.state = TransactionState.PENDING
+        self.children: list[Transaction] = []
+        self.stored: StoredValue | None = None
+        self._write_on_commit = write_on_commit
+        self._lock_manager = lock_manager
+        self._expiration = expiration
+        self._logger = logger or LOGGER
+        self._holder = uuid4().hex
+        self._values: dict[str, Any] = {}
+        self._staged: Any = _MISSING
+        self._on_rollback: list[Callable[[Transaction], None]] = []
+        self._on_commit: list[Callable[[Transaction], None]] = []
+        self._token: Token[Transaction | None] | None = None
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep a value for hooks and child transactions."""
+        self._values[name] = value
+
+    def get(self, name: str, default: Any = _MISSING) -> Any:
+        """A value that was set here or in a transaction around this one.
+
+        Raises:
+            ValueError: there is none, and no default was given.
+        """
+        if name in self._values:
+            return self._values[name]
+        if self.parent is not None:
+            return self.parent.get(name, default)
+        if default is _MISSING:
+            raise ValueError(f"The transaction has no value {name!r}; set it first, or give a default.")
+        return default
+
+    def is_active(self) -> bool:
+        """Whether its block is being run."""
+        return self.state is TransactionState.ACTIVE
+
+    def is_staged(self) -> bool:
+        """Whether it waits for its parent's commit."""
+        return self.state is TransactionState.STAGED
+
+    def is_committed(self) -> bool:
+        """Whether its results are written."""
+        return self.state is TransactionState.COMMITTED
+
+    def is_rolled_back(self) -> bool:
+        """Whether it was undone."""
+        return self.state is TransactionState.ROLLED_BACK
+
+    def begin(self) -> None:
+        """Start; with a key whose result is there already, the transaction is committed from the start.
+
+        Raises:
+            ConfigurationError: SERIALIZABLE was asked for without a lock manager.
+        """
+        if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None:
+            if self._lock_manager is None:
+                raise ConfigurationError("Isolation level SERIALIZABLE needs a lock manager; give the policy one.")
+            self._lock_manager.acquire_lock(self.key, self._holder)
+        self.state = TransactionState.ACTIVE
+        if not self.overwrite and self.read() is not None:
+            self.state = TransactionState.COMMITTED
+
+    def read(self) -> StoredValue | None:
+        """The stored result of the transaction's key, if there is one."""
+        return self.store.find(self.key) if self.store is not None and self.key is not None else None
+
+    def stage(
+        self,
+        value: Any,
+        on_rollback_hooks: list[Callable[[Transaction], None]] | None = None,
+        on_commit_hooks: list[Callable[[Transaction], None]] | None = None,
+    ) -> None:
+        """Have a value and hooks ready for the commit."""
+        if self.is_committed():
+            return
+        self._staged = value
+        self._on_rollback += on_rollback_hooks or []
+        self._on_commit += on_commit_hooks or []
+        self.state = TransactionState.STAGED
+
+    def conclude(self) -> None:
+        """End without a failure: commit now, or leave that to the parent."""
+        if self.commit_mode is CommitMode.OFF:
+            return
+        if self.parent is None or self.commit_mode is CommitMode.EAGER:
+            self.commit()
+        else:
+            self.state = TransactionState.STAGED if not self.is_committed() else self.state
+            self.parent.children.append(self)
+
+    def commit(self) -> bool:
+        """Write the staged results of this transaction and those inside it; all are undone if one cannot be written."""
+        if self.state in (TransactionState.COMMITTED, TransactionState.ROLLED_BACK):
+            self._unlock()
+            return self.is_committed()
+        try:
+            for child in self.children:
+                child.commit()
+            for hook in self._on_commit:
+                self._run_hook(hook, "commit")
+            if self.store is not None and self.key is not None and self._write_on_commit and self._staged is not _MISSING:
+                self.stored = self.store.write(self.key, self._staged, self._expiration)
+            self.state = TransactionState.COMMITTED
+        except Exception:
+            self._logger.exception("An error was encountered while committing; the transaction is rolled back.")
+            self.rollback()
+            return False
+        finally:
+            self._unlock()
+        return True
+
+    def rollback(self) -> bool:
+        """Undo: hooks of this transaction, then those inside it, last first; then the one around it."""
+        if self.state in (TransactionState.ROLLED_BACK, TransactionState.COMMITTED):
+            return False
+        self.state = TransactionState.ROLLED_BACK
+        try:
+            for hook in reversed(self._on_rollback):
+                self._run_hook(hook, "rollback")
+            for child in reversed(self.children):
+                child.rollback()
+        except Exception:
+            self._logger.exception("An error was encountered while rolling back.")
+            return False
+        finally:
+            self._unlock()
+        return True
+
+    def __enter__(self) -> Transaction:
+        self._token = ACTIVE.set(self)
+        self.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._token is None:
+            raise TransactionError("The transaction was left without being entered.")
+        ACTIVE.reset(self._token)
+        if error is None:
+            self.conclude()
+        else:
+            self.rollback()
+
+    async def __aenter__(self) -> Transaction:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def _run_hook(self, hook: Callable[[Transaction], None], kind: str) -> None:
+        name = getattr(hook, "__name__", repr(hook))
+        self._logger.info("Running %s hook %r", kind, name)
+        hook(self)
+        self._logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
+
+    def _unlock(self) -> None:
+        if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None and self._lock_manager:
+            self._lock_manager.release_lock(self.key, self._holder)
+
+
+ACTIVE: ContextVar[Transaction | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
+
+
+def get_transaction() -> Transaction | None:
+    """The transaction around the running code, if there is one."""
+    return ACTIVE.get()
+
+
+def transaction(
+    key: str | None = None,
+    store: ResultStore | None = None,
+    commit_mode: CommitMode | None = None,
+    isolation_level: IsolationLevel | None = None,
+    overwrite: bool = False,
+    write_on_commit: bool = True,
+    logger: Any = None,
+) -> Transaction:
+    """A transaction for a ``with`` block: when the block fails, the task runs inside it are rolled back.
+
+    Args:
+        key: where a staged value is written; with a result there already, the block can ask ``is_committed()``.
+        store: what writes it.
+        commit_mode: when to commit; by default with the transaction around it, or at the block's end.
+        isolation_level: whether two blocks may work on the key at once.
+        overwrite: write even if there is a result already.
+        write_on_commit: whether the staged value is written at all.
+        logger: where to tell of hooks.
+    """
+    return Transaction(
+        key, store, commit_mode, isolation_level, overwrite, write_on_commit=write_on_commit, logger=logger
+    )

@@ -1,0 +1,107 @@
+"""What a task run depends on: futures among its arguments and in ``wait_for``, and values of other runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from orchestration.domain.errors import UpstreamTaskError
+from orchestration.domain.states import State
+from orchestration.sdk.annotations import allow_failure, quote, unmapped
+from orchestration.sdk.context import Produced
+from orchestration.sdk.futures import TaskFuture
+
+Leaf = TaskFuture[Any] | State
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A future or state that was found, and whether its failure is allowed."""
+
+    leaf: Leaf
+    failure_allowed: bool
+
+
+def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
+    """The futures and states in a value: itself, or within lists, tuples, sets, mappings and marks."""
+    if isinstance(value, TaskFuture | State):
+        yield Upstream(value, failure_allowed)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            if not isinstance(item, str | int | float):
+                yield from find(item, failure_allowed)
+    elif isinstance(value, dict):
+        yield from find(list(value.values()), failure_allowed)
+    elif isinstance(value, allow_failure | unmapped):
+        yield from find(value.value, failure_allowed or isinstance(value, allow_failure))
+
+
+def replaced(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
+    """The value with each future and state in it exchanged; the very same object when it has none."""
+    if isinstance(value, TaskFuture | State):
+        return leaf(value)
+    if isinstance(value, allow_failure | unmapped):
+        return replaced(value.value, leaf)
+    if isinstance(value, quote):
+        return value.value
+    if not isinstance(value, list | tuple | set | frozenset | dict) or not any(_marked(value)):
+        return value
+    if isinstance(value, dict):
+        return {key: replaced(item, leaf) for key, item in value.items()}
+    items = [replaced(item, leaf) for item in value]
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
+def check(found: Iterable[Upstream]) -> None:
+    """Refuse to go on when something that must have completed has not.
+
+    Raises:
+        UpstreamTaskError: naming the run.
+    """
+    for each in found:
+        state = each.leaf if isinstance(each.leaf, State) else each.leaf.state
+        if not state.is_completed() and not (each.failure_allowed and state.is_final()):
+            run_id = state.details.task_run_id if isinstance(each.leaf, State) else each.leaf.task_run_id
+            raise UpstreamTaskError(f"Upstream task run '{run_id}' did not reach a 'COMPLETED' state.")
+
+
+def value_of(leaf: Leaf) -> Any:
+    """The result of an ended run, or the exception it ended with."""
+    return (leaf if isinstance(leaf, State) else leaf.state).outcome(raise_on_failure=False)
+
+
+def task_inputs(
+    parameters: Mapping[str, Any], wait_for: Iterable[Any], produced: Produced
+) -> dict[str, list[dict[str, str]]]:
+    """By argument, the task runs whose results it has; in the form that a task run's document shows."""
+    inputs: dict[str, list[dict[str, str]]] = {}
+    for name, value in parameters.items():
+        runs = [run_id for each in find(value) if (run_id := _run_id(each.leaf)) is not None]
+        maker = produced.maker(value) if produced else None
+        if maker is not None:
+            runs.append(maker)
+        if runs:
+            inputs[name] = [_as_input(run_id) for run_id in runs]
+    waited = [run_id for each in find(list(wait_for)) if (run_id := _run_id(each.leaf)) is not None]
+    if waited:
+        inputs["wait_for"] = [_as_input(run_id) for run_id in waited]
+    return inputs
+
+
+def _as_input(run_id: UUID) -> dict[str, str]:
+    return {"input_type": "task_run", "id": str(run_id)}
+
+
+def _run_id(leaf: Leaf) -> UUID | None:
+    return leaf.details.task_run_id if isinstance(leaf, State) else leaf.task_run_id
+
+
+def _marked(value: Any) -> Iterator[bool]:
+    """Whether anything inside would be exchanged."""
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, TaskFuture | State | allow_failure | unmapped | quote):
+            yield True
+        elif isinstance(item, list | tuple | set | frozenset | dict):
+            yield from _marked(item)
