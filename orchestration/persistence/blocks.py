@@ -38,8 +38,9 @@ def upsert_type(tx: Transaction, proposed: BlockType, now: datetime) -> BlockTyp
     rows = tx.execute(
         "INSERT INTO block_type (id, name, slug, logo_url, documentation_url, description, code_example, is_protected, "
         "created, updated) VALUES (:id, :name, :slug, :logo, :docs, :description, :example, :protected, :now, :now) "
-        "ON CONFLICT (slug) DO UPDATE SET logo_url = excluded.logo_url, documentation_url = excluded.documentation_url, "
-        "description = excluded.description, code_example = excluded.code_example, updated = excluded.updated "
+        "ON CONFLICT (slug) DO UPDATE SET logo_url = excluded.logo_url, "
+        "documentation_url = excluded.documentation_url, description = excluded.description, "
+        "code_example = excluded.code_example, updated = excluded.updated "
         "RETURNING *",
         params,
     )
@@ -168,7 +169,8 @@ def delete_document(tx: Transaction, document_id: UUID) -> None:
     if not tx.execute("DELETE FROM block_document WHERE id = :id RETURNING id", params):
         raise ObjectNotFound(f"There is no block document with the id {document_id}.")
     tx.execute(
-        "DELETE FROM block_document_reference WHERE parent_block_document_id = :id OR reference_block_document_id = :id",
+        "DELETE FROM block_document_reference "
+        "WHERE parent_block_document_id = :id OR reference_block_document_id = :id",
         params,
     )
 

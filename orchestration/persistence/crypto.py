@@ -65,12 +65,14 @@ class Keyring:
 
 def new_key() -> str:
     """A fresh key: 32 random bytes in URL-safe base64."""
-    return _fernet_module().Fernet.generate_key().decode()
+    key: bytes = _fernet_module().Fernet.generate_key()
+    return key.decode()
 
 
 def encrypt(document: Mapping[str, Any], key: str, place: str = VARIABLE) -> str:
     """The document as a token that only ``key`` opens."""
-    return _fernet(key, place).encrypt(json.dumps(document).encode()).decode()
+    token: bytes = _fernet(key, place).encrypt(json.dumps(document).encode())
+    return token.decode()
 
 
 def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:

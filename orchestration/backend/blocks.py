@@ -1,0 +1,207 @@
+"""Where blocks are kept: the port, and the store in this machine's database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+from uuid import UUID
+
+from orchestration.backend.clock import utc_now
+from orchestration.domain.errors import ConfigurationError, ObjectNotFound
+from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
+from orchestration.domain.settings import Settings
+from orchestration.persistence import blocks as rows
+from orchestration.persistence import crypto
+from orchestration.persistence.database import Database, Row, Transaction
+
+PAGE = 200
+
+
+class BlockStore(Protocol):
+    """Block types, schemas and documents; every method is one unit of work, as one request of Prefect's interface."""
+
+    def block_type(self, slug: str) -> BlockType:
+        """The type of that slug; ``ObjectNotFound`` when there is none."""
+
+    def block_types(self) -> list[BlockType]:
+        """All types by slug."""
+
+    def save_block_type(self, block_type: BlockType) -> BlockType:
+        """Store a type, or give the one of that slug its new texts."""
+
+    def delete_block_type(self, slug: str) -> None:
+        """Remove a type with its schemas and documents; ``ObjectNotFound`` when there is none."""
+
+    def block_schema(self, checksum: str, version: str | None = None) -> BlockSchema:
+        """The schema of that checksum; ``ObjectNotFound`` when there is none."""
+
+    def block_schemas(self, block_type_id: UUID | None = None) -> list[BlockSchema]:
+        """All schemas, newest first, or those of one type."""
+
+    def save_block_schema(self, schema: BlockSchema) -> BlockSchema:
+        """Store a schema; one of the same checksum and version that is there already is the answer."""
+
+    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
+        """The document of that id; ``ObjectNotFound`` when there is none."""
+
+    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
+        """The document of that type and name; ``ObjectNotFound`` when there is none."""
+
+    def block_documents(
+        self, slug: str | None = None, include_secrets: bool = False, limit: int = PAGE, offset: int = 0
+    ) -> list[BlockDocument]:
+        """Documents by type and name, the anonymous ones left out."""
+
+    def create_block_document(self, document: BlockDocument) -> BlockDocument:
+        """Store a document; ``ObjectAlreadyExists`` when its type has one of that name."""
+
+    def update_block_document(
+        self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False
+    ) -> None:
+        """Replace the values of a document, or with ``merge`` those that are named; ``ObjectNotFound`` when none."""
+
+    def delete_block_document(self, document_id: UUID) -> None:
+        """Remove a document; ``ObjectNotFound`` when there is none."""
+
+
+class LocalBlockStore:
+    """Blocks in a database of ours; their values are encrypted with a key that lies elsewhere."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._db = database
+        self._keyring = crypto.Keyring(settings.home, settings.encryption_key)
+
+    def block_type(self, slug: str) -> BlockType:
+        """The type of that slug."""
+        found = rows.read_types(self._db.read, slug)
+        if not found:
+            raise ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")
+        return found[0]
+
+    def block_types(self) -> list[BlockType]:
+        """All types by slug."""
+        return rows.read_types(self._db.read)
+
+    def save_block_type(self, block_type: BlockType) -> BlockType:
+        """Store a type, or give the one of that slug its new texts."""
+        with self._db.transaction() as tx:
+            return rows.upsert_type(tx, block_type, utc_now())
+
+    def delete_block_type(self, slug: str) -> None:
+        """Remove a type with its schemas and documents."""
+        with self._db.transaction() as tx:
+            rows.delete_type(tx, slug)
+
+    def block_schema(self, checksum: str, version: str | None = None) -> BlockSchema:
+        """The schema of that checksum."""
+        return rows.read_schema(self._db.read, checksum, version)
+
+    def block_schemas(self, block_type_id: UUID | None = None) -> list[BlockSchema]:
+        """All schemas, newest first, or those of one type."""
+        return rows.read_schemas(self._db.read, block_type_id)
+
+    def save_block_schema(self, schema: BlockSchema) -> BlockSchema:
+        """Store a schema, unless it is there already."""
+        with self._db.transaction() as tx:
+            return rows.find_or_create_schema(tx, schema, utc_now())
+
+    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
+        """The document of that id."""
+        found = self._documents("d.id = :id", {"id": str(document_id)}, include_secrets)
+        if not found:
+            raise ObjectNotFound(f"There is no block document with the id {document_id}.")
+        return found[0]
+
+    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
+        """The document of that type and name."""
+        found = self._documents("t.slug = :slug AND d.name = :name", {"slug": slug, "name": name}, include_secrets)
+        if not found:
+            raise ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
+        return found[0]
+
+    def block_documents(
+        self, slug: str | None = None, include_secrets: bool = False, limit: int = PAGE, offset: int = 0
+    ) -> list[BlockDocument]:
+        """Documents by type and name, the anonymous ones left out."""
+        where, params = ("t.slug = :slug", {"slug": slug}) if slug is not None else ("1 = 1", {})
+        found = rows.document_rows(self._db.read, f"{where} AND d.is_anonymous = 0", params, limit, offset)
+        return [self._document(row, include_secrets) for row in found]
+
+    def create_block_document(self, document: BlockDocument) -> BlockDocument:
+        """Store a document."""
+        document = replace(document, created=utc_now())
+        with self._db.transaction() as tx:
+            key = self._writing_key(tx)
+            rows.insert_document(tx, document, lambda data: crypto.encrypt(data, key, self._keyring.describe()))
+        return self.block_document(document.id)
+
+    def update_block_document(
+        self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False
+    ) -> None:
+        """Replace the values of a document, or with ``merge`` those that are named."""
+        plain, references = rows.split_references(data)
+        with self._db.transaction() as tx:
+            key = self._writing_key(tx)
+            if merge:
+                known_plain, known_references = rows.own_values(tx, document_id, self._unseal)
+                plain = {**{k: v for k, v in known_plain.items() if k not in references}, **plain}
+                references = {**{k: v for k, v in known_references.items() if k not in plain}, **references}
+            sealed = crypto.encrypt(plain, key, self._keyring.describe())
+            rows.update_document(tx, document_id, sealed, references, block_schema_id, utc_now())
+
+    def delete_block_document(self, document_id: UUID) -> None:
+        """Remove a document."""
+        with self._db.transaction() as tx:
+            rows.delete_document(tx, document_id)
+
+    def rotate_key(self, key: str | None = None) -> str:
+        """Encrypt every document anew and make ``key``, or a fresh one, the key; the new key is the answer.
+
+        The new key is on disk before the first document changes and takes the old one's place after the
+        last has, so that a crash at any moment leaves a pair of files that opens everything.
+        """
+        fresh = key or crypto.new_key()
+        crypto.check_key(fresh, "the new key")
+        self._keyring.keys()
+        with crypto.only_one_process(self._keyring.home):
+            with self._db.transaction() as tx:
+                crypto.announce(self._keyring, self._writing_key(tx), fresh)
+            with self._db.transaction() as tx:
+                for row in rows.sealed_documents(tx):
+                    data = self._unseal(row["data"], f"The block document {row['id']}")
+                    rows.reseal(tx, row["id"], crypto.encrypt(data, fresh))
+            crypto.conclude(self._keyring, fresh)
+        return fresh
+
+    def _documents(self, where: str, params: Mapping[str, Any], secrets: bool) -> list[BlockDocument]:
+        return [self._document(row, secrets) for row in rows.document_rows(self._db.read, where, params, 1, 0)]
+
+    def _document(self, row: Row, secrets: bool) -> BlockDocument:
+        return rows.document_of(self._db.read, row, self._unseal, secrets)
+
+    def _unseal(self, token: str, what: str) -> dict[str, Any]:
+        return crypto.decrypt(token, self._keyring, what)
+
+    def _writing_key(self, tx: Transaction) -> str:
+        """The key that the documents already here were encrypted with, so that one store never needs two.
+
+        Raises:
+            ConfigurationError: there are documents, and no key at hand opens them.
+        """
+        newest = rows.sealed_documents(tx, limit=1)
+        if not newest:
+            return self._keyring.keys()[0]
+        token, place = newest[0]["data"], self._keyring.describe()
+        if not self._keyring.has_key():
+            raise ConfigurationError(
+                f"There are encrypted blocks but no key: restore {place} from your backup, "
+                f"or set {crypto.VARIABLE} to the key that they were saved with."
+            )
+        for key in (*self._keyring.keys(), *self._keyring.keys(reload=True)):
+            if crypto.opens(token, key, place):
+                return key
+        raise ConfigurationError(
+            f"The key in {place} does not open the blocks that are saved here; "
+            "put back the key that they were saved with, or delete them, before you save another."
+        )

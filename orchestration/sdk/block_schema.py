@@ -1,0 +1,169 @@
+"""What a block type looks like from outside: slug, description, JSON schema and the checksum of its fields.
+
+Two programs that compute the same checksum mean the same block type, so every rule here is Prefect's,
+down to the spelling of descriptions; tests hold the results to those of Prefect itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+
+DEFINITIONS = "#/definitions/{model}"
+_SECTION = re.compile(r"^[A-Za-z_][\w\s-]*:(\s+\S.*)?\s*$")
+_QUOTES = re.compile("['\u2019]+")
+
+
+class SecretDict(Secret[dict[str, Any]]):
+    """A mapping whose values are all secret."""
+
+
+def slugify(text: str) -> str:
+    """The text in lower-case ASCII words joined by dashes."""
+    ascii_text = unicodedata.normalize("NFKD", _QUOTES.sub("-", text)).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", ascii_text)).strip("-")
+
+
+def description_of(docstring: str | None) -> str | None:
+    """The first running text of a docstring, up to the first section such as ``Attributes:`` or ``Example:``."""
+    if not docstring:
+        return None
+    text: list[str] = []
+    lines = inspect.cleandoc(docstring).splitlines()
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if _SECTION.match(line) and following.startswith(" "):
+            if any(kept.strip() for kept in text):
+                break
+            text = []
+        elif line.startswith(" ") and not any(kept.strip() for kept in text):
+            continue
+        else:
+            text.append(line)
+    return "\n".join(text).strip() or None
+
+
+def inner_types(annotation: Any) -> tuple[Any, ...]:
+    """The types inside a union or a container annotation."""
+    origin = get_origin(annotation)
+    is_container = isinstance(origin, type) and issubclass(origin, Iterable)
+    return get_args(annotation) if origin in (Union, UnionType) or is_container else ()
+
+
+def is_model(annotation: Any, base: type[BaseModel] = BaseModel) -> bool:
+    """Whether an annotation is a class of models derived from ``base``."""
+    return isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, base)
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether an annotation is one of pydantic's secret types, other than our ``SecretDict``."""
+    if annotation in (SecretStr, SecretBytes, Secret) or get_origin(annotation) is Secret:
+        return True
+    return isinstance(annotation, type) and annotation.__module__ == "pydantic.types" and issubclass(annotation, Secret)
+
+
+def secret_fields(name: str, annotation: Any) -> Iterator[str]:
+    """The dotted paths of the secrets in a field; ``*`` stands for every key below."""
+    if inner := inner_types(annotation):
+        for inner_annotation in inner:
+            yield from secret_fields(name, inner_annotation)
+    elif is_secret(annotation):
+        yield name
+    elif annotation is SecretDict:
+        yield f"{name}.*"
+    elif is_model(annotation):
+        for field_name, field in annotation.model_fields.items():
+            yield from secret_fields(f"{name}.{field_name}", field.annotation)
+
+
+def models_in(annotation: Any, base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The classes derived from ``base`` that an annotation names, in order."""
+    if is_model(annotation, base):
+        yield annotation
+    for inner in inner_types(annotation):
+        yield from models_in(inner, base)
+
+
+def nested_models(model: type[BaseModel], base: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The classes derived from ``base`` in the fields of a model and of its nested models, by class name."""
+    found: dict[str, type[BaseModel]] = {}
+    for field in model.model_fields.values():
+        for nested in models_in(field.annotation, base):
+            if nested.__name__ not in found:
+                found[nested.__name__] = nested
+                found = {**nested_models(nested, base), **found}
+    return found
+
+
+def finished(schema: dict[str, Any], model: type[BaseModel], base: type[BaseModel], by_alias: bool) -> dict[str, Any]:
+    """Pydantic's schema of a block in the form that checksums are made of."""
+    if "$defs" in schema:
+        schema["definitions"] = schema.pop("$defs")
+    schema = without_keys({"additionalProperties"}, schema)
+    _number_fields(schema, model, by_alias)
+    nested = nested_models(model, base)
+    for name, definition in schema.get("definitions", {}).items():
+        if name in nested:
+            _number_fields(definition, nested[name], by_alias)
+    return schema
+
+
+def checksum_of(fields: Mapping[str, Any]) -> str:
+    """The identity of a block schema: ``sha256:`` and the hash of its fields.
+
+    Which fields are secret does not count, and definitions count only where they are not blocks
+    themselves, since those have checksums of their own.
+    """
+    counted = without_keys({"secret_fields"}, dict(fields))
+    if counted.get("definitions"):
+        definitions = counted.pop("definitions")
+        kept = _definitions_without_blocks({**counted, "definitions": definitions}, definitions)
+        if kept:
+            counted["definitions"] = kept
+    text = json.dumps([[counted], {}], sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def without_keys(keys: set[str], value: Any) -> Any:
+    """A copy of nested mappings without the named keys; lists are left as they are."""
+    if not isinstance(value, dict):
+        return value
+    return {key: without_keys(keys, inner) for key, inner in value.items() if key not in keys}
+
+
+def _number_fields(schema: dict[str, Any], model: type[BaseModel], by_alias: bool) -> None:
+    """Say of each property which place its field has, so that a form can keep the order."""
+    properties = schema.get("properties", {})
+    for position, (name, field) in enumerate(model.model_fields.items()):
+        key = (field.alias or name) if by_alias else name
+        if key in properties:
+            properties[key]["position"] = position
+
+
+def _definitions_without_blocks(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The definitions that anything in the schema refers to, except those of blocks."""
+    names = {reference.removeprefix(DEFINITIONS.format(model="")) for reference in _references(schema)}
+    return {
+        name: definition
+        for name, definition in definitions.items()
+        if name in names and definition and definition.get("block_type_slug") is None
+    }
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        for value in schema.values():
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)

@@ -1,0 +1,247 @@
+"""``Block``: typed, named, saved configuration of things outside, such as credentials and buckets."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from abc import ABC
+from collections.abc import Mapping
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import SecretStr, ValidationError
+
+from orchestration.backend.blocks import BlockStore
+from orchestration.backend.clock import new_id
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
+from orchestration.sdk import block_schema as shape
+from orchestration.sdk.awaiting import dispatch, in_thread
+from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
+from orchestration.sdk.block_model import BlockModel, document_data
+from orchestration.sdk.block_registry import class_of
+from orchestration.sdk.block_values import faults
+from orchestration.sdk.session import current_session
+
+DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
+
+
+class Block(BlockModel, ABC):
+    """Base of all blocks; subclass it, give it typed fields, and ``save`` and ``load`` it by name.
+
+    Fields of the types ``SecretStr``, ``SecretBytes`` and ``SecretDict`` are encrypted where they are
+    kept, masked where they are shown, and redacted from logs, artifacts and mails.
+    """
+
+    @classmethod
+    def register_type_and_schema(cls, client: Any = None) -> None:
+        """Make the type, and those nested in it, known to the store; doing so again changes nothing."""
+        done: None = dispatch(cls._register)
+        return done
+
+    @classmethod
+    async def aregister_type_and_schema(cls, client: Any = None) -> None:
+        """The async twin of ``register_type_and_schema``."""
+        await in_thread(cls._register)
+
+    @classmethod
+    def _register(cls) -> BlockSchema:
+        if inspect.isabstract(cls) or ABC in cls.__bases__:
+            raise BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
+        for field in cls.model_fields.values():
+            for nested in shape.models_in(field.annotation, Block):
+                if issubclass(nested, Block) and not inspect.isabstract(nested) and ABC not in nested.__bases__:
+                    nested._register()
+        store = _store()
+        block_type = store.save_block_type(
+            BlockType(
+                new_id(),
+                cls.get_block_type_slug(),
+                cls.get_block_type_name(),
+                str(cls._logo_url) if cls._logo_url else None,
+                str(cls._documentation_url) if cls._documentation_url else None,
+                cls.get_description(),
+                cls.get_code_example(),
+            )
+        )
+        fields, capabilities = cls.model_json_schema(), tuple(sorted(cls.get_block_capabilities()))
+        checksum, version = shape.checksum_of(fields), cls.get_block_schema_version()
+        return store.save_block_schema(
+            BlockSchema(new_id(), checksum, fields, block_type.id, block_type, capabilities, version)
+        )
+
+    def save(self, name: str | None = None, overwrite: bool = False, client: Any = None) -> UUID:
+        """Save the block under a name; the id of its document.
+
+        Raises:
+            BlockExists: the type has a block of that name, and ``overwrite`` is false.
+            BlockUsageError: there is no name, or it has other characters than ``a-z``, ``0-9`` and ``-``.
+        """
+        document_id: UUID = dispatch(self._save, name, overwrite)
+        return document_id
+
+    async def asave(self, name: str | None = None, overwrite: bool = False, client: Any = None) -> UUID:
+        """The async twin of ``save``."""
+        return await in_thread(self._save, name, overwrite)
+
+    def _save(self, name: str | None, overwrite: bool) -> UUID:
+        name, slug, store = self._checked_name(name), self.get_block_type_slug(), _store()
+        self._remember_secrets()
+        schema = self._register()
+        document = BlockDocument(new_id(), name, document_data(self), schema.id, schema.block_type_id)
+        try:
+            document_id = store.create_block_document(document).id
+        except ObjectAlreadyExists:
+            if not overwrite:
+                raise BlockExists(
+                    f"The block {slug}/{name} exists already; save it with overwrite=True to replace its values."
+                ) from None
+            document_id = store.block_document_by_name(slug, name).id
+            store.update_block_document(document_id, document.data, schema.id)
+        self._block_document_id, self._block_document_name, self._is_anonymous = document_id, name, False
+        return document_id
+
+    def _checked_name(self, name: str | None) -> str:
+        name = name or self._block_document_name
+        if name is None:
+            raise BlockUsageError(f"A {type(self).__name__} is saved under a name; call save(name).")
+        if not DOCUMENT_NAME.fullmatch(name):
+            raise BlockUsageError(
+                f"The name {name!r} of a {type(self).__name__} may hold lower-case letters, digits and dashes only."
+            )
+        return name
+
+    @classmethod
+    def load(cls, name: str, validate: bool = True, client: Any = None) -> Self:
+        """The block saved under a name; on ``Block`` itself, under ``type-slug/name``.
+
+        Args:
+            validate: with false, fields that the class has gained since the block was saved are ``None``.
+
+        Raises:
+            BlockNotFound: there is none.
+            InvalidBlock: its values do not fit the class.
+            UnknownBlockType: no class of that slug is known here.
+        """
+        block: Self = dispatch(cls._load, name, validate)
+        return block
+
+    @classmethod
+    async def aload(cls, name: str, validate: bool = True, client: Any = None) -> Self:
+        """The async twin of ``load``."""
+        return await in_thread(cls._load, name, validate)
+
+    @classmethod
+    def _load(cls, name: str, validate: bool) -> Self:
+        return cls._from_document(cls._document(name), validate)
+
+    @classmethod
+    def load_from_ref(cls, ref: Any, validate: bool = True, client: Any = None) -> Self:
+        """The saved block of an id, a ``{"block_document_id": ...}`` or a ``{"block_document_slug": ...}``."""
+        block: Self = dispatch(cls._load_from_ref, ref, validate)
+        return block
+
+    @classmethod
+    async def aload_from_ref(cls, ref: Any, validate: bool = True, client: Any = None) -> Self:
+        """The async twin of ``load_from_ref``."""
+        return await in_thread(cls._load_from_ref, ref, validate)
+
+    @classmethod
+    def _load_from_ref(cls, ref: Any, validate: bool) -> Self:
+        wanted = ref if isinstance(ref, Mapping) else {"block_document_id": ref}
+        if slug := wanted.get("block_document_slug"):
+            return cls._load(slug, validate)
+        document_id = wanted.get("block_document_id")
+        try:
+            document = _store().block_document(UUID(str(document_id)), include_secrets=True)
+        except ValueError:
+            raise BlockUsageError(f"{ref!r} refers to no block; give the id of a block document.") from None
+        except ObjectNotFound:
+            raise BlockNotFound(f"There is no block document with the id {document_id}.") from None
+        return cls._from_document(document, validate)
+
+    @classmethod
+    def delete(cls, name: str, client: Any = None) -> None:
+        """Remove the block saved under a name.
+
+        Raises:
+            BlockNotFound: there is none.
+        """
+        done: None = dispatch(cls._delete, name)
+        return done
+
+    @classmethod
+    async def adelete(cls, name: str, client: Any = None) -> None:
+        """The async twin of ``delete``."""
+        await in_thread(cls._delete, name)
+
+    @classmethod
+    def _delete(cls, name: str) -> None:
+        _store().delete_block_document(cls._document(name, include_secrets=False).id)
+
+    @classmethod
+    def _document(cls, name: str, include_secrets: bool = True) -> BlockDocument:
+        slug, document_name = cls.get_block_type_slug(), name
+        if cls is Block:
+            slug, _, document_name = name.partition("/")
+        if not document_name:
+            raise BlockUsageError(f"Block.load({name!r}) does not say which type; use 'type-slug/name'.")
+        try:
+            return _store().block_document_by_name(slug, document_name, include_secrets)
+        except ObjectNotFound:
+            raise BlockNotFound(
+                f"There is no block {slug}/{document_name}; save one under that name, "
+                "or see what there is with `orchestrate block ls`."
+            ) from None
+
+    @classmethod
+    def _from_document(cls, document: BlockDocument, validate: bool) -> Self:
+        slug = document.block_type.slug if document.block_type else cls.get_block_type_slug()
+        block_class: type[Self] = class_of(slug) if cls is Block else cls
+        data = {**document.data, **_nested(document)}
+        try:
+            block = block_class.model_validate(data)
+        except ValidationError as error:
+            if validate:
+                raise InvalidBlock(
+                    f"The block {slug}/{document.name} does not fit {block_class.__name__}: {faults(error)}; "
+                    "save it again, or load it with validate=False to fill in what is missing."
+                ) from None
+            block = _incomplete(block_class, data, error)
+        block._block_document_id, block._block_document_name = document.id, document.name
+        block._is_anonymous = document.is_anonymous
+        return block
+
+
+def _store() -> BlockStore:
+    return current_session().backend.blocks
+
+
+def _nested(document: BlockDocument) -> dict[str, Block]:
+    """The blocks that a document refers to, by field; a type unknown here is left to the field's annotation."""
+    blocks: dict[str, Block] = {}
+    for name, child in document.references.items():
+        try:
+            child_class = class_of(child.block_type.slug) if child.block_type else None
+        except UnknownBlockType:
+            continue
+        if child_class is not None:
+            blocks[name] = child_class._from_document(child, True)
+    return blocks
+
+
+def _incomplete(block_class: type[Any], data: Mapping[str, Any], error: ValidationError) -> Any:
+    """A block whose unfit fields are ``None``, for the user to fill in."""
+    unfit = {str(fault["loc"][0]): None for fault in error.errors(include_input=False) if fault["loc"]}
+    warnings.warn(
+        f"A {block_class.__name__} was loaded without these fields, which its class has gained since it was saved: "
+        f"{', '.join(unfit)}; set them and save it with overwrite=True.",
+        stacklevel=2,
+    )
+    fields = block_class.model_fields.items()
+    secret = {path for name, field in fields for path in shape.secret_fields(name, field.annotation)}
+    values = {name: SecretStr(value) if name in secret else value for name, value in data.items()}
+    block = block_class.model_construct(**{**values, **unfit})
+    block._remember_secrets()
+    return block

@@ -1,0 +1,133 @@
+"""Blocks that hold files: the roles that they may play, and this machine's own file system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from orchestration.sdk.block_errors import BlockUsageError
+from orchestration.sdk.blocks import Block
+from orchestration.sdk.twins import awaited, either
+
+
+class ReadableFileSystem(Block, ABC):
+    """A block from which files can be read."""
+
+    _block_schema_capabilities = ["read-path"]  # noqa: RUF012 - a class variable of the base
+
+    @abstractmethod
+    def read_path(self, path: str) -> bytes:
+        """The contents of a file."""
+
+
+class WritableFileSystem(Block, ABC):
+    """A block from which files can be read and to which they can be written."""
+
+    _block_schema_capabilities = ["read-path", "write-path"]  # noqa: RUF012 - see above
+
+    @abstractmethod
+    def read_path(self, path: str) -> bytes:
+        """The contents of a file."""
+
+    @abstractmethod
+    def write_path(self, path: str, content: bytes) -> str:
+        """Write a file; its path."""
+
+
+class WritableDeploymentStorage(Block, ABC):
+    """A block that folders can be copied from and to."""
+
+    _block_schema_capabilities = ["get-directory", "put-directory"]  # noqa: RUF012 - see above
+
+    @abstractmethod
+    def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> None:
+        """Copy a folder to this machine."""
+
+    @abstractmethod
+    def put_directory(
+        self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
+    ) -> Any:
+        """Copy a folder from this machine."""
+
+
+class LocalFileSystem(WritableFileSystem, WritableDeploymentStorage):
+    """Store data as a file on a local file system."""
+
+    _block_type_name = "Local File System"
+    _logo_url = "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/filesystem.png"
+    _documentation_url = "https://docs.prefect.io/latest/develop/results#specifying-a-default-filesystem"
+
+    basepath: str | None = Field(default=None, description="Default local path for this block to write to.")
+
+    @field_validator("basepath", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
+
+    def _resolve_path(self, path: str | None) -> Path:
+        """Where a path lies; paths outside the base folder are refused."""
+        base = Path(self.basepath or ".").expanduser().resolve()
+        resolved = (base / Path(path or ".").expanduser()).resolve()
+        if not resolved.is_relative_to(base):
+            raise BlockUsageError(f"The path {resolved} is outside the folder {base} of this block; use one inside.")
+        return resolved
+
+    @either
+    def read_path(self, path: str) -> bytes:
+        """The contents of a file.
+
+        Raises:
+            BlockUsageError: it is not a file, or outside the base folder.
+        """
+        file = self._resolve_path(path)
+        if not file.is_file():
+            raise BlockUsageError(f"Path {file} {'is not a file' if file.exists() else 'does not exist'}.")
+        return file.read_bytes()
+
+    aread_path = awaited(read_path)
+
+    @either
+    def write_path(self, path: str, content: bytes) -> str:
+        """Write a file, making folders as needed; it appears whole or not at all. The absolute path.
+
+        Raises:
+            BlockUsageError: something that is not a file is there, or the path is outside the base folder.
+        """
+        file = self._resolve_path(path)
+        if file.exists() and not file.is_file():
+            raise BlockUsageError(f"Path {file} already exists and is not a file.")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return str(file)
+
+    awrite_path = awaited(write_path)
+
+    @either
+    def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> None:
+        """Copy a folder of this block (all of it by default) to another (by default the current one)."""
+        source, target = self._resolve_path(from_path), Path(local_path or ".").resolve()
+        if source != target:
+            shutil.copytree(source, target, dirs_exist_ok=True, symlinks=True)
+
+    aget_directory = awaited(get_directory)
+
+    @either
+    def put_directory(
+        self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
+    ) -> None:
+        """Copy a folder (by default the current one) into this block."""
+        source, target = Path(local_path or ".").resolve(), self._resolve_path(to_path)
+        if source != target:
+            shutil.copytree(source, target, dirs_exist_ok=True)
+
+    aput_directory = awaited(put_directory)

@@ -1,0 +1,42 @@
+"""Secret values that this process knows, taken out of every text that leaves it."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from urllib.parse import quote
+
+from orchestration.domain.schemas.blocks import MASK
+
+SHORTEST = 4
+"""Secrets of fewer characters are not looked for: they would blot out ordinary words."""
+
+_lock = threading.Lock()
+_known: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def remember_secret(value: str) -> None:
+    """Redact ``value`` from now on, as it is and as JSON and URLs spell it."""
+    global _pattern  # noqa: PLW0603 - the registry is the process's
+    if len(value.strip()) < SHORTEST or value in _known:
+        return
+    with _lock:
+        _known.update({value, value.strip(), json.dumps(value)[1:-1], repr(value)[1:-1]})
+        _known.update({quote(value), quote(value, safe="")})
+        longest_first = sorted(_known, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def redact(text: str) -> str:
+    """The text with a mask in place of each known secret; the text itself while no secret is known."""
+    return _pattern.sub(MASK, text) if _pattern is not None else text
+
+
+def forget_secrets() -> None:
+    """Empty the registry, for tests that must not see each other's secrets."""
+    global _pattern  # noqa: PLW0603 - see above
+    with _lock:
+        _known.clear()
+        _pattern = None
