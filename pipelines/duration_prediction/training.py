@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES, TrainingConfig
 from pipelines.duration_prediction.data import Trips
@@ -23,7 +24,10 @@ def fit_model(trips: Trips, config: TrainingConfig) -> Pipeline:
         raise NoValidTripsError(
             f"{len(trips)} valid trips are too few to learn from in {config.folds} folds: add a training month."
         )
-    return build_model(config).fit(trips.frame, trips.minutes)
+    # Measured on 80,000 to 780,000 trips and two cores: a second thread gains nothing, and on a busy machine the two
+    # wait for each other up to eight times as long.
+    with threadpool_limits(1, user_api="openmp"):
+        return build_model(config).fit(trips.frame, trips.minutes)
 
 
 def build_model(config: TrainingConfig) -> Pipeline:

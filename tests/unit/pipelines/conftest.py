@@ -1,0 +1,54 @@
+"""Small months to learn from: every so manieth row of the real ones where TLC_DATA_DIR is set, else made-up ones."""
+
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.duration_prediction.config import TrainingConfig
+from pipelines.duration_prediction.data import Trips, load_month
+from pipelines.embedded.months import write_month
+from pipelines.tlc import Month
+
+ROWS = 4_000
+TRAIN, VALIDATE = Month(2021, 1), Month(2021, 2)
+
+
+@pytest.fixture(scope="session")
+def tlc_folder() -> Path:
+    """The folder with real months; tests that cannot do without are skipped where there is none."""
+    folder = os.environ.get("TLC_DATA_DIR", "")
+    if not folder:
+        pytest.skip("TLC_DATA_DIR names no folder with real months")
+    return Path(folder).absolute()
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small training month and a small validation month under the TLC's names."""
+    target = tmp_path_factory.mktemp("months")
+    source = os.environ.get("TLC_DATA_DIR", "")
+    for month in (TRAIN, VALIDATE):
+        if source:
+            table = pq.read_table(Path(source) / month.file_name)
+            pq.write_table(table.take(list(range(0, table.num_rows, table.num_rows // ROWS))), target / month.file_name)
+        else:
+            write_month(month, target, ROWS)
+    return target
+
+
+@pytest.fixture(scope="session")
+def train(sample_folder: Path) -> Trips:
+    return load_month(sample_folder / TRAIN.file_name, TRAIN)
+
+
+@pytest.fixture(scope="session")
+def validate(sample_folder: Path) -> Trips:
+    return load_month(sample_folder / VALIDATE.file_name, VALIDATE)
+
+
+@pytest.fixture(scope="session")
+def quick() -> TrainingConfig:
+    """Settings that fit in a blink."""
+    return TrainingConfig(max_iter=40, learning_rate=0.2, max_leaf_nodes=15)
