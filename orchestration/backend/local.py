@@ -14,7 +14,16 @@ from orchestration.backend.port import PAGE
 from orchestration.backend.processes import is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
 from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord
-from orchestration.domain.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter, TaskRunFilter
+from orchestration.domain.schemas.filters import (
+    ALL_ARTIFACTS,
+    ALL_FLOW_RUNS,
+    ALL_LOGS,
+    ALL_TASK_RUNS,
+    ArtifactFilter,
+    FlowRunFilter,
+    LogFilter,
+    TaskRunFilter,
+)
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.runs import Flow, FlowRun, FlowRunInput, Log, TaskRun
 from orchestration.domain.states import Crashed, State
@@ -53,9 +62,11 @@ class LocalBackend:
         """The run of that id."""
         return runs.read_flow_run(self._db, run_id, self._revive)
 
-    def flow_runs(self, wanted: FlowRunFilter = FlowRunFilter(), limit: int = PAGE, offset: int = 0) -> list[FlowRun]:
+    def flow_runs(self, wanted: FlowRunFilter = ALL_FLOW_RUNS, limit: int = PAGE, offset: int = 0) -> list[FlowRun]:
         """Flow runs, newest first."""
-        return _queries().flow_runs(self._db, wanted, limit, offset, self._revive)
+        from orchestration.persistence.queries import flow_runs as listed
+
+        return listed(self._db, wanted, limit, offset, self._revive)
 
     def flow_run_states(self, run_id: UUID) -> list[State]:
         """All states of a flow run, oldest first."""
@@ -84,17 +95,21 @@ class LocalBackend:
         """The task run of that id."""
         return task_runs.read_task_run(self._db, run_id, self._revive)
 
-    def task_runs(self, wanted: TaskRunFilter = TaskRunFilter(), limit: int = PAGE, offset: int = 0) -> list[TaskRun]:
+    def task_runs(self, wanted: TaskRunFilter = ALL_TASK_RUNS, limit: int = PAGE, offset: int = 0) -> list[TaskRun]:
         """Task runs, oldest first."""
-        return _queries().task_runs(self._db, wanted, limit, offset, self._revive)
+        from orchestration.persistence.queries import task_runs as listed
+
+        return listed(self._db, wanted, limit, offset, self._revive)
 
     def task_run_states(self, run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
         return task_runs.read_task_run_states(self._db, run_id, self._revive)
 
-    def logs(self, wanted: LogFilter = LogFilter(), limit: int = PAGE, offset: int = 0) -> list[Log]:
+    def logs(self, wanted: LogFilter = ALL_LOGS, limit: int = PAGE, offset: int = 0) -> list[Log]:
         """Log lines in the order in which they came."""
-        return _queries().logs(self._db, wanted, limit, offset)
+        from orchestration.persistence.queries import logs as listed
+
+        return listed(self._db, wanted, limit, offset)
 
     def create_artifact(self, artifact: Artifact) -> Artifact:
         """Store an artifact."""
@@ -107,11 +122,11 @@ class LocalBackend:
         with self._db.transaction() as tx:
             catalog.update_artifact(tx, artifact_id, data, description, micros(utc_now()))
 
-    def artifacts(
-        self, wanted: ArtifactFilter = ArtifactFilter(), limit: int = PAGE, offset: int = 0
-    ) -> list[Artifact]:
+    def artifacts(self, wanted: ArtifactFilter = ALL_ARTIFACTS, limit: int = PAGE, offset: int = 0) -> list[Artifact]:
         """Artifacts, newest first."""
-        return _queries().artifacts(self._db, wanted, limit, offset)
+        from orchestration.persistence.queries import artifacts as listed
+
+        return listed(self._db, wanted, limit, offset)
 
     def latest_artifact(self, key: str) -> Artifact | None:
         """The newest version of the artifact of that key."""
@@ -244,10 +259,3 @@ def _settle(tx: Transaction, run: FlowRun, proposed: State, decision: Decision, 
     if not runs.write_state(tx, runs.after(run, state, now), run.state_id):
         return Abort("Another process changed the run's state at the same moment.")
     return Accept(state) if isinstance(decision, Accept) else Reject(state, decision.reason)
-
-
-def _queries() -> Any:
-    """The listings; loaded on first use, because they load SQLAlchemy (0.25 s)."""
-    from orchestration.persistence import queries  # noqa: PLC0415 - see above
-
-    return queries

@@ -89,7 +89,7 @@ class CompoundCachePolicy(CachePolicy):
     ) -> str | None:
         keys = [policy.compute_key(task_ctx, inputs, flow_parameters, **kwargs) for policy in self.policies]
         given = [key for key in keys if key is not None]
-        return kwargs["hash_objects"](*given) if given else None
+        return _hash(kwargs, *given) if given else None
 
     def __sub__(self, other: str) -> CachePolicy:
         super().__sub__(other)
@@ -116,7 +116,7 @@ class TaskSource(CachePolicy):
     def compute_key(
         self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
-        return kwargs["hash_objects"](kwargs["source_of"](task_ctx.task)) if task_ctx else None
+        return _hash(kwargs, kwargs["source_of"](task_ctx.task)) if task_ctx else None
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class FlowParameters(CachePolicy):
     def compute_key(
         self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
-        return kwargs["hash_objects"](flow_parameters) if flow_parameters else None
+        return _hash(kwargs, flow_parameters) if flow_parameters else None
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Inputs(CachePolicy):
         if not inputs:
             return None
         counted: Mapping[str, Any] = {name: value for name, value in inputs.items() if name not in self.exclude}
-        return kwargs["hash_objects"](counted)
+        return _hash(kwargs, counted)
 
     def __sub__(self, other: str) -> CachePolicy:
         super().__sub__(other)
@@ -166,6 +166,11 @@ RUN_ID = RunId()
 FLOW_PARAMETERS = FlowParameters()
 NO_CACHE = NoCache()
 NONE = NO_CACHE
+
+
+def _hash(tools: Mapping[str, Any], *values: Any) -> str:
+    hasher: Hasher = tools["hash_objects"]
+    return hasher(*values)
 
 
 def _compound(parts: list[CachePolicy]) -> CompoundCachePolicy:

@@ -47,5 +47,6 @@ def _inner(fn: Any) -> Any:
 
 def _flags(fn: Callable[..., Any]) -> int:
     inner = _inner(fn)
-    code = getattr(inner, "__code__", None) or getattr(getattr(type(inner), "__call__", None), "__code__", None)
+    call = vars(type(inner)).get("__call__")
+    code = getattr(inner, "__code__", None) or getattr(call, "__code__", None)
     return int(getattr(code, "co_flags", 0))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from orchestration.domain.errors import UsageError
 
+MOST_DELAYS = 50
+
 DelaySpec = float | int | Sequence[float] | Callable[[int], list[float]] | None
 
 
@@ -54,8 +56,8 @@ def retry_policy(retries: int, delay: DelaySpec, jitter_factor: float | None = N
     if jitter_factor is not None and jitter_factor < 0:
         raise UsageError(f"retry_jitter_factor is {jitter_factor}; use 0 or more.")
     delays = _delays(delay(retries) if callable(delay) else delay)
-    if len(delays) > 50:
-        raise UsageError(f"retry_delay_seconds gives {len(delays)} delays; use 50 at the most.")
+    if len(delays) > MOST_DELAYS:
+        raise UsageError(f"retry_delay_seconds gives {len(delays)} delays; use {MOST_DELAYS} at the most.")
     if any(seconds < 0 for seconds in delays):
         raise UsageError(f"retry_delay_seconds has a negative delay ({min(delays)}); use 0 or more.")
     return RetryPolicy(retries, delays, jitter_factor)
@@ -65,7 +67,7 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     """Delays of ``backoff_factor`` seconds that double with each attempt: f, 2f, 4f, ..."""
 
     def delays(retries: int) -> list[float]:
-        return [backoff_factor * 2**attempt for attempt in range(min(retries, 50))]
+        return [backoff_factor * 2**attempt for attempt in range(min(retries, MOST_DELAYS))]
 
     return delays
 

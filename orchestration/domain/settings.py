@@ -84,13 +84,17 @@ class _Reader:
         self._environ = environ
 
     def text(self, name: str, peer: bool = False) -> str | None:
-        value = self._environ.get(f"ORCHESTRATION_{name}") or (peer and self._environ.get(f"PREFECT_{name}")) or None
+        value = self._environ.get(f"ORCHESTRATION_{name}")
+        if not value and peer:
+            value = self._environ.get(f"PREFECT_{name}")
         return value.strip() if value else None
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         value = (self.text(name) or allowed[0]).upper()
         if value not in allowed:
-            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use one of {', '.join(sorted(set(allowed)))}.")
+            raise ConfigurationError(
+                f"ORCHESTRATION_{name} is {value!r}; use one of {', '.join(sorted(set(allowed)))}."
+            )
         return value
 
     def flag(self, name: str, default: bool) -> bool:

@@ -55,7 +55,7 @@ class Unset:
 
 
 NO_DATA = Unset()
-"""Stands where a state carries no result; ``None`` is a result like any other."""
+"""Stands in a state that was read from the store for a result that was not kept; ``None`` is a result."""
 
 
 class StoredResult:
@@ -93,14 +93,14 @@ class StateDetails:
 NO_DETAILS = StateDetails()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class State:
     """One moment in the life of a run; ``id`` and ``timestamp`` are given when the state is proposed."""
 
     type: StateType
     name: str
     message: str | None = None
-    data: Any = field(default=NO_DATA, repr=False, compare=False)
+    data: Any = field(default=None, compare=False)
     details: StateDetails = NO_DETAILS
     timestamp: datetime | None = None
     id: UUID | None = None
@@ -171,11 +171,11 @@ class State:
         if self.type in _ERROR_BY_TYPE:
             if raise_on_failure:
                 raise self._error()
-            return None if isinstance(self.data, Unset) else self._loaded()
+            return None if self.data is NO_DATA else self._loaded()
         if self.type is not StateType.COMPLETED:
             kind = errors.PausedRun if self.is_paused() else errors.UnfinishedRun
             raise kind(f"The run is {self.name}, so it has no result yet; wait until it has ended.")
-        if isinstance(self.data, Unset):
+        if self.data is NO_DATA:
             raise errors.MissingResult(
                 "The run completed, but its result was not kept; "
                 "ask for it with persist_result=True on the flow or task."
@@ -193,6 +193,9 @@ class State:
         if failed is not None and failed.type in _ERROR_BY_TYPE:
             return failed._error()
         return _ERROR_BY_TYPE[self.type](self.message or f"The run ended in the state {self.name}.")
+
+    def __repr__(self) -> str:
+        return f"{self.name}(message={self.message!r}, type={self.type.value}, result={self.data!r})"
 
     def __str__(self) -> str:
         return f"{self.name}({self.message!r})" if self.message else f"{self.name}()"
@@ -219,7 +222,7 @@ def _maker(state_type: StateType, name: str, purpose: str) -> Callable[..., Stat
 
     def make(
         message: str | None = None,
-        data: Any = NO_DATA,
+        data: Any = None,
         name: str = name,
         details: StateDetails = NO_DETAILS,
         timestamp: datetime | None = None,
@@ -244,24 +247,22 @@ Cancelled = _maker(StateType.CANCELLED, "Cancelled", "The run was cancelled.")
 Cancelling = _maker(StateType.CANCELLING, "Cancelling", "The run is being cancelled.")
 
 
-def Scheduled(  # noqa: N802 - Prefect's name
-    scheduled_time: datetime | None = None, message: str | None = None, name: str = "Scheduled"
-) -> State:
+def Scheduled(scheduled_time: datetime | None = None, message: str | None = None, name: str = "Scheduled") -> State:
     """The run waits for ``scheduled_time`` (UTC)."""
     return State(StateType.SCHEDULED, name, message, details=StateDetails(scheduled_time=scheduled_time))
 
 
-def Late(scheduled_time: datetime | None = None, message: str | None = None) -> State:  # noqa: N802
+def Late(scheduled_time: datetime | None = None, message: str | None = None) -> State:
     """The run's time has come and nobody has started it."""
     return Scheduled(scheduled_time, message, "Late")
 
 
-def AwaitingRetry(scheduled_time: datetime | None = None, message: str | None = None) -> State:  # noqa: N802
+def AwaitingRetry(scheduled_time: datetime | None = None, message: str | None = None) -> State:
     """The run failed and starts again at ``scheduled_time`` (UTC)."""
     return Scheduled(scheduled_time, message, "AwaitingRetry")
 
 
-def Paused(  # noqa: N802
+def Paused(
     message: str | None = None,
     pause_timeout: datetime | None = None,
     reschedule: bool = False,
@@ -273,9 +274,7 @@ def Paused(  # noqa: N802
     return State(StateType.PAUSED, name, message, details=details)
 
 
-def Suspended(  # noqa: N802
-    message: str | None = None, pause_timeout: datetime | None = None, pause_key: str | None = None
-) -> State:
+def Suspended(message: str | None = None, pause_timeout: datetime | None = None, pause_key: str | None = None) -> State:
     """The run waits for a person, and its process has ended."""
     return Paused(message, pause_timeout, True, pause_key, "Suspended")
 

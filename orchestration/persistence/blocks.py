@@ -99,7 +99,8 @@ def read_schema(read: Read, checksum: str, version: str | None = None) -> BlockS
         ObjectNotFound: there is none.
     """
     wanted = "AND version = :version " if version is not None else ""
-    rows = read(f"SELECT * FROM block_schema WHERE checksum = :checksum {wanted}ORDER BY created DESC LIMIT 1",  # noqa: S608 - fixed texts
+    rows = read(
+        f"SELECT * FROM block_schema WHERE checksum = :checksum {wanted}ORDER BY created DESC LIMIT 1",  # noqa: S608 - fixed texts
         {"checksum": checksum, "version": version},
     )
     if not rows:
@@ -175,11 +176,10 @@ def delete_document(tx: Transaction, document_id: UUID) -> None:
     )
 
 
-def document_rows(
-    read: Read, where: str, params: Mapping[str, Any], limit: int, offset: int
-) -> list[Row]:
+def document_rows(read: Read, where: str, params: Mapping[str, Any], limit: int, offset: int) -> list[Row]:
     """Rows of documents with the slug of their type, by type and name; ``where`` is a fixed text of the caller."""
-    return read("SELECT d.*, t.slug FROM block_document d JOIN block_type t ON t.id = d.block_type_id "  # noqa: S608 - fixed texts
+    return read(
+        "SELECT d.*, t.slug FROM block_document d JOIN block_type t ON t.id = d.block_type_id "  # noqa: S608 - fixed texts
         f"WHERE {where} ORDER BY t.slug, d.name LIMIT :limit OFFSET :offset",
         {**params, "limit": limit, "offset": offset},
     )
@@ -270,7 +270,8 @@ def _write_references(tx: Transaction, document_id: UUID, references: Mapping[st
 
 
 def _references(read: Read, row: Row, unseal: Open, secrets: bool, depth: int) -> dict[str, BlockDocument]:
-    children = read("SELECT r.name AS field, d.*, t.slug FROM block_document_reference r "
+    children = read(
+        "SELECT r.name AS field, d.*, t.slug FROM block_document_reference r "
         "JOIN block_document d ON d.id = r.reference_block_document_id JOIN block_type t ON t.id = d.block_type_id "
         "WHERE r.parent_block_document_id = :id",
         {"id": row["id"]},

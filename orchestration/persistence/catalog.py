@@ -81,14 +81,11 @@ def write_variable(tx: Transaction, variable: VariableRecord, overwrite: bool) -
     Raises:
         ObjectAlreadyExists: the name is taken, and ``overwrite`` is false.
     """
-    conflict = (
-        "DO UPDATE SET value = excluded.value, tags = excluded.tags, updated = excluded.updated"
-        if overwrite
-        else "DO NOTHING"
-    )
     written = tx.execute(
         "INSERT INTO variable (id, name, value, tags, created, updated) "
-        f"VALUES (:id, :name, :value, :tags, :created, :updated) ON CONFLICT (name) {conflict} RETURNING id",  # noqa: S608 - two fixed texts
+        "VALUES (:id, :name, :value, :tags, :created, :updated) ON CONFLICT (name) DO UPDATE "
+        "SET value = excluded.value, tags = excluded.tags, updated = excluded.updated "
+        "WHERE :overwrite = 1 RETURNING id",
         {
             "id": str(variable.id),
             "name": variable.name,
@@ -96,6 +93,7 @@ def write_variable(tx: Transaction, variable: VariableRecord, overwrite: bool) -
             "tags": values.encode(variable.tags),
             "created": values.micros(variable.created),
             "updated": values.micros(variable.updated),
+            "overwrite": int(overwrite),
         },
     )
     if not written:
@@ -104,8 +102,8 @@ def write_variable(tx: Transaction, variable: VariableRecord, overwrite: bool) -
 
 def read_variables(db: Database, name: str | None = None) -> list[VariableRecord]:
     """All variables by name, or the one of that name."""
-    where, params = ("WHERE name = :name", {"name": name}) if name is not None else ("", {})
-    return [_variable(row) for row in db.read(f"SELECT * FROM variable {where} ORDER BY name", params)]  # noqa: S608 - two fixed texts
+    sql = "SELECT * FROM variable WHERE name = :name OR :name IS NULL ORDER BY name"
+    return [_variable(row) for row in db.read(sql, {"name": name})]
 
 
 def delete_variable(tx: Transaction, name: str) -> bool:
@@ -142,7 +140,7 @@ def read_inputs(db: Database, run_id: UUID, prefix: str) -> list[FlowRunInput]:
         {"run": str(run_id), "prefix": prefix, "length": len(prefix)},
     )
     return [
-        FlowRunInput(UUID(row["flow_run_id"]), row["key"], row["value"], values.known_moment(row["created"]), row["sender"])
+        FlowRunInput(run_id, row["key"], row["value"], values.known_moment(row["created"]), row["sender"])
         for row in rows
     ]
 

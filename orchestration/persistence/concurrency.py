@@ -96,8 +96,11 @@ def release(tx: Transaction, lease_id: UUID) -> None:
 
 def leases_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
     """The leases that processes of this host hold."""
-    rows = db.read("SELECT DISTINCT id, owner_host, owner_boot, owner_pid, owner_started FROM concurrency_lease "
-                   "WHERE owner_host = :host", {"host": host})
+    rows = db.read(
+        "SELECT DISTINCT id, owner_host, owner_boot, owner_pid, owner_started FROM concurrency_lease "
+        "WHERE owner_host = :host",
+        {"host": host},
+    )
     return [
         (UUID(row["id"]), Owner(row["owner_host"], row["owner_boot"], row["owner_pid"], row["owner_started"]))
         for row in rows
@@ -111,11 +114,12 @@ def _find(tx: Transaction, name: str, now: int) -> Row | None:
 
 def _taken(row: Row, now: int) -> float:
     """Slots in use: leased ones, or for a decaying limit those that have not come back yet."""
-    decay = row["slot_decay_per_second"]
+    decay = float(row["slot_decay_per_second"])
     if decay <= 0:
         return float(row["leased"])
     elapsed = max(0, now - row["decayed_at"]) / 1e6
-    return max(0.0, row["decaying_slots"] - elapsed * decay)
+    left: float = row["decaying_slots"] - elapsed * decay
+    return max(0.0, left)
 
 
 def _take(tx: Transaction, row: Row, lease: Lease, now: int) -> None:

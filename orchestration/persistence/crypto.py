@@ -27,8 +27,8 @@ class Keyring:
     """
 
     home: Path
-    given: str | None = None
-    _keys: list[str] = field(default_factory=list)
+    given: str | None = field(default=None, repr=False)
+    _keys: list[str] = field(default_factory=list, repr=False)
 
     @property
     def path(self) -> Path:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Row = Mapping[str, Any]
 Params = Mapping[str, Any]
+NO_PARAMS: Params = {}
 
 
 class Transaction(Protocol):
     """One unit of work: all of it is written, or nothing."""
 
-    def execute(self, sql: str, params: Params = {}) -> list[Row]:
+    def execute(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """Run one statement with ``:name`` parameters; the rows it returns, if any."""
 
     def insert_many(self, insert: str, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
         """Insert rows; ``insert`` is ``INSERT INTO t (a, b)``, ``conflict`` an ``ON CONFLICT`` clause."""
 
 
+@runtime_checkable
 class Database(Protocol):
     """A store of rows; times are whole microseconds since the epoch (UTC), documents JSON text."""
 
@@ -28,7 +30,7 @@ class Database(Protocol):
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction; waits for its turn, never fails because somebody else is writing."""
 
-    def read(self, sql: str, params: Params = {}) -> list[Row]:
+    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """The rows of one SELECT with ``:name`` parameters."""
 
     def close(self) -> None:

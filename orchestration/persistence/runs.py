@@ -16,13 +16,10 @@ from orchestration.persistence.database import Database, Row, Transaction
 Revive = Callable[[Mapping[str, Any]], Any]
 """Turns the document of a stored result into an object that can load it."""
 
-_COLUMNS = (
-    "id flow_id name created updated flow_version deployment_id parameters context policy tags labels idempotency_key "
-    "parent_task_run_id run_count expected_start_time start_time end_time total_run_time "
-    "owner_host owner_boot owner_pid owner_started"
-).split()
-
-_INSERT = f"INSERT INTO flow_run ({', '.join(_COLUMNS)})"
+_INSERT = """INSERT INTO flow_run (
+    id, flow_id, name, created, updated, flow_version, deployment_id, parameters, context, policy, tags, labels,
+    idempotency_key, parent_task_run_id, run_count, expected_start_time, start_time, end_time, total_run_time,
+    owner_host, owner_boot, owner_pid, owner_started)"""
 
 SELECT_FLOW_RUN = """
 SELECT r.*, f.name AS flow_name, s.message AS state_message, s.details AS state_details, s.data AS state_data
@@ -92,8 +89,8 @@ def read_flow_run(source: Database | Transaction, run_id: UUID, revive: Revive) 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    ask = source.execute if hasattr(source, "execute") else source.read
-    rows: list[Row] = ask(SELECT_FLOW_RUN + "WHERE r.id = :id", {"id": str(run_id)})
+    ask = source.read if isinstance(source, Database) else source.execute
+    rows = ask(SELECT_FLOW_RUN + "WHERE r.id = :id", {"id": str(run_id)})
     if not rows:
         raise ObjectNotFound(f"There is no flow run with the id {run_id}.")
     return flow_run_from_row(rows[0], revive)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.domain.errors import NewerSchemaError, StoreError
-from orchestration.persistence.database import Params, Row, chunks
+from orchestration.persistence.database import NO_PARAMS, Params, Row, chunks
 from orchestration.persistence.migrations import LATEST, migrations
 
 BUSY_SECONDS = 120.0
@@ -37,16 +37,16 @@ class SqliteDatabase:
     def transaction(self) -> Iterator[SqliteTransaction]:
         """A write transaction, taken at its first statement (``BEGIN IMMEDIATE``), so it never deadlocks."""
         with self._lock:
-            _run(self._connection, "BEGIN IMMEDIATE", {})
+            _run(self._connection, "BEGIN IMMEDIATE", NO_PARAMS)
             try:
                 yield SqliteTransaction(self._connection)
-                _run(self._connection, "COMMIT", {})
+                _run(self._connection, "COMMIT", NO_PARAMS)
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def read(self, sql: str, params: Params = {}) -> list[Row]:
+    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """The rows of one SELECT."""
         with self._lock:
             return _run(self._connection, sql, params)
@@ -63,7 +63,7 @@ class SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def execute(self, sql: str, params: Params = {}) -> list[Row]:
+    def execute(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """Run one statement; all rows it returns are fetched before anything else happens."""
         return _run(self._connection, sql, params)
 

@@ -1,12 +1,14 @@
 """The tables as SQLAlchemy knows them; the migrations make them, and a test holds the two together."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text
 
 METADATA = MetaData()
 
 
 def _table(name: str, text: str = "", integer: str = "", real: str = "") -> Table:
-    columns = [Column(column, Text) for column in text.split()]
+    columns: list[Column[Any]] = [Column(column, Text) for column in text.split()]
     columns += [Column(column, BigInteger) for column in integer.split()]
     columns += [Column(column, Float) for column in real.split()]
     return Table(name, METADATA, *columns)
@@ -33,7 +35,5 @@ log = Table(
     *(Column(name, Text) for name in ("name", "message", "flow_run_id", "task_run_id")),
     *(Column(name, BigInteger) for name in ("level", "timestamp")),
 )
-artifact = _table(
-    "artifact", "id key type description data metadata flow_run_id task_run_id", "created updated"
-)
+artifact = _table("artifact", "id key type description data metadata flow_run_id task_run_id", "created updated")
 artifact_collection = _table("artifact_collection", "key id latest_id", "created updated")

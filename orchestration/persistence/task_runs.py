@@ -7,6 +7,7 @@ to the row, costs a quarter of rows of their own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,21 +21,18 @@ from orchestration.persistence import values
 from orchestration.persistence.database import Database, Row, Transaction
 from orchestration.persistence.runs import Revive
 
-_COLUMNS = (
-    "id flow_run_id name task_key dynamic_key created task_version cache_key policy tags labels task_inputs state_id "
-    "state_type state_name state_timestamp run_count flow_run_run_count expected_start_time start_time end_time "
-    "total_run_time history"
-).split()
-_CHANGING = (
-    "name cache_key state_id state_type state_name state_timestamp run_count start_time end_time total_run_time "
-    "task_inputs"
-).split()
-_INSERT = f"INSERT INTO task_run ({', '.join(_COLUMNS)})"
-_ON_CONFLICT = (
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CHANGING)}, "
-    "history = task_run.history || excluded.history"
-)
+_INSERT = """INSERT INTO task_run (
+    id, flow_run_id, name, task_key, dynamic_key, created, task_version, cache_key, policy, tags, labels, task_inputs,
+    state_id, state_type, state_name, state_timestamp, run_count, flow_run_run_count, expected_start_time, start_time,
+    end_time, total_run_time, history)"""
+_ON_CONFLICT = """ON CONFLICT (id) DO UPDATE SET
+    name = excluded.name, cache_key = excluded.cache_key, task_inputs = excluded.task_inputs,
+    state_id = excluded.state_id, state_type = excluded.state_type, state_name = excluded.state_name,
+    state_timestamp = excluded.state_timestamp, run_count = excluded.run_count, start_time = excluded.start_time,
+    end_time = excluded.end_time, total_run_time = excluded.total_run_time,
+    history = task_run.history || excluded.history"""
 _INSERT_LOG = "INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)"
+
 
 def write_task_runs(tx: Transaction, changes: Sequence[tuple[TaskRunRecord, list[State]]]) -> None:
     """Store task runs, each with the states that are new since it was last stored."""
@@ -90,15 +88,16 @@ def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[Sta
 
 def task_run_from_row(row: Row, revive: Revive) -> TaskRun:
     """The task run of a row."""
-    states = values.states_of(row["history"].rstrip("\n").rpartition("\n")[2], revive)
+    state = values.states_of(row["history"].rstrip("\n").rpartition("\n")[2], revive)[-1]
+    run_id, flow_run_id = UUID(row["id"]), values.id_of(row["flow_run_id"])
     return TaskRun(
-        id=UUID(row["id"]),
+        id=run_id,
         name=row["name"],
         task_key=row["task_key"],
         dynamic_key=row["dynamic_key"],
         created=values.known_moment(row["created"]),
-        flow_run_id=values.id_of(row["flow_run_id"]),
-        state=states[-1] if states else None,
+        flow_run_id=flow_run_id,
+        state=state.evolve(details=replace(state.details, flow_run_id=flow_run_id, task_run_id=run_id)),
         task_version=row["task_version"],
         cache_key=row["cache_key"],
         policy=values.policy_of(row["policy"]),

@@ -9,21 +9,21 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class unmapped(Generic[T]):  # noqa: N801 - Prefect's name
+class unmapped(Generic[T]):
     """An argument of ``map`` that every call gets as a whole."""
 
     value: T
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class allow_failure(Generic[T]):  # noqa: N801 - Prefect's name
+class allow_failure(Generic[T]):
     """An upstream task run that may fail; its exception is then the argument."""
 
     value: T
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class quote(Generic[T]):  # noqa: N801 - Prefect's name
+class quote(Generic[T]):
     """An argument in which no futures are looked for."""
 
     value: T

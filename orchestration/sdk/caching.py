@@ -48,13 +48,21 @@ def is_kept(task: Any, options: ResultOptions, settings: Settings) -> bool:
         return bool(task.persist_result)
     if task.cache_policy is not None:
         return not isinstance(task.cache_policy, NoCache)
-    asked = (task.cache_key_fn, task.result_storage_key, task.result_storage, task.result_serializer, task.cache_expiration)
+    asked = (
+        task.cache_key_fn,
+        task.result_storage_key,
+        task.result_storage,
+        task.result_serializer,
+        task.cache_expiration,
+    )
     if any(option is not None for option in asked):
         return True
     return settings.persist_results if options.persist is None else options.persist
 
 
-def kept_results(task: Any, record: Any, parameters: dict[str, Any], flow: FlowRunContext | None, settings: Settings) -> KeptResults:
+def kept_results(
+    task: Any, record: Any, parameters: dict[str, Any], flow: FlowRunContext | None, settings: Settings
+) -> KeptResults:
     """Where this call's result goes, and the key that makes it the same call as an earlier one."""
     options = flow.results if flow is not None else NO_OPTIONS
     policy = _policy(task)
@@ -67,9 +75,7 @@ def kept_results(task: Any, record: Any, parameters: dict[str, Any], flow: FlowR
     flow_parameters = flow.parameters if flow is not None else {}
     context = CacheContext(task, record, parameters)
     try:
-        key = policy.compute_key(
-            context, parameters, flow_parameters, hash_objects=hash_objects, source_of=source_of
-        )
+        key = policy.compute_key(context, parameters, flow_parameters, hash_objects=hash_objects, source_of=source_of)
     except HashError as error:
         return KeptResults(store, None, policy, str(error))
     return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")

@@ -44,8 +44,10 @@ class Slots:
 
     async def __aenter__(self) -> Slots:
         tries = self._tries()
-        while (seconds := await in_thread(next, tries, None)) is not None:
+        seconds = await in_thread(next, tries, None)
+        while seconds is not None:
             await asyncio.sleep(seconds)
+            seconds = await in_thread(next, tries, None)
         return self
 
     def __exit__(
@@ -67,7 +69,9 @@ class Slots:
         lease = new_id()
         deadline = None if self.timeout_seconds is None else time.monotonic() + self.timeout_seconds
         asked = 0
-        while (wait := self.session.backend.try_acquire(lease, self.names, self.occupy, self.lease_seconds)) is not None:
+        while (
+            wait := self.session.backend.try_acquire(lease, self.names, self.occupy, self.lease_seconds)
+        ) is not None:
             asked += 1
             seconds = wait or _POLL_SECONDS * (0.5 + random.random())  # noqa: S311 - spreads the askers
             out_of_time = deadline is not None and time.monotonic() + seconds > deadline
@@ -89,7 +93,9 @@ class Slots:
         known = {limit.name for limit in self.session.backend.concurrency_limits()}
         missing = [name for name in self.names if name not in known]
         if missing:
-            raise ConfigurationError(f"There is no concurrency limit {missing[0]!r}; create it, or leave out strict=True.")
+            raise ConfigurationError(
+                f"There is no concurrency limit {missing[0]!r}; create it, or leave out strict=True."
+            )
 
 
 class NoSlots:
@@ -158,7 +164,8 @@ def _use_up(names: Sequence[str], occupy: int, timeout_seconds: float | None, st
     for limit in session.backend.concurrency_limits():
         if limit.name in names and limit.active and limit.slot_decay_per_second <= 0:
             raise ConfigurationError(
-                f"The concurrency limit {limit.name!r} has no slot_decay_per_second, so rate_limit would use it up for good."
+                f"The concurrency limit {limit.name!r} has no slot_decay_per_second, "
+                "so rate_limit would use it up for good; give it one."
             )
     with Slots(session, names, occupy, timeout_seconds, strict=strict):
         return

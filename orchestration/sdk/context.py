@@ -20,51 +20,6 @@ if TYPE_CHECKING:
     from orchestration.sdk.runners import TaskRunner
 
 
-@dataclass(frozen=True, slots=True)
-class ResultOptions:
-    """What a run says of results, and its tasks follow unless they say otherwise."""
-
-    persist: bool | None = None
-    storage: Any = None
-    serializer: Any = None
-
-
-@dataclass(slots=True)
-class FlowRunContext:
-    """The flow run that surrounds the running code."""
-
-    run: FlowRun
-    session: Session
-    parameters: dict[str, Any]
-    runner: TaskRunner
-    results: ResultOptions
-    log_prints: bool = False
-    outstanding: Outstanding = field(default_factory=lambda: Outstanding())
-    task_calls: dict[str, int] = field(default_factory=dict)
-    produced: Produced = field(default_factory=lambda: Produced())
-
-    def next_call(self, task_key: str) -> int:
-        """How often a task was called in this flow run before now."""
-        count = self.task_calls.get(task_key, 0)
-        self.task_calls[task_key] = count + 1
-        return count
-
-
-@dataclass(slots=True)
-class TaskRunContext:
-    """The task run that surrounds the running code."""
-
-    record: TaskRunRecord
-    session: Session
-    parameters: dict[str, Any]
-    log_prints: bool = False
-
-
-FLOW_RUN: ContextVar[FlowRunContext | None] = ContextVar("FLOW_RUN", default=None)
-TASK_RUN: ContextVar[TaskRunContext | None] = ContextVar("TASK_RUN", default=None)
-TAGS: ContextVar[frozenset[str]] = ContextVar("TAGS", default=frozenset())
-
-
 class Outstanding:
     """How many submitted task runs of a flow run have not ended."""
 
@@ -124,6 +79,53 @@ class Produced:
 
     def __bool__(self) -> bool:
         return bool(self._makers)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOptions:
+    """What a run says of results, and its tasks follow unless they say otherwise."""
+
+    persist: bool | None = None
+    storage: Any = None
+    serializer: Any = None
+
+
+@dataclass(slots=True)
+class FlowRunContext:
+    """The flow run that surrounds the running code."""
+
+    run: FlowRun
+    session: Session
+    parameters: dict[str, Any]
+    runner: TaskRunner
+    results: ResultOptions
+    log_prints: bool = False
+    outstanding: Outstanding = field(default_factory=Outstanding)
+    pauses: int = 0
+    task_calls: dict[str, int] = field(default_factory=dict)
+    produced: Produced = field(default_factory=Produced)
+
+    def next_call(self, task_key: str) -> int:
+        """How often a task was called in this flow run before now."""
+        count = self.task_calls.get(task_key, 0)
+        self.task_calls[task_key] = count + 1
+        return count
+
+
+@dataclass(slots=True)
+class TaskRunContext:
+    """The task run that surrounds the running code."""
+
+    record: TaskRunRecord
+    session: Session
+    parameters: dict[str, Any]
+    task_name: str
+    log_prints: bool = False
+
+
+FLOW_RUN: ContextVar[FlowRunContext | None] = ContextVar("FLOW_RUN", default=None)
+TASK_RUN: ContextVar[TaskRunContext | None] = ContextVar("TASK_RUN", default=None)
+TAGS: ContextVar[frozenset[str]] = ContextVar("TAGS", default=frozenset())
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
 from orchestration.sdk.naming import given_name, made_up_name
-from orchestration.sdk.outcomes import state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.outcomes import FLOW_RAISED, state_of_crash, state_of_error, state_of_value
 from orchestration.sdk.printing import catch_prints
 from orchestration.sdk.results import ResultStore, new_result_key, storage_of
 from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
@@ -33,14 +33,17 @@ from orchestration.sdk.start import started_session
 from orchestration.sdk.timeouts import call_within
 
 
-def run_flow(
-    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, return_state: bool, wait_for: Iterable[Any] = ()
-) -> Any:
-    """Run a flow in the calling thread, or as a coroutine when it is async."""
+def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a flow in the calling thread, or as a coroutine when it is async.
+
+    Of the keyword arguments, ``return_state`` and ``wait_for`` are the engine's.
+    """
+    return_state = bool(kwargs.pop("return_state", False))
+    wait_for = tuple(kwargs.pop("wait_for", None) or ())
     if flow.isasync:
-        return _arun_flow(flow, args, kwargs, return_state, tuple(wait_for))
-    run = new_flow_run(flow, args, kwargs, tuple(wait_for))
-    state = drive(run, run.record.state or Pending())
+        return _arun_flow(flow, args, kwargs, return_state, wait_for)
+    run = new_flow_run(flow, args, kwargs, wait_for)
+    state = run.refusal() or drive(run, run.record.state or Pending())
     return state if return_state else state.outcome()
 
 
@@ -48,11 +51,13 @@ async def _arun_flow(
     flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: tuple[Any, ...]
 ) -> Any:
     run = await in_thread(new_flow_run, flow, args, kwargs, wait_for)
-    state = await adrive(run, run.record.state or Pending())
+    state = await in_thread(run.refusal) or await adrive(run, run.record.state or Pending())
     return state if return_state else state.outcome()
 
 
-def new_flow_run(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()) -> FlowExecution:
+def new_flow_run(
+    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()
+) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
     session = started_session()
     given = flow.binder.bind(args, kwargs)
@@ -108,18 +113,24 @@ class FlowExecution:
         self.parent = parent
         self.logger = self._logger()
 
+    def refusal(self) -> State | None:
+        """The Failed state of a run whose parameters do not fit; ``None`` when they do."""
+        try:
+            if self.flow.should_validate_parameters:
+                self.parameters = parameters.validate(self.flow.fn, self.flow.binder, self.parameters)
+            return None
+        except ParameterTypeError as error:
+            message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"
+            state = self._enter(Failed(message, data=error, details=StateDetails(retriable=False)))
+            self.run_hooks(state)
+            return state
+
     # -- what the drivers ask ---------------------------------------------------------------------
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Check the parameters, name the run, and let a termination signal end it truthfully."""
+        """Name the run, and let a termination signal end it truthfully."""
         with termination_as_exit(is_outermost=self.parent is None):
-            try:
-                if self.flow.should_validate_parameters:
-                    self.parameters = parameters.validate(self.flow.fn, self.flow.binder, self.parameters)
-            except ParameterTypeError as error:
-                self._enter(Failed(f"Validation of flow parameters failed with error: {error}", data=error))
-                raise
             if self.flow.flow_run_name is not None:
                 self._rename(given_name(self.flow.flow_run_name, self.parameters, "flow_run_name"))
             kind = "subflow" if self.parent is not None else "flow"
@@ -178,12 +189,17 @@ class FlowExecution:
         """End the run, and the task runs that it leaves behind, truthfully."""
         if self.record.state is not None and self.record.state.is_final():
             return
-        state = state_of_error(error, "Flow run") if isinstance(error, Exception) else state_of_crash(error)
+        state = state_of_error(error, FLOW_RAISED) if isinstance(error, Exception) else state_of_crash(error)
         if state.is_crashed():
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state)
         self.session.backend.crash_task_runs(self.record.id, "The flow run around this task run has ended.", utc_now())
         self.run_hooks(self.record.state or state)
+
+    def suspended(self) -> State:
+        """The Suspended state, which the run's own code has entered."""
+        self.record = self.session.backend.flow_run(self.record.id)
+        return self.record.state or Pending()
 
     # -- one step each ----------------------------------------------------------------------------
 
@@ -251,7 +267,7 @@ class FlowExecution:
         context.outstanding.wait()
         if not isinstance(error, RunTimeoutError):
             self.logger.error("Encountered exception during execution: %r", error, exc_info=error)
-        return state_of_error(error, "Flow run")
+        return state_of_error(error, FLOW_RAISED)
 
     def _context(self) -> FlowRunContext:
         outer = FLOW_RUN.get()

@@ -28,7 +28,7 @@ HOOKS = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_run
 class Flow(Generic[P, R]):
     """A function and what its runs are to be like; made by ``@flow``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - Prefect's signature
         self,
         fn: Callable[P, R],
         name: str | None = None,
@@ -55,7 +55,7 @@ class Flow(Generic[P, R]):
     ) -> None:
         check_decorated(fn, "flow")
         self.fn = fn
-        self.name = name or getattr(fn, "__name__", type(fn).__name__).replace("_", "-")
+        self.name = name or str(getattr(fn, "__name__", type(fn).__name__)).replace("_", "-")
         self.version = version
         self.flow_run_name = flow_run_name
         self.retries = retries
@@ -83,14 +83,17 @@ class Flow(Generic[P, R]):
         self._binder: Binder | None = None
 
     @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
     def __call__(
-        self, *args: P.args, return_state: Literal[True], **kwargs: P.kwargs
+        self, *args: Any, return_state: Literal[True], wait_for: Iterable[Any] = ..., **kwargs: Any
     ) -> State: ...
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
 
-    def __call__(self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the flow; its result, or with ``return_state=True`` its final state. Async flows are to be awaited.
 
         Raises:
@@ -99,7 +102,7 @@ class Flow(Generic[P, R]):
         """
         from orchestration.sdk.flow_engine import run_flow
 
-        return run_flow(self, args, kwargs, return_state=return_state, wait_for=wait_for or ())
+        return run_flow(self, args, kwargs)
 
     def with_options(self, **options: Any) -> Flow[P, R]:
         """A copy with some of the decorator's arguments changed."""
@@ -188,7 +191,6 @@ class FlowDecorator:
         if fn is None:
             return lambda function: Flow(function, **options)
         return Flow(fn, **options)
-
 
 
 flow = FlowDecorator()

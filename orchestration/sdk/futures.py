@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -68,17 +69,25 @@ class TaskFuture(Generic[R]):
             raise TimeoutError(f"Task run {self.record.name!r} did not end within {timeout} seconds.")
         return self.state.outcome(raise_on_failure)
 
-    async def wait_async(self, timeout: float | None = None) -> None:
+    async def wait_async(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - Prefect's signature
         """Wait without holding up the event loop."""
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
-        self.add_done_callback(lambda _: loop.call_soon_threadsafe(event.set))
+
+        def wake(_: TaskFuture[R]) -> None:
+            loop.call_soon_threadsafe(event.set)
+
+        self.add_done_callback(wake)
         try:
             await asyncio.wait_for(event.wait(), timeout)
         except TimeoutError:
             return
 
-    async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
+    async def result_async(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - see above
+        raise_on_failure: bool = True,
+    ) -> Any:
         """``result`` without holding up the event loop."""
         await self.wait_async(timeout)
         return self.result(0, raise_on_failure)
@@ -163,9 +172,14 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
         future.add_done_callback(note)
     for position in range(len(every)):
         with changed, WHILE_WAITING.get()():
-            if not changed.wait_for(lambda at=position: len(ended) > at, _left(deadline)):
-                raise TimeoutError(f"{len(every) - position} of {len(every)} task runs did not end in {timeout} seconds.")
+            if not changed.wait_for(partial(_longer_than, ended, position), _left(deadline)):
+                left = len(every) - position
+                raise TimeoutError(f"{left} of {len(every)} task runs did not end in {timeout} seconds.")
         yield ended[position]
+
+
+def _longer_than(items: list[Any], length: int) -> bool:
+    return len(items) > length
 
 
 def _left(deadline: float | None) -> float | None:

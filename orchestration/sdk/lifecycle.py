@@ -12,10 +12,11 @@ import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.awaitable import RUN_IS_ASYNC
+from orchestration.domain.errors import SuspendSignal
 from orchestration.domain.states import Cancelled, Retrying, Running, State
 from orchestration.sdk.awaiting import in_thread
 
@@ -68,6 +69,9 @@ class Run(Protocol):
     def crash(self, error: BaseException) -> None:
         """Record that the run was ended from outside."""
 
+    def suspended(self) -> State:
+        """The state in which the run's code has asked to be left."""
+
     def scope(self) -> AbstractContextManager[None]:
         """What surrounds the whole life of the run."""
 
@@ -93,6 +97,8 @@ def drive(run: Run, state: State, run_count: int = 0) -> State:
     try:
         with run.scope():
             return _drive(run, lifecycle(state, run_count))
+    except SuspendSignal:
+        return run.suspended()
     except BaseException as error:
         run.crash(error)
         raise
@@ -124,6 +130,8 @@ async def adrive(run: Run, state: State, run_count: int = 0) -> State:
     try:
         with run.scope():
             return await _adrive(run, lifecycle(state, run_count))
+    except SuspendSignal:
+        return run.suspended()
     except BaseException as error:
         run.crash(error)
         raise

@@ -38,7 +38,9 @@ def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
     """
     task, flow = TASK_RUN.get(), FLOW_RUN.get()
     if task is None and flow is None:
-        raise MissingContextError("There is no active flow or task run to log for; use logging.getLogger() outside runs.")
+        raise MissingContextError(
+            "There is no active flow or task run to log for; use logging.getLogger() outside runs."
+        )
     logger = TASK_LOGGER if task is not None else FLOW_LOGGER
     return RunLogger(logger, {**log_extra(flow, task), **kwargs})
 

@@ -13,7 +13,7 @@ from orchestration.domain.names import run_name
 
 def made_up_name() -> str:
     """A name such as ``light-boar``."""
-    return run_name(random.getrandbits(62))  # noqa: S311 - a name, not a secret
+    return run_name(random.getrandbits(62))
 
 
 def given_name(spec: Callable[..., str] | str, parameters: Mapping[str, Any], option: str) -> str:
@@ -27,7 +27,8 @@ def given_name(spec: Callable[..., str] | str, parameters: Mapping[str, Any], op
             return spec.format(**parameters)
         except (KeyError, IndexError, AttributeError) as error:
             raise UsageError(
-                f"{option}={spec!r} cannot be filled in ({error}); it may use {', '.join(parameters) or 'no parameters'}."
+                f"{option}={spec!r} cannot be filled in ({error}); "
+                f"it may use {', '.join(parameters) or 'no parameters'}."
             ) from None
     takes_parameters = "parameters" in inspect.signature(spec).parameters
     name = spec(parameters=dict(parameters)) if takes_parameters else spec()

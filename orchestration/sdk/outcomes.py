@@ -25,11 +25,15 @@ def state_of_value(value: Any) -> State:
     return _state_of_states(states, value) if states else Completed(data=value)
 
 
+TASK_RAISED = "Task run encountered an exception"
+FLOW_RAISED = "Flow run encountered an exception:"
+
+
 def state_of_error(error: Exception, subject: str) -> State:
-    """The state of a run, called ``subject`` in its message, whose code raised."""
+    """The state of a run whose code raised; ``subject`` begins its message."""
     if isinstance(error, RunTimeoutError):
-        return TimedOut(f"{subject} exceeded its time limit: {error}", data=error)
-    return Failed(f"{subject} encountered an exception: {type(error).__name__}: {error}", data=error)
+        return TimedOut(str(error), data=error)
+    return Failed(f"{subject} {type(error).__name__}: {error}", data=error)
 
 
 def state_of_crash(error: BaseException) -> State:

@@ -16,6 +16,8 @@ from orchestration.domain.errors import ParameterBindError, ParameterTypeError
 _PLAIN = (bool, int, float, str, bytes, type(None))
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 LONGEST_DOCUMENT = 100_000
+LONGEST_SEQUENCE = 1000
+DEEPEST_DOCUMENT = 20
 """Characters of a parameter that the store keeps; data belongs in a result, not in a parameter."""
 
 
@@ -42,8 +44,10 @@ class Binder:
         if self._by_keyword and len(args) <= self._positional:
             bound = {**self._defaults, **dict(zip(self._names, args, strict=False)), **kwargs}
             if len(bound) == len(self._names) and not self._clashes(len(args), kwargs):
-                return {name: bound[name] for name in self._names} if bound.keys() == set(self._names) else self._full(
-                    args, kwargs
+                return (
+                    {name: bound[name] for name in self._names}
+                    if bound.keys() == set(self._names)
+                    else self._full(args, kwargs)
                 )
         return self._full(args, kwargs)
 
@@ -72,7 +76,9 @@ class Binder:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise ParameterBindError(f"{self._name}{self.signature} was called with other arguments: {error}.") from None
+            raise ParameterBindError(
+                f"{self._name}{self.signature} was called with other arguments: {error}."
+            ) from None
         bound.apply_defaults()
         return dict(bound.arguments)
 
@@ -122,7 +128,7 @@ def _document(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, str):
         return value if len(value) <= LONGEST_DOCUMENT else value[:LONGEST_DOCUMENT] + " [truncated]"
-    if depth > 20:
+    if depth > DEEPEST_DOCUMENT:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
         return {str(key): _document(item, depth + 1) for key, item in value.items()}
@@ -132,7 +138,7 @@ def _document(value: Any, depth: int = 0) -> Any:
 
 
 def _sequence(value: Any, depth: int) -> Any:
-    if len(value) > 1000:
+    if len(value) > LONGEST_SEQUENCE:
         return f"<{type(value).__name__} of {len(value)}>"
     return [_document(item, depth + 1) for item in value]
 
@@ -142,9 +148,7 @@ def _object(value: Any, depth: int) -> Any:
         return _document(value.value, depth + 1)
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, UUID | Path):
+    if isinstance(value, UUID | Path | timedelta):
         return str(value)
     if hasattr(type(value), "model_dump"):
         return value.model_dump(mode="json")

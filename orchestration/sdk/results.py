@@ -69,7 +69,9 @@ class FolderStorage:
     def _path(self, key: str) -> Path:
         path = (self.folder / key).resolve()
         if not path.is_relative_to(self.folder.resolve()):
-            raise UsageError(f"The result key {key!r} leads out of the result storage; use a key without '..' or a root.")
+            raise UsageError(
+                f"The result key {key!r} leads out of the result storage; use a key without '..' or a root."
+            )
         return path
 
 
@@ -117,7 +119,9 @@ class StoredValue(StoredResult):
             try:
                 content = json.loads(self.storage.read(self.key))
             except KeyError:
-                raise MissingResult(f"The stored result {self.storage.describe(self.key)} is not there any more.") from None
+                raise MissingResult(
+                    f"The stored result {self.storage.describe(self.key)} is not there any more."
+                ) from None
             self.value = self.serializer.loads(content["result"].encode())
         return self.value
 

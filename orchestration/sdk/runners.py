@@ -14,7 +14,7 @@ from orchestration.sdk.futures import WHILE_WAITING
 
 Job = Callable[[], None]
 MOST_THREADS = 64
-"""Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough for those that compute."""
+"""Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
 
 
 class TaskRunner(Protocol):

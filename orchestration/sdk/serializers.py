@@ -51,7 +51,9 @@ class PickleSerializer:
         try:
             return cloudpickle.loads(base64.b64decode(blob))
         except Exception as error:
-            raise SerializationError(f"A stored result cannot be unpickled ({error}); run again to renew it.") from error
+            raise SerializationError(
+                f"A stored result cannot be unpickled ({error}); run again to renew it."
+            ) from error
 
     def as_document(self) -> dict[str, Any]:
         """As Prefect names it."""

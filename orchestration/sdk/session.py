@@ -54,7 +54,7 @@ def open_session(settings: Settings) -> Session:
 
 def swap_session(session: Session | None) -> Session | None:
     """Make ``session`` the one of this process; the one before it, still open."""
-    global _current  # noqa: PLW0603 - see above
+    global _current
     with _lock:
         before, _current = _current, session
         return before

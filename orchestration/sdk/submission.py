@@ -37,7 +37,9 @@ def map_task(
         raise MappingMissingIterable(f"{task.name}.map() has no iterable argument; give a list, or call submit().")
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise MappingLengthMismatch(f"{task.name}.map() has iterables of different lengths ({told}); wrap one in unmapped().")
+        raise MappingLengthMismatch(
+            f"{task.name}.map() has iterables of different lengths ({told}); wrap one in unmapped()."
+        )
     common = {name: value for name, value in parameters.items() if name not in mapped}
     waits = tuple(wait_for)
     futures = TaskFutureList[Any]()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.domain.errors import RunTimeoutError, UpstreamTaskError
+from orchestration.domain.errors import RunTimeoutError, SuspendSignal, UpstreamTaskError
 from orchestration.domain.retries import retry_policy
 from orchestration.domain.rules import Abort as Refused
 from orchestration.domain.rules import Attempt, Wait, decide
@@ -25,7 +25,7 @@ from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import TASK_LOGGER, RunLogger
 from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.outcomes import TASK_RAISED, state_of_crash, state_of_error, state_of_value
 from orchestration.sdk.printing import catch_prints
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
@@ -34,9 +34,13 @@ from orchestration.sdk.timeouts import call_within
 _PENDING = Pending()
 
 
-def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: Iterable[Any]) -> Any:
-    """Run a task in the calling thread, or as a coroutine when it is async."""
-    run = new_task_run(task, args, kwargs, tuple(wait_for))
+def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a task in the calling thread, or as a coroutine when it is async.
+
+    Of the keyword arguments, ``return_state`` and ``wait_for`` are the engine's.
+    """
+    return_state = bool(kwargs.pop("return_state", False))
+    run = new_task_run(task, args, kwargs, tuple(kwargs.pop("wait_for", None) or ()))
     if task.isasync:
         return _acall(run, return_state)
     run.live()
@@ -48,7 +52,9 @@ async def _acall(run: TaskExecution, return_state: bool) -> Any:
     return run.record.state if return_state else run.value()
 
 
-def new_task_run(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()) -> TaskExecution:
+def new_task_run(
+    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()
+) -> TaskExecution:
     """A task run of these arguments, known to the store as Pending."""
     flow = FLOW_RUN.get()
     session = flow.session if flow is not None else started_session()
@@ -79,7 +85,9 @@ def policy_of(task: Any, session: Session) -> Any:
     if task._policy is None:
         settings = session.settings
         retries = settings.task_default_retries if task.retries is None else task.retries
-        delay = settings.task_default_retry_delay_seconds if task.retry_delay_seconds is None else task.retry_delay_seconds
+        delay = (
+            settings.task_default_retry_delay_seconds if task.retry_delay_seconds is None else task.retry_delay_seconds
+        )
         task._policy = retry_policy(retries, delay or None, task.retry_jitter_factor)
     return task._policy
 
@@ -107,7 +115,7 @@ class TaskExecution:
         self.kept: caching.KeptResults | None = None
         options = flow.results if flow is not None else caching.NO_OPTIONS
         self.blocks_on_propose = bool(record.tags) or caching.is_kept(task, options, session.settings)
-        self.context = TaskRunContext(record, session, parameters, _log_prints(task, flow, session))
+        self.context = TaskRunContext(record, session, parameters, task.name, _log_prints(task, flow, session))
 
     # -- from start to end ------------------------------------------------------------------------
 
@@ -115,12 +123,12 @@ class TaskExecution:
         """Run the task to its end, whatever the end is; the error of a crash is raised on."""
         if self.task.isasync:
             asyncio.run(self.alive())
-        elif self._is_ready():
+        elif self.is_ready():
             drive(self, self.record.state)
 
     async def alive(self) -> None:
         """The same on an event loop."""
-        if self._is_ready():
+        if self.is_ready():
             await adrive(self, self.record.state)
 
     def value(self) -> Any:
@@ -130,7 +138,7 @@ class TaskExecution:
             raise UpstreamTaskError(state.message or "The task run did not start.")
         return state.outcome()
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Wait for what the run depends on and put its results in place; false if something did not complete."""
         if not self.may_depend():
             return True
@@ -152,7 +160,7 @@ class TaskExecution:
     def may_depend(self) -> bool:
         """Whether any argument could hold a future, a state, a mark, or another run's result."""
         produced = self.flow.produced if self.flow is not None else None
-        return bool(self.wait_for or produced or self.parameters and any(map(_may_hold, self.parameters.values())))
+        return bool(self.wait_for or produced or (self.parameters and any(map(_may_hold, self.parameters.values()))))
 
     # -- what the drivers ask ---------------------------------------------------------------------
 
@@ -171,7 +179,9 @@ class TaskExecution:
                 return self._enter(cached)
         record = self.record
         now = utc_now()
-        retriable = state.type is StateType.FAILED and record.policy.allows(record.run_count) and self._wants_retry(state)
+        retriable = (
+            state.type is StateType.FAILED and record.policy.allows(record.run_count) and self._wants_retry(state)
+        )
         attempt = Attempt(now, record.run_count, record.policy, retriable, random.random())  # noqa: S311 - jitter
         decision = decide(record.state, state, attempt)
         if isinstance(decision, Wait | Refused):
@@ -187,7 +197,7 @@ class TaskExecution:
             with tag_slots(self.session, self.record.tags):
                 return self._outcome(self._returned())
         except Exception as error:
-            return state_of_error(error, "Task run")
+            return state_of_error(error, TASK_RAISED)
         finally:
             TASK_RUN.reset(token)
 
@@ -198,7 +208,7 @@ class TaskExecution:
             async with tag_slots(self.session, self.record.tags):
                 return self._outcome(await self._areturned())
         except Exception as error:
-            return state_of_error(error, "Task run")
+            return state_of_error(error, TASK_RAISED)
         finally:
             TASK_RUN.reset(token)
 
@@ -217,8 +227,13 @@ class TaskExecution:
     def crash(self, error: BaseException) -> None:
         """End the run as Crashed, or as Failed when the engine itself refused something."""
         if not self.record.state.is_final():
-            state = state_of_error(error, "Task run") if isinstance(error, Exception) else state_of_crash(error)
+            state = state_of_error(error, TASK_RAISED) if isinstance(error, Exception) else state_of_crash(error)
             self._enter(state)
+
+    def suspended(self) -> State:
+        """A task cannot be suspended; the flow around it is, and takes the task with it."""
+        self.crash(SuspendSignal("The flow run was suspended inside this task."))
+        raise SuspendSignal
 
     # -- one step each ----------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from orchestration.domain.caching import CachePolicy
     from orchestration.domain.retries import RetryPolicy
     from orchestration.domain.states import State
-    from orchestration.sdk.futures import TaskFuture, TaskFutureList
     from orchestration.sdk.parameters import Binder
 
 P = ParamSpec("P")
@@ -33,7 +32,7 @@ TRANSACTION_HOOKS = ("on_rollback", "on_commit")
 class Task(Generic[P, R]):
     """A function and what its runs are to be like; made by ``@task``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - Prefect's signature
         self,
         fn: Callable[P, R],
         name: str | None = None,
@@ -66,7 +65,7 @@ class Task(Generic[P, R]):
     ) -> None:
         check_decorated(fn, "task")
         self.fn = fn
-        self.name = name or getattr(fn, "__name__", type(fn).__name__)
+        self.name: str = name or str(getattr(fn, "__name__", type(fn).__name__))
         self.description = description or getattr(fn, "__doc__", None)
         self.tags = frozenset(tags or ())
         self.version = version
@@ -102,14 +101,17 @@ class Task(Generic[P, R]):
         self._policy: RetryPolicy | None = None
 
     @overload
-    def __call__(self, *args: P.args, return_state: Literal[True], **kwargs: P.kwargs) -> State: ...
-
-    @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
+    @overload
     def __call__(
-        self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> Any:
+        self, *args: Any, return_state: Literal[True], wait_for: Iterable[Any] = ..., **kwargs: Any
+    ) -> State: ...
+
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task here and now; its result, or with ``return_state=True`` its final state.
 
         Raises:
@@ -117,11 +119,11 @@ class Task(Generic[P, R]):
         """
         from orchestration.sdk.task_engine import call_task
 
-        return call_task(self, args, kwargs, return_state, wait_for or ())
+        return call_task(self, args, kwargs)
 
     def submit(
         self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> TaskFuture[Any]:
+    ) -> Any:
         """Run the task in the flow's task runner; a future of its outcome (with ``return_state``, its final state).
 
         Raises:
@@ -131,9 +133,7 @@ class Task(Generic[P, R]):
 
         return submit_task(self, args, kwargs, return_state, wait_for or ())
 
-    def map(
-        self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> TaskFutureList[Any]:
+    def map(self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
         """Submit one run for each element of the iterable arguments; other arguments go to every run.
 
         Raises:

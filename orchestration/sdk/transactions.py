@@ -47,7 +47,7 @@ class TransactionState(StrEnum):
 class Transaction(AbstractContextManager["Transaction"]):
     """A group of task runs, or one task run within such a group."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - Prefect's fields
         self,
         key: str | None = None,
         store: ResultStore | None = None,
@@ -63,9 +63,10 @@ class Transaction(AbstractContextManager["Transaction"]):
         self.key = key
         self.store = store
         self.parent = ACTIVE.get()
-        self.commit_mode = commit_mode or (self.parent.commit_mode if self.parent else CommitMode.LAZY)
-        self.isolation_level = isolation_level or (
-            self.parent.isolation_level if self.parent else IsolationLevel.READ_COMMITTED
+        parent = self.parent
+        self.commit_mode: CommitMode = commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
+        self.isolation_level: IsolationLevel = isolation_level or (
+            parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
         )
         self.overwrite = overwrite
         self.state = TransactionState.PENDING
@@ -168,7 +169,12 @@ class Transaction(AbstractContextManager["Transaction"]):
                 child.commit()
             for hook in self._on_commit:
                 self._run_hook(hook, "commit")
-            if self.store is not None and self.key is not None and self._write_on_commit and self._staged is not _MISSING:
+            if (
+                self.store is not None
+                and self.key is not None
+                and self._write_on_commit
+                and self._staged is not _MISSING
+            ):
                 self.stored = self.store.write(self.key, self._staged, self._expiration)
             self.state = TransactionState.COMMITTED
         except Exception:
@@ -239,7 +245,7 @@ def get_transaction() -> Transaction | None:
     return ACTIVE.get()
 
 
-def transaction(
+def transaction(  # noqa: PLR0913, PLR0917 - Prefect's signature
     key: str | None = None,
     store: ResultStore | None = None,
     commit_mode: CommitMode | None = None,

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from orchestration.sdk.awaiting import dispatch, in_thread
+from orchestration.sdk.tasks import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,6 +22,14 @@ def either(function: Callable[P, R]) -> Callable[P, R]:
         return dispatch(function, *args, **kwargs)
 
     return call
+
+
+class EitherTask(Task[P, R]):
+    """A task for both kinds of callers; in async code it runs once in a worker thread, awaited or not."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task here and now; its result, or in async code an awaitable of it."""
+        return dispatch(super().__call__, *args, **kwargs)
 
 
 def awaited(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:

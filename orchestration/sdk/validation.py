@@ -9,6 +9,8 @@ from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, Val
 
 from orchestration.domain.errors import ParameterTypeError
 
+LONGEST_SHOWN = 80
+
 _CONFIG = ConfigDict(arbitrary_types_allowed=True)
 
 
@@ -50,5 +52,5 @@ def _one(adapter: TypeAdapter[Any], name: str, value: Any) -> Any:
 def _reason(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     given = repr(error.get("input"))
-    shown = given if len(given) <= 80 else given[:80] + "..."
+    shown = given if len(given) <= LONGEST_SHOWN else given[:LONGEST_SHOWN] + "..."
     return f"{where + ': ' if where else ''}{error['msg']} (given: {shown})"

@@ -51,3 +51,9 @@ class ArtifactFilter:
     types: tuple[str, ...] = ()
     flow_run_ids: tuple[UUID, ...] = ()
     latest_only: bool = False
+
+
+ALL_FLOW_RUNS = FlowRunFilter()
+ALL_TASK_RUNS = TaskRunFilter()
+ALL_LOGS = LogFilter()
+ALL_ARTIFACTS = ArtifactFilter()

@@ -1,0 +1,127 @@
+"""Artifacts: what runs publish for people to read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.clock import new_id, utc_now
+from orchestration.domain.errors import UsageError
+from orchestration.domain.schemas.catalog import Artifact
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN
+from orchestration.sdk.redaction import redact
+from orchestration.sdk.start import started_session
+from orchestration.sdk.twins import awaited, either
+
+_KEY = re.compile(r"[a-z0-9-]+")
+
+DONE_PERCENT = 100.0
+
+Cells = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+
+
+@either
+def create_markdown_artifact(markdown: str, key: str | None = None, description: str | None = None) -> UUID:
+    """Publish markdown; the id of the new version.
+
+    Args:
+        markdown: the text.
+        key: what its versions have in common: lower-case letters, numbers and dashes.
+        description: a line about it.
+
+    Raises:
+        UsageError: the key has other characters.
+    """
+    return _create("markdown", redact(markdown), key, description)
+
+
+@either
+def create_table_artifact(table: Cells, key: str | None = None, description: str | None = None) -> UUID:
+    """Publish a table, given as columns by name, as rows by column name, or as rows; the id of the new version."""
+    return _create("table", redact(json.dumps(_plain(table), default=str)), key, description)
+
+
+@either
+def create_link_artifact(
+    link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
+) -> UUID:
+    """Publish a link; the id of the new version."""
+    markdown = f"[{link_text}]({link})" if link_text else f"[{link}]({link})"
+    return _create("markdown", redact(markdown), key, description)
+
+
+@either
+def create_image_artifact(image_url: str, key: str | None = None, description: str | None = None) -> UUID:
+    """Publish an image by its address; the id of the new version."""
+    return _create("image", redact(image_url), key, description)
+
+
+@either
+def create_progress_artifact(progress: float, key: str | None = None, description: str | None = None) -> UUID:
+    """Publish how far something is, in per cent; the id to update it by."""
+    return _create("progress", _percent(progress), key, description)
+
+
+@either
+def update_progress_artifact(artifact_id: UUID, progress: float, description: str | None = None) -> UUID:
+    """Say how far it is now, in per cent.
+
+    Raises:
+        ObjectNotFound: there is no artifact of that id.
+        UsageError: the progress is not between 0 and 100.
+    """
+    started_session().backend.update_artifact(artifact_id, _percent(progress), description)
+    return artifact_id
+
+
+@either
+def get_artifact(key: str) -> Artifact | None:
+    """The newest version of the artifact of that key; ``None`` when there is none."""
+    return started_session().backend.latest_artifact(key)
+
+
+acreate_markdown_artifact = awaited(create_markdown_artifact)
+acreate_table_artifact = awaited(create_table_artifact)
+acreate_link_artifact = awaited(create_link_artifact)
+acreate_image_artifact = awaited(create_image_artifact)
+acreate_progress_artifact = awaited(create_progress_artifact)
+aupdate_progress_artifact = awaited(update_progress_artifact)
+
+
+def _create(kind: str, data: Any, key: str | None, description: str | None) -> UUID:
+    if key is not None and not _KEY.fullmatch(key):
+        raise UsageError(f"The artifact key {key!r} may have only lower-case letters, numbers and dashes.")
+    now = utc_now()
+    flow, task = FLOW_RUN.get(), TASK_RUN.get()
+    flow_run_id = flow.run.id if flow is not None else task.record.flow_run_id if task is not None else None
+    artifact = Artifact(
+        id=new_id(),
+        created=now,
+        updated=now,
+        key=key,
+        type=kind,
+        description=description,
+        data=data,
+        metadata={},
+        flow_run_id=flow_run_id,
+        task_run_id=task.record.id if task is not None else None,
+    )
+    return started_session().backend.create_artifact(artifact).id
+
+
+def _percent(progress: float) -> float:
+    if not 0.0 <= progress <= DONE_PERCENT:
+        raise UsageError(f"The progress is {progress}; give a number from 0 to 100.")
+    return float(progress)
+
+
+def _plain(value: Any) -> Any:
+    """A table in which not-a-number stands as nothing, as JSON wants it."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - only NaN differs from itself

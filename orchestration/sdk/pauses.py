@@ -1,0 +1,184 @@
+"""Pausing, suspending and resuming flow runs, with or without an input from a person."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.clock import utc_now
+from orchestration.domain.errors import MissingContextError, RunTimeoutError, SuspendSignal, UsageError
+from orchestration.domain.rules import Abort, Wait
+from orchestration.domain.schemas.runs import FlowRunInput
+from orchestration.domain.states import Paused, Running, Scheduled, State
+from orchestration.sdk.context import FLOW_RUN, FlowRunContext
+from orchestration.sdk.logs import get_run_logger
+from orchestration.sdk.start import started_session
+from orchestration.sdk.twins import awaited, either
+
+
+@either
+def pause_flow_run(
+    wait_for_input: Any = None, timeout: float = 3600, poll_interval: float = 10, key: str | None = None
+) -> Any:
+    """Wait here, in the Paused state, until somebody resumes the run.
+
+    Args:
+        wait_for_input: a type that pydantic knows; the resume must then bring a value of it, which is returned.
+        timeout: seconds until the run fails because nobody resumed it.
+        poll_interval: seconds between two looks at the state.
+        key: names this pause; by default the number of the pause in this run.
+
+    Raises:
+        MissingContextError: outside a flow.
+        RunTimeoutError: nobody resumed the run in time.
+    """
+    flow = _current_flow()
+    pause = _pause_state(flow, "Paused", key, timeout)
+    if _enter(flow, pause, wait_for_input):
+        get_run_logger().info("Pausing flow, execution will continue when this flow run is resumed.")
+        _wait_until_resumed(flow, timeout, poll_interval)
+        get_run_logger().info("Resuming flow run execution!")
+    return _answer(flow.run.id, pause, wait_for_input)
+
+
+@either
+def suspend_flow_run(
+    wait_for_input: Any = None,
+    flow_run_id: UUID | None = None,
+    timeout: float | None = 3600,
+    key: str | None = None,
+) -> Any:
+    """End the process of the run in the Suspended state; a resume runs the flow again, past this point.
+
+    Args:
+        wait_for_input: a type that pydantic knows; the resume must then bring a value of it, which is returned.
+        flow_run_id: another run to suspend; the current one unless given.
+        timeout: seconds until a resume comes too late.
+        key: names this pause; by default the number of the pause in this run.
+
+    Raises:
+        MissingContextError: outside a flow, without ``flow_run_id``.
+    """
+    if flow_run_id is not None:
+        return _suspend_other(flow_run_id, timeout)
+    flow = _current_flow()
+    pause = _pause_state(flow, "Suspended", key, timeout)
+    if not _enter(flow, pause, wait_for_input):
+        return _answer(flow.run.id, pause, wait_for_input)
+    get_run_logger().info("Suspending flow run, execution will be rescheduled when this flow run is resumed.")
+    raise SuspendSignal
+
+
+@either
+def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None) -> None:
+    """Let a paused or suspended run go on.
+
+    Args:
+        flow_run_id: the run.
+        run_input: the value, or the fields of the value, that the pause asked for.
+
+    Raises:
+        UsageError: the run is not paused.
+    """
+    session = started_session()
+    session.recorder.flush()
+    state = session.backend.flow_run(flow_run_id).state
+    if state is None or not state.is_paused():
+        raise UsageError(
+            f"The flow run {flow_run_id} is {state.name if state else 'new'}, not paused; there is nothing to resume."
+        )
+    keyset = state.details.run_input_keyset
+    if keyset is not None and run_input is not None:
+        session.backend.delete_input(flow_run_id, keyset["response"])
+        text = json.dumps(run_input if not hasattr(run_input, "model_dump") else run_input.model_dump(mode="json"))
+        session.backend.send_input(FlowRunInput(flow_run_id, keyset["response"], text, utc_now()))
+    resumed = Scheduled(utc_now(), name="Resuming") if state.details.pause_reschedule else Running()
+    session.backend.propose_flow_run_state(flow_run_id, resumed, force=True)
+
+
+apause_flow_run = awaited(pause_flow_run)
+asuspend_flow_run = awaited(suspend_flow_run)
+aresume_flow_run = awaited(resume_flow_run)
+
+
+def _current_flow() -> FlowRunContext:
+    flow = FLOW_RUN.get()
+    if flow is None:
+        raise MissingContextError("Flow runs can only be paused from within a flow run; call this inside a flow.")
+    return flow
+
+
+def _pause_state(flow: FlowRunContext, name: str, key: str | None, timeout: float | None) -> State:
+    flow.pauses += 1
+    until = None if timeout is None else utc_now() + timedelta(seconds=timeout)
+    return Paused(None, until, name == "Suspended", key or str(flow.pauses), name)
+
+
+def _enter(flow: FlowRunContext, pause: State, wait_for_input: Any) -> bool:
+    """Enter the state; false when the run was paused at this point before, and has been resumed since."""
+    session = flow.session
+    session.recorder.flush()
+    for state in session.backend.flow_run_states(flow.run.id):
+        if state.is_paused() and state.details.pause_key == pause.details.pause_key:
+            return False
+    if wait_for_input is not None:
+        pause = pause.evolve(details=_with_keyset(pause))
+        _save_schema(flow, pause, wait_for_input)
+    decision = session.backend.propose_flow_run_state(flow.run.id, pause)
+    if isinstance(decision, Wait | Abort):
+        raise UsageError(f"The flow run cannot be paused: {decision.reason}")
+    return True
+
+
+def _with_keyset(pause: State) -> Any:
+    base = f"{pause.name.lower()}-{pause.details.pause_key}"
+    return replace(
+        pause.details, run_input_keyset={part: f"{base}-{part}" for part in ("description", "response", "schema")}
+    )
+
+
+def _save_schema(flow: FlowRunContext, pause: State, wanted: Any) -> None:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - only pauses that ask for an input pay for it
+
+    keyset = pause.details.run_input_keyset or {}
+    schema = json.dumps(TypeAdapter(wanted).json_schema())
+    flow.session.backend.delete_input(flow.run.id, keyset["schema"])
+    flow.session.backend.send_input(FlowRunInput(flow.run.id, keyset["schema"], schema, utc_now()))
+
+
+def _wait_until_resumed(flow: FlowRunContext, timeout: float, poll_interval: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        state = flow.session.backend.flow_run(flow.run.id).state
+        if state is None or not state.is_paused():
+            return
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise RunTimeoutError("The flow run was paused and never resumed.")
+        time.sleep(max(0.01, min(poll_interval, left, 1.0)))
+
+
+def _answer(run_id: UUID, pause: State, wanted: Any) -> Any:
+    """The value that the resume brought, as the type that was asked for."""
+    if wanted is None:
+        return None
+    from pydantic import TypeAdapter  # noqa: PLC0415 - only pauses that ask for an input pay for it
+
+    key = f"{pause.name.lower()}-{pause.details.pause_key}-response"
+    given = [value for value in started_session().backend.inputs(run_id, key) if value.key == key]
+    if not given:
+        raise UsageError("The flow run was resumed without the input that it waits for; resume it with run_input.")
+    return TypeAdapter(wanted).validate_json(given[0].value)
+
+
+def _suspend_other(run_id: UUID, timeout: float | None) -> None:
+    session = started_session()
+    until = None if timeout is None else utc_now() + timedelta(seconds=timeout)
+    decision = session.backend.propose_flow_run_state(run_id, Paused(None, until, True, None, "Suspended"))
+    if isinstance(decision, Wait | Abort):
+        raise UsageError(f"The flow run {run_id} cannot be suspended: {decision.reason}")

@@ -1,0 +1,65 @@
+"""Variables: named JSON values that people change without changing code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from orchestration.domain.errors import ObjectAlreadyExists, UsageError
+from orchestration.domain.schemas.catalog import VariableRecord
+from orchestration.sdk.start import started_session
+from orchestration.sdk.twins import awaited, either
+
+_NAME = re.compile(r"[a-z0-9_-]{1,255}")
+LONGEST_VALUE = 5000
+"""Characters of a value as JSON."""
+
+
+@either
+def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False) -> VariableRecord:
+    """Store a value under a name.
+
+    Raises:
+        ObjectAlreadyExists: the name is taken; pass ``overwrite=True`` to replace the value.
+        UsageError: the name or the value is none that a variable can have.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"The variable name {name!r} may have only lower-case letters, numbers, dashes and underscores."
+        )
+    try:
+        text = json.dumps(value)
+    except TypeError as error:
+        raise UsageError(f"The value of variable {name!r} is not JSON: {error}.") from None
+    if len(text) > LONGEST_VALUE:
+        raise UsageError(f"The value of variable {name!r} has {len(text)} characters; {LONGEST_VALUE} is the most.")
+    return started_session().backend.set_variable(name, value, tuple(tags or ()), overwrite)
+
+
+@either
+def _get(name: str, default: Any = None) -> Any:
+    """The value of a name; ``default`` when there is none."""
+    record = started_session().backend.variable(name)
+    return default if record is None else record.value
+
+
+@either
+def _unset(name: str) -> bool:
+    """Forget a name; whether there was a value."""
+    return started_session().backend.delete_variable(name)
+
+
+class Variable:
+    """``Variable.get("name")``, ``Variable.set("name", value)``, ``Variable.unset("name")``, and their async twins."""
+
+    get = staticmethod(_get)
+    set = staticmethod(_set)
+    unset = staticmethod(_unset)
+    aget = staticmethod(awaited(_get))
+    aset = staticmethod(awaited(_set))
+    aunset = staticmethod(awaited(_unset))
+
+
+__all__ = ["ObjectAlreadyExists", "Variable"]
