@@ -103,7 +103,7 @@ def read_month(path: Path) -> pa.Table:
             check_columns(file.schema_arrow, path.name)
             table = file.read(columns=list(COLUMNS))
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise UnreadableFileError(
             f"{path.name} is not a readable parquet file, perhaps truncated ({reason}): upload the month again."
         ) from error

@@ -68,7 +68,7 @@ def _cast(values: pa.ChunkedArray, column: Column, file: str) -> pa.ChunkedArray
     try:
         return pc.cast(values, options=pc.CastOptions(column.type, allow_time_truncate=True))
     except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise ContractError(
             f"{file}: {column.name} is stored as {values.type} and cannot be read as {column.type} ({reason})."
         ) from error
