@@ -194,10 +194,7 @@ class LocalBlockStore:
             return self._keyring.keys()[0]
         token, place = newest[0]["data"], self._keyring.describe()
         if not self._keyring.has_key():
-            raise ConfigurationError(
-                f"There are encrypted blocks but no key: restore {place} from your backup, "
-                f"or set {crypto.VARIABLE} to the key that they were saved with."
-            )
+            raise crypto.no_key(self._keyring)
         for key in (*self._keyring.keys(), *self._keyring.keys(reload=True)):
             if crypto.opens(token, key, place):
                 return key

@@ -10,11 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from orchestration.domain.schemas.recording import Batch, LogRow, TaskRunRecord
+from orchestration.domain.schemas.recording import Batch, LogRow, TaskRunChange, TaskRunRecord
 from orchestration.domain.states import State
 
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.25
+WAIT_ROWS = 5_000
+"""Rows at which a producer waits for the thread that is writing, so that memory stays bounded."""
 GIVE_UP_ROWS = 100_000
 """Rows kept for a store that does not answer; beyond, the error of writing them reaches the producer."""
 
@@ -33,11 +35,22 @@ class Recorder:
         self._timer: threading.Thread | None = None
         self._closed = False
 
+    def add(self, record: TaskRunRecord) -> None:
+        """Take a task run that was just born."""
+        with self._lock:
+            self._changed[record] = None
+            self._rows += 1
+        if self._rows >= FLUSH_ROWS or self._timer is None:
+            self._press()
+
     def note(self, record: TaskRunRecord, state: State) -> None:
         """Give a task run its next state."""
         with self._lock:
             record.state = state
-            record.new_states.append(state)
+            if record.new_states is None:
+                record.new_states = [state]
+            else:
+                record.new_states.append(state)
             self._changed[record] = None
             self._rows += 1
         if self._rows >= FLUSH_ROWS or self._timer is None:
@@ -56,14 +69,7 @@ class Recorder:
     def flush(self) -> None:
         """Write all that was taken before this call; what cannot be written is kept for the next time."""
         with self._flushing:
-            batch = self._take()
-            if batch is None:
-                return
-            try:
-                self._write(batch)
-            except BaseException:
-                self._put_back(batch)
-                raise
+            self._write_out()
 
     def close(self) -> None:
         """Write what is left and stop the timer."""
@@ -72,34 +78,46 @@ class Recorder:
         self.flush()
 
     def _press(self) -> None:
+        """Write if there is enough to write, unless another thread is at it and has not fallen far behind."""
         if self._timer is None:
             self._start_timer()
-        if self._rows < FLUSH_ROWS:
+        if self._rows < FLUSH_ROWS or not self._flushing.acquire(blocking=self._rows >= WAIT_ROWS):
             return
         try:
-            self.flush()
+            self._write_out()
         except Exception:
             if self._rows > GIVE_UP_ROWS:
                 raise
+        finally:
+            self._flushing.release()
+
+    def _write_out(self) -> None:
+        batch = self._take()
+        if batch is None:
+            return
+        try:
+            self._write(batch)
+        except BaseException:
+            self._put_back(batch)
+            raise
 
     def _take(self) -> Batch | None:
         with self._lock:
             changed, self._changed = self._changed, {}
             logs, self._logs = self._logs, []
             self._rows = 0
-            if not changed and not logs:
-                return None
-            task_runs = []
+            task_runs = [TaskRunChange(record, record.new_states or (), record.is_new) for record in changed]
             for record in changed:
-                task_runs.append((record, record.new_states))
-                record.new_states = []
-            return Batch(task_runs, logs)
+                record.new_states = None
+                record.is_new = False
+        return Batch(task_runs, logs) if task_runs or logs else None
 
     def _put_back(self, batch: Batch) -> None:
         with self._lock:
-            for record, states in batch.task_runs:
-                record.new_states[:0] = states
-            self._changed = {**{record: None for record, _ in batch.task_runs}, **self._changed}
+            for record, states, is_new in batch.task_runs:
+                record.new_states = [*states, *(record.new_states or ())]
+                record.is_new = is_new
+            self._changed = {**{change.record: None for change in batch.task_runs}, **self._changed}
             self._logs[:0] = batch.logs
             self._rows += len(batch.logs) + len(batch.task_runs)
 

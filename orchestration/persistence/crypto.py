@@ -82,8 +82,10 @@ def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:
         what: the document's name, for the error.
 
     Raises:
-        ConfigurationError: no key at hand opens it.
+        ConfigurationError: there is no key, or none at hand opens it.
     """
+    if not keyring.has_key():
+        raise no_key(keyring)
     document = _try_keys(token, keyring.keys(), keyring.describe())
     if document is None and not keyring.given:
         document = _try_keys(token, keyring.keys(reload=True), keyring.describe())
@@ -93,6 +95,14 @@ def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:
             f"put back the key that it was saved with (in {VARIABLE}, or the file {KEY_FILE} of your backup)."
         )
     return document
+
+
+def no_key(keyring: Keyring) -> ConfigurationError:
+    """The error of a store that has encrypted blocks, and whose key is gone."""
+    return ConfigurationError(
+        f"There are encrypted blocks but no key: restore {keyring.describe()} from your backup, "
+        f"or set {VARIABLE} to the key that they were saved with."
+    )
 
 
 def check_key(key: str, place: str) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.retries import NEVER
-from orchestration.domain.schemas.recording import LogRow, TaskRunRecord
+from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
 from orchestration.domain.schemas.runs import Log, TaskRun
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import values
@@ -34,9 +34,9 @@ _ON_CONFLICT = """ON CONFLICT (id) DO UPDATE SET
 _INSERT_LOG = "INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)"
 
 
-def write_task_runs(tx: Transaction, changes: Sequence[tuple[TaskRunRecord, list[State]]]) -> None:
+def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange]) -> None:
     """Store task runs, each with the states that are new since it was last stored."""
-    tx.insert_many(_INSERT, [_row(record, states) for record, states in changes], _ON_CONFLICT)
+    tx.insert_many(_INSERT, [_row(change) for change in changes], _ON_CONFLICT)
 
 
 def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
@@ -125,11 +125,17 @@ def log_from_row(row: Row) -> Log:
     )
 
 
-def _row(record: TaskRunRecord, states: list[State]) -> tuple[Any, ...]:
-    state = record.state
-    created = values.micros(record.created)
+def _row(change: TaskRunChange) -> tuple[Any, ...]:
+    record, states, is_new = change
+    run_id, created = str(record.id), values.micros(record.created)
+    history = [values.history_line(state, record.details) for state in states]
+    if is_new:
+        born = PENDING.evolve(id=record.id, timestamp=record.created)
+        history.insert(0, values.history_line(born))
+        states = [born, *states]
+    state = states[-1]
     return (
-        str(record.id),
+        run_id,
         values.text_id(record.flow_run_id),
         record.name,
         record.task_key,
@@ -151,5 +157,5 @@ def _row(record: TaskRunRecord, states: list[State]) -> tuple[Any, ...]:
         values.micros_or_none(record.start_time),
         values.micros_or_none(record.end_time),
         round(record.total_run_time * 1e6),
-        "".join([values.history_line(state, record.details) for state in states]),
+        "".join(history),
     )

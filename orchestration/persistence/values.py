@@ -93,6 +93,8 @@ def history_line(state: State, common: StateDetails = NO_DETAILS) -> str:
     """One state as a line of a task run's history; details that are ``common`` to the run are left out."""
     details = None if state.details is common else details_text(state.details)
     at = micros_or_none(state.timestamp) or 0
+    if details is None and state.message is None and not isinstance(state.data, StoredResult) and state.name.isalpha():
+        return f'["{state.id}","{state.type}","{state.name}",{at},null,null,null]\n'  # most lines; 5 times as quick
     return _encode((str(state.id), state.type, state.name, at, state.message, details, data_text(state))) + "\n"
 
 

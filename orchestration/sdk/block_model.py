@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import dedent
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -58,7 +58,7 @@ class BlockModel(BaseModel):
     _documentation_url: ClassVar[Any] = None
     _description: ClassVar[str | None] = None
     _code_example: ClassVar[str | None] = None
-    _block_schema_capabilities: ClassVar[list[str] | None] = None
+    _block_schema_capabilities: ClassVar[Sequence[str] | None] = None
     _block_schema_version: ClassVar[str | None] = None
     _also_secret: ClassVar[frozenset[str]] = frozenset()
     """Fields that Prefect's schema takes for plain text though they hold secrets; masked and redacted as well."""

@@ -19,7 +19,6 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 DEFINITIONS = "#/definitions/{model}"
 _SECTION = re.compile(r"^[A-Za-z_][\w\s-]*:(\s+\S.*)?\s*$")
-_QUOTES = re.compile("['\u2019]+")
 
 
 class SecretDict(Secret[dict[str, Any]]):
@@ -27,28 +26,34 @@ class SecretDict(Secret[dict[str, Any]]):
 
 
 def slugify(text: str) -> str:
-    """The text in lower-case ASCII words joined by dashes."""
-    ascii_text = unicodedata.normalize("NFKD", _QUOTES.sub("-", text)).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", ascii_text)).strip("-")
+    """The text in lower-case ASCII words joined by dashes; letters that have no ASCII form are dropped."""
+    plain = unicodedata.normalize("NFKD", text.replace("'", "-")).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", plain)).strip("-")
 
 
 def description_of(docstring: str | None) -> str | None:
     """The first running text of a docstring, up to the first section such as ``Attributes:`` or ``Example:``."""
-    if not docstring:
-        return None
     text: list[str] = []
-    lines = inspect.cleandoc(docstring).splitlines()
-    for number, line in enumerate(lines):
-        following = lines[number + 1] if number + 1 < len(lines) else ""
-        if _SECTION.match(line) and following.startswith(" "):
-            if any(kept.strip() for kept in text):
-                break
-            text = []
-        elif line.startswith(" ") and not any(kept.strip() for kept in text):
-            continue
-        else:
+    for section, line in _lines_of(inspect.cleandoc(docstring or "")):
+        if not section:
             text.append(line)
+        elif any(kept.strip() for kept in text):
+            break
     return "\n".join(text).strip() or None
+
+
+def _lines_of(text: str) -> Iterator[tuple[bool, str]]:
+    """Each line with whether it belongs to a section: a title after an empty line, and what is indented below it."""
+    lines = text.splitlines()
+    in_section = in_code = False
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if line.lstrip().startswith("```"):
+            in_code = not in_code
+        if not in_code and not before.strip() and _SECTION.match(line) and after.startswith(" "):
+            in_section = True
+        elif line and not line.startswith(" "):
+            in_section = False
+        yield in_section, line
 
 
 def inner_types(annotation: Any) -> tuple[Any, ...]:

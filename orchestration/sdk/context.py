@@ -150,11 +150,15 @@ def running_context() -> FlowRunContext | TaskRunContext:
     return context
 
 
+def task_log_fields(record: TaskRunRecord) -> Mapping[str, Any]:
+    """The fields that a log record carries for a task run."""
+    return {"prefix": f"Task run {record.name!r} - ", "flow_run_id": record.flow_run_id, "task_run_id": record.id}
+
+
 def log_extra(flow: FlowRunContext | None, task: TaskRunContext | None) -> Mapping[str, Any]:
     """The fields that a log record carries for the innermost run."""
     if task is not None:
-        record = task.record
-        return {"prefix": f"Task run {record.name!r} - ", "flow_run_id": record.flow_run_id, "task_run_id": record.id}
+        return task_log_fields(task.record)
     if flow is not None:
         return {"prefix": f"Flow run {flow.run.name!r} - ", "flow_run_id": flow.run.id, "task_run_id": None}
     return {}

@@ -18,7 +18,7 @@ from orchestration.sdk.twins import awaited, either
 class ReadableFileSystem(Block, ABC):
     """A block from which files can be read."""
 
-    _block_schema_capabilities = ["read-path"]  # noqa: RUF012 - a class variable of the base
+    _block_schema_capabilities = ("read-path",)
 
     @abstractmethod
     def read_path(self, path: str) -> bytes:
@@ -28,7 +28,7 @@ class ReadableFileSystem(Block, ABC):
 class WritableFileSystem(Block, ABC):
     """A block from which files can be read and to which they can be written."""
 
-    _block_schema_capabilities = ["read-path", "write-path"]  # noqa: RUF012 - see above
+    _block_schema_capabilities = ("read-path", "write-path")
 
     @abstractmethod
     def read_path(self, path: str) -> bytes:
@@ -42,7 +42,7 @@ class WritableFileSystem(Block, ABC):
 class WritableDeploymentStorage(Block, ABC):
     """A block that folders can be copied from and to."""
 
-    _block_schema_capabilities = ["get-directory", "put-directory"]  # noqa: RUF012 - see above
+    _block_schema_capabilities = ("get-directory", "put-directory")
 
     @abstractmethod
     def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> None:

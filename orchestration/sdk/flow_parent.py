@@ -9,7 +9,7 @@ from uuid import UUID
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.states import NO_DATA, Pending, State, StateDetails
+from orchestration.domain.states import State, StateDetails
 from orchestration.sdk import upstream
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext
 
@@ -32,7 +32,7 @@ class Parent:
             start = self.record.start_time or now
             self.record.total_run_time = (now - start).total_seconds()
         details = StateDetails(self.flow.run.id, self.record.id, child_flow_run_id)
-        mirrored = state.evolve(id=new_id(), timestamp=now, details=details, data=NO_DATA)
+        mirrored = state.evolve(id=new_id(), timestamp=now, details=details, data=None)
         self.flow.session.recorder.note(self.record, mirrored)
 
 
@@ -43,7 +43,6 @@ def begin(flow: Any, parameters: dict[str, Any], now: datetime) -> Parent | None
         return None
     number = outer.next_call(f"flow:{flow.name}")
     run_id = new_id()
-    pending = Pending().evolve(id=new_id(), timestamp=now)
     record = TaskRunRecord(
         id=run_id,
         flow_run_id=outer.run.id,
@@ -51,9 +50,8 @@ def begin(flow: Any, parameters: dict[str, Any], now: datetime) -> Parent | None
         task_key=flow.name,
         dynamic_key=str(number),
         created=now,
-        state=pending,
         task_inputs=upstream.task_inputs(parameters, (), outer.produced),
         details=StateDetails(flow_run_id=outer.run.id, task_run_id=run_id),
     )
-    outer.session.recorder.note(record, pending)
+    outer.session.recorder.add(record)
     return Parent(record, outer)

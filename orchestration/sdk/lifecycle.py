@@ -42,6 +42,7 @@ class Sleep:
 
 Effect = Propose | Call | Sleep
 _CALL = Call()
+_RUN, _RETRY = Propose(Running()), Propose(Retrying())
 _PAUSE_POLL_SECONDS = 0.5
 
 
@@ -84,7 +85,7 @@ def lifecycle(state: State, run_count: int = 0) -> Generator[Effect, State, Stat
             continue
         if state.is_scheduled() or state.is_paused():
             yield Sleep(state)
-        state = yield Propose(Retrying() if run_count else Running())
+        state = yield (_RETRY if run_count else _RUN)
         if state.is_running():
             run_count += 1
             state = yield Propose((yield _CALL))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cloudpickle
@@ -18,7 +18,7 @@ from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed
 from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, ResultOptions
 from orchestration.sdk.outcomes import TASK_RAISED, state_of_error
-from orchestration.sdk.runners import ThreadPoolTaskRunner, usable_cores
+from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, usable_cores
 from orchestration.sdk.session import current_session, open_session, swap_session
 from orchestration.sdk.start import started_session
 from orchestration.sdk.task_engine import TaskExecution
@@ -51,20 +51,20 @@ class ProcessPoolTaskRunner:
     def start(self) -> None:
         """Nothing: processes start as tasks come."""
 
-    def submit(self, run: TaskExecution, done: Callable[[], None]) -> None:
+    def submit(self, submission: Submitted) -> None:
         """Send a task run to a process; its states and logs are written there, its end is noted here too."""
+        run: TaskExecution = submission.run
         if not run.is_ready():
-            done()
+            submission.done()
             return
         run.session.recorder.flush()  # the process goes on from the row that is written here
         try:
-            work = cloudpickle.dumps(_work(run))
-            future = self._started().submit(_live, work)
+            future = self._started().submit(_live, cloudpickle.dumps(_work(run)))
         except Exception as error:  # arguments that cannot be pickled, a pool that broke
             run.note_end(state_of_error(error, TASK_RAISED))
-            done()
+            submission.done()
             return
-        future.add_done_callback(lambda ended: _finish(run, ended, done))
+        future.add_done_callback(partial(_finish, submission))
 
     def stop(self) -> None:
         """Let the processes end."""
@@ -97,8 +97,9 @@ def _work(run: TaskExecution) -> _Work:
     )
 
 
-def _finish(run: TaskExecution, ended: Future[bytes], done: Callable[[], None]) -> None:
+def _finish(submission: Submitted, ended: Future[bytes]) -> None:
     """Take over the state that the process came to; a process that died leaves a crash."""
+    run: TaskExecution = submission.run
     error = ended.exception() if not ended.cancelled() else None
     if ended.cancelled() or isinstance(error, BrokenProcessPool):
         run.note_end(
@@ -110,7 +111,7 @@ def _finish(run: TaskExecution, ended: Future[bytes], done: Callable[[], None]) 
         record: TaskRunRecord = cloudpickle.loads(ended.result())
         for name in ("state", "name", "run_count", "start_time", "end_time", "total_run_time", "cache_key"):
             setattr(run.record, name, getattr(record, name))
-    done()
+    submission.done()
 
 
 def _live(work: bytes) -> bytes:
@@ -130,7 +131,6 @@ def _live(work: bytes) -> bytes:
         TAGS.reset(tokens[1])
         FLOW_RUN.reset(tokens[0])
         session.recorder.flush()
-    sent.record.new_states = []
     lived: bytes = cloudpickle.dumps(sent.record)
     return lived
 

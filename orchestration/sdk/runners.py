@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -12,22 +12,34 @@ from typing import Any, Protocol
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.futures import WHILE_WAITING
 
-Job = Callable[[], None]
 MOST_THREADS = 64
 """Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
 
 
+class Submitted(Protocol):
+    """A task run on its way through a runner."""
+
+    run: Any
+    """The ``TaskExecution``, for runners that live it elsewhere."""
+
+    def live(self) -> None:
+        """Run the task to its end in the calling thread, then tell all who wait; never raises."""
+
+    def done(self) -> None:
+        """Tell all who wait that the run has ended."""
+
+
 class TaskRunner(Protocol):
-    """Runs jobs; each job does one task run and never raises."""
+    """Lets submitted task runs live."""
 
     def start(self) -> None:
         """Get ready; called when a flow run submits its first task."""
 
-    def submit(self, run: Any, done: Callable[[], None]) -> None:
-        """Drive a task run (``task_engine.TaskRunDriver``) when there is room, then call ``done``."""
+    def submit(self, submission: Submitted) -> None:
+        """Let a submission live when there is room."""
 
     def stop(self) -> None:
-        """Let go of threads and processes; all jobs have ended, or the flow run is being abandoned."""
+        """Let go of threads and processes; all runs have ended, or the flow run is being abandoned."""
 
     def duplicate(self) -> TaskRunner:
         """A fresh runner of the same kind, for another flow run."""
@@ -41,7 +53,7 @@ class ThreadPoolTaskRunner:
             raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
         self._max_workers = max_workers
         self._limit = max_workers or MOST_THREADS
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
@@ -50,14 +62,9 @@ class ThreadPoolTaskRunner:
     def start(self) -> None:
         """Nothing: threads start as jobs come."""
 
-    def submit(self, run: Any, done: Job) -> None:
-        """Queue a task run; a new thread starts when none is free and the pool is not full."""
-
-        def job() -> None:
-            run.live()
-            done()
-
-        self._queue.put(job)
+    def submit(self, submission: Submitted) -> None:
+        """Queue a submission; a new thread starts when none is free and the pool is not full."""
+        self._queue.put(submission)
         self._add_thread()
 
     def stop(self) -> None:
@@ -82,13 +89,13 @@ class ThreadPoolTaskRunner:
     def _work(self) -> None:
         WHILE_WAITING.set(self._while_waiting)
         while self._is_needed():
-            job = self._queue.get()
+            submission = self._queue.get()
             with self._lock:
                 self._idle -= 1
-            if job is None:
+            if submission is None:
                 return
-            job()
-            del job  # the task's arguments must not live until the next task comes
+            submission.live()
+            del submission  # the task's arguments must not live until the next task comes
 
     def _is_needed(self) -> bool:
         """Whether a thread that has nothing to do is to wait for a job, not to end."""

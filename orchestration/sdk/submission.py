@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from orchestration.domain.errors import MappingLengthMismatch, MappingMissingIterable, MissingContextError
@@ -65,28 +66,46 @@ def _flow(task: Any) -> FlowRunContext:
 
 def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
     """Hand the run to the runner as soon as the futures that it waits for have ended; nothing blocks meanwhile."""
-    future: TaskFuture[Any] = TaskFuture(run.record)
+    submitted = Submission(flow, run)
     flow.outstanding.add()
-
-    def done() -> None:
-        future.finish()
-        flow.outstanding.remove()
-
-    def start() -> None:
-        if flow.outstanding.abandoned:
-            run.note_end(Cancelled("The flow run ended before this task run could start."))
-            done()
-        else:
-            flow.runner.submit(run, done)
-
     pending = _unfinished(run)
     if not pending:
-        start()
-        return future
-    left = Countdown(len(pending), start)
+        submitted.start()
+        return submitted.future
+    left = Countdown(len(pending), submitted.start)
     for each in pending:
         each.add_done_callback(left)
-    return future
+    return submitted.future
+
+
+class Submission:
+    """A task run on its way through the flow's task runner."""
+
+    __slots__ = ("flow", "future", "run")
+
+    def __init__(self, flow: FlowRunContext, run: TaskExecution) -> None:
+        self.flow = flow
+        self.run = run
+        self.future: TaskFuture[Any] = TaskFuture(run.record)
+
+    def start(self) -> None:
+        """Queue the run, now that it can start; in a flow run that is ending, it is cancelled."""
+        if self.flow.outstanding.abandoned:
+            self.run.note_end(Cancelled("The flow run ended before this task run could start."))
+            self.done()
+        else:
+            self.flow.runner.submit(self)
+
+    def live(self) -> None:
+        """Run the task to its end in the calling thread."""
+        with suppress(BaseException):  # the run's state tells of it, and the worker thread must go on
+            self.run.live()
+        self.done()
+
+    def done(self) -> None:
+        """Tell all who wait that the run has ended."""
+        self.future.finish()
+        self.flow.outstanding.remove()
 
 
 class Countdown:

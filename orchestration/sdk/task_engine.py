@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,18 +21,16 @@ from orchestration.domain.states import Pending, State, StateDetails, StateType
 from orchestration.sdk import caching, task_results, upstream
 from orchestration.sdk.awaiting import finish
 from orchestration.sdk.concurrency import tag_slots
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields
 from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
-from orchestration.sdk.logs import TASK_LOGGER, RunLogger
+from orchestration.sdk.logs import TASK_LOGGER, RunLogger, tell
 from orchestration.sdk.naming import given_name
 from orchestration.sdk.outcomes import TASK_RAISED, state_of_crash, state_of_error, state_of_value
 from orchestration.sdk.printing import catch_prints
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
 from orchestration.sdk.timeouts import call_within
-
-_PENDING = Pending()
 
 
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -68,16 +67,14 @@ def new_task_run(
         task_key=task.task_key,
         dynamic_key=number,
         created=utc_now(),
-        state=_PENDING,
         task_version=task.version,
         policy=policy_of(task, session),
         tags=sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else (),
         flow_run_run_count=flow.run.run_count if flow is not None else 0,
         details=StateDetails(flow_run_id=flow_run_id, task_run_id=run_id),
     )
-    run = TaskExecution(task, parameters, record, session, flow, wait_for)
-    run.note(_PENDING, record.created)
-    return run
+    session.recorder.add(record)
+    return TaskExecution(task, parameters, record, session, flow, wait_for)
 
 
 def policy_of(task: Any, session: Session) -> Any:
@@ -95,7 +92,7 @@ def policy_of(task: Any, session: Session) -> Any:
 class TaskExecution:
     """One task run while it lives."""
 
-    __slots__ = ("blocks_on_propose", "context", "flow", "kept", "parameters", "record", "session", "task", "wait_for")
+    __slots__ = ("blocks_on_propose", "flow", "kept", "parameters", "record", "session", "task", "wait_for")
 
     def __init__(
         self,
@@ -115,7 +112,6 @@ class TaskExecution:
         self.kept: caching.KeptResults | None = None
         options = flow.results if flow is not None else caching.NO_OPTIONS
         self.blocks_on_propose = bool(record.tags) or caching.is_kept(task, options, session.settings)
-        self.context = TaskRunContext(record, session, parameters, task.name, _log_prints(task, flow, session))
 
     # -- from start to end ------------------------------------------------------------------------
 
@@ -123,13 +119,20 @@ class TaskExecution:
         """Run the task to its end, whatever the end is; the error of a crash is raised on."""
         if self.task.isasync:
             asyncio.run(self.alive())
-        elif self.is_ready():
+        elif self._is_ready_or_crash():
             drive(self, self.record.state)
 
     async def alive(self) -> None:
         """The same on an event loop."""
-        if self.is_ready():
+        if self._is_ready_or_crash():
             await adrive(self, self.record.state)
+
+    def _is_ready_or_crash(self) -> bool:
+        try:
+            return self.is_ready()
+        except BaseException as error:
+            self.crash(error)
+            raise
 
     def value(self) -> Any:
         """What the task returned; raises what it raised."""
@@ -192,7 +195,7 @@ class TaskExecution:
 
     def call(self) -> State:
         """The outcome of the task's function, in its context and its time limit."""
-        token = TASK_RUN.set(self.context)
+        token = TASK_RUN.set(self._context())
         try:
             with tag_slots(self.session, self.record.tags):
                 return self._outcome(self._returned())
@@ -203,7 +206,7 @@ class TaskExecution:
 
     async def acall(self) -> State:
         """The same for an async function."""
-        token = TASK_RUN.set(self.context)
+        token = TASK_RUN.set(self._context())
         try:
             async with tag_slots(self.session, self.record.tags):
                 return self._outcome(await self._areturned())
@@ -237,12 +240,18 @@ class TaskExecution:
 
     # -- one step each ----------------------------------------------------------------------------
 
+    def _context(self) -> TaskRunContext:
+        log_prints = self.task.log_prints
+        if log_prints is None:
+            log_prints = self.flow.log_prints if self.flow is not None else self.session.settings.log_prints
+        if log_prints:
+            catch_prints()
+        return TaskRunContext(self.record, self.session, self.parameters, self.task.name, log_prints)
+
     @property
     def logger(self) -> RunLogger:
         """A logger whose lines belong to this run."""
-        record = self.record
-        prefix = f"Task run {record.name!r} - "
-        return RunLogger(TASK_LOGGER, {"prefix": prefix, "flow_run_id": record.flow_run_id, "task_run_id": record.id})
+        return RunLogger(TASK_LOGGER, task_log_fields(self.record))
 
     def note(self, state: State, now: datetime) -> State:
         """Give the run a state and let the recorder write it."""
@@ -270,23 +279,17 @@ class TaskExecution:
             record.end_time = now
         noted = self.note(state, now)
         if state.is_final():
-            if state.is_completed():
-                self.logger.info("Finished in state %s", noted)
-            else:
-                self.logger.error("Finished in state %s", noted)
+            level = logging.INFO if state.is_completed() else logging.ERROR
+            tell(TASK_LOGGER, level, f"Finished in state {noted}", task_log_fields(self.record))
         return noted
 
     def _returned(self) -> Any:
-        if self.context.log_prints:
-            catch_prints()
         args, kwargs = self.task.binder.split(self.parameters)
         if self.task.timeout_seconds is None:
             return self.task.fn(*args, **kwargs)
         return call_within(self.task.timeout_seconds, lambda: self.task.fn(*args, **kwargs))
 
     async def _areturned(self) -> Any:
-        if self.context.log_prints:
-            catch_prints()
         args, kwargs = self.task.binder.split(self.parameters)
         limit = asyncio.timeout(self.task.timeout_seconds)
         try:
@@ -331,9 +334,3 @@ class TaskExecution:
 
 def _may_hold(value: Any) -> bool:
     return not isinstance(value, str | int | float | bytes | type(None))
-
-
-def _log_prints(task: Any, flow: FlowRunContext | None, session: Session) -> bool:
-    if task.log_prints is not None:
-        return bool(task.log_prints)
-    return flow.log_prints if flow is not None else session.settings.log_prints

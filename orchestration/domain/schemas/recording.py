@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER, RetryPolicy
-from orchestration.domain.states import NO_DETAILS, State, StateDetails
+from orchestration.domain.states import NO_DETAILS, Pending, State, StateDetails
+
+PENDING = Pending()
+"""The state that every task run is born in; the run's own id and birth serve as the state's."""
 
 LogRow = tuple[str, int, str, int, str | None, str | None]
 """name, level, message, microseconds, flow run, task run: a line as it lies in the table."""
@@ -25,8 +28,11 @@ class TaskRunRecord:
     task_key: str
     dynamic_key: str
     created: datetime
-    state: State
-    new_states: list[State] = field(default_factory=list)
+    state: State = PENDING
+    new_states: list[State] | None = None
+    """States that are not written yet."""
+    is_new: bool = True
+    """Whether the run itself is not written yet."""
     task_version: str | None = None
     cache_key: str | None = None
     policy: RetryPolicy = NEVER
@@ -41,9 +47,17 @@ class TaskRunRecord:
     """What all states of this run say alike: the ids of the run and of its flow run."""
 
 
+class TaskRunChange(NamedTuple):
+    """A task run with the states that it entered since it was last written, or since its birth."""
+
+    record: TaskRunRecord
+    states: Sequence[State]
+    is_new: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What the recorder hands over at once: task runs, each with its new states, and log lines."""
 
-    task_runs: Sequence[tuple[TaskRunRecord, list[State]]]
+    task_runs: Sequence[TaskRunChange]
     logs: Sequence[LogRow]
