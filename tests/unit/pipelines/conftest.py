@@ -1,18 +1,28 @@
 """Small months to learn from: every so manieth row of the real ones where TLC_DATA_DIR is set, else made-up ones."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips, load_month
-from pipelines.embedded.months import write_month
+from pipelines.embedded.months import make_month, write_month
 from pipelines.tlc import Month
 
 ROWS = 4_000
 TRAIN, VALIDATE = Month(2021, 1), Month(2021, 2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_each() -> Iterator[None]:
+    """Tests run side by side already; threads that wait for each other on busy cores would slow them tenfold."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +62,14 @@ def validate(sample_folder: Path) -> Trips:
 def quick() -> TrainingConfig:
     """Settings that fit in a blink."""
     return TrainingConfig(max_iter=40, learning_rate=0.2, max_leaf_nodes=15)
+
+
+@pytest.fixture(scope="session")
+def raw_months() -> dict[str, pd.DataFrame]:
+    """Some raw rows of every real month at hand, else of a made-up month of each generation of files."""
+    folder = os.environ.get("TLC_DATA_DIR", "")
+    if folder:
+        files = sorted(Path(folder).glob("green_tripdata_*.parquet"))
+        return {path.name: pq.read_table(path).slice(0, 300).to_pandas() for path in files}
+    months = (Month(2021, 1), Month(2023, 2), Month(2025, 1))
+    return {month.file_name: make_month(month, rows=300).to_pandas() for month in months}

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
+import skops.io
 
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips
 from pipelines.duration_prediction.registry import (
+    TRUSTED_TYPES,
     RegisteredModel,
     Store,
     TrainingRecord,
@@ -23,8 +24,6 @@ from pipelines.duration_prediction.registry import (
 )
 from pipelines.duration_prediction.training import fit_model, predict_minutes
 from pipelines.duration_prediction.validation import DROPOFF
-from pipelines.embedded.months import make_month
-from pipelines.tlc import Month
 
 ROOT = Path(__file__).parents[4]
 PROBE = """
@@ -97,7 +96,12 @@ def _register(trips: Trips, config: TrainingConfig, store: Store) -> tuple[Regis
 
 
 def test_a_registered_model_predicts_from_raw_rows(
-    train: Trips, quick: TrainingConfig, store: Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    train: Trips,
+    quick: TrainingConfig,
+    raw_months: dict[str, pd.DataFrame],
+    store: Store,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     first, predict = _register(train, quick, store)
     second, _ = _register(train, quick, store)
@@ -108,7 +112,7 @@ def test_a_registered_model_predicts_from_raw_rows(
     assert first.model_uri == "models:/nyc-taxi-duration/1"
     assert second.model_uri == "models:/nyc-taxi-duration/2"
     _check_run(second)
-    _check_predictions(first.model_uri, predict)
+    _check_predictions(first.model_uri, predict, raw_months)
 
 
 def _check_run(registered: RegisteredModel) -> None:
@@ -123,7 +127,7 @@ def _check_run(registered: RegisteredModel) -> None:
     assert [file.path for file in client.list_artifacts(registered.run_id, "report")] == ["report/report.md"]
 
 
-def _check_predictions(model_uri: str, predict: Predict) -> None:
+def _check_predictions(model_uri: str, predict: Predict, months: dict[str, pd.DataFrame]) -> None:
     import mlflow  # noqa: PLC0415
 
     model = mlflow.pyfunc.load_model(model_uri)
@@ -135,23 +139,16 @@ def _check_predictions(model_uri: str, predict: Predict) -> None:
         ("VendorID", False),
         ("passenger_count", False),
     }
-    for month in (Month(2021, 1), Month(2023, 2), Month(2025, 1)):
-        rows = make_month(month, rows=100).to_pandas().drop(columns=[DROPOFF]).sample(frac=1, random_state=1)
-        assert model.predict(rows).tolist() == predict(rows)
+    for name, month in months.items():
+        rows = month.drop(columns=[DROPOFF]).sample(frac=1, random_state=1)
+        assert model.predict(rows).tolist() == predict(rows), name
         metered = rows[rows["passenger_count"].notna()].astype({"passenger_count": "int64", "VendorID": "int32"})
-        assert model.predict(metered).tolist() == predict(metered)
+        assert model.predict(metered).tolist() == predict(metered), name
 
 
-def test_a_registered_model_predicts_every_real_month(
-    tlc_folder: Path, train: Trips, quick: TrainingConfig, store: Store
-) -> None:
-    import mlflow  # noqa: PLC0415
-
-    registered, predict = _register(train, quick, store)
-    model = mlflow.pyfunc.load_model(registered.model_uri)
-    for path in tlc_folder.glob("green_tripdata_*.parquet"):
-        rows = pq.read_table(path).slice(0, 500).to_pandas()
-        assert model.predict(rows).tolist() == predict(rows), path.name
+def test_loading_trusts_no_more_than_the_model_needs(train: Trips, quick: TrainingConfig) -> None:
+    needed = skops.io.get_untrusted_types(data=skops.io.dumps(fit_model(train, quick)))
+    assert sorted(needed) == TRUSTED_TYPES
 
 
 def test_mlflow_reports_to_nobody() -> None:
