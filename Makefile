@@ -33,7 +33,7 @@ check: $(VENV)/.dev $(VENV)/.bytecode ## lint, types, import contracts, and the 
 	@$(PY) -m coverage report --fail-under=95
 
 bench: $(VENV)/.bytecode ## measure what this project promises, as JSON; PEER_PYTHON=... adds Prefect for comparison
-	@set -e; for script in benchmarks/[a-z]*.py; do $(PY) $$script; done
+	@$(PY) -m benchmarks.run
 
 lock: $(VENV)/.dev ## resolve the dependencies anew and write both lock files
 	@$(UV_COMPILE) --upgrade --output-file requirements.lock
