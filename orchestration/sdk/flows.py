@@ -7,6 +7,8 @@ call loads the engine.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from copy import copy
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from orchestration.domain.functions import check_decorated, is_async
@@ -103,6 +105,15 @@ class Flow(Generic[P, R]):
         from orchestration.sdk.flow_engine import run_flow
 
         return run_flow(self, args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Flow[P, R]:
+        """A decorated method, bound to the instance that it is called on."""
+        if instance is None:
+            return self
+        bound = copy(self)
+        bound.fn = MethodType(self.fn, instance)
+        bound._binder = None
+        return bound
 
     def with_options(self, **options: Any) -> Flow[P, R]:
         """A copy with some of the decorator's arguments changed."""

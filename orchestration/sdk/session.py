@@ -60,6 +60,15 @@ def swap_session(session: Session | None) -> Session | None:
         return before
 
 
+def _forget_session() -> None:
+    """In a forked child, leave the parent's store to the parent: its connection and unwritten rows are not ours."""
+    global _current  # noqa: PLW0603 - see above
+    _current = None
+
+
+os.register_at_fork(after_in_child=_forget_session)
+
+
 def close_session() -> None:
     """Close the session of this process, if it has one."""
     before = swap_session(None)

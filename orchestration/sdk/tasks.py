@@ -6,7 +6,9 @@ Like ``flows``, this file loads nothing heavy; the first call loads the engine.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from copy import copy
 from datetime import timedelta
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from orchestration.domain.functions import check_decorated, is_async, qualified_name
@@ -143,6 +145,15 @@ class Task(Generic[P, R]):
         from orchestration.sdk.submission import map_task
 
         return map_task(self, args, kwargs, return_state, wait_for or ())
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Task[P, R]:
+        """A decorated method, bound to the instance that it is called on."""
+        if instance is None:
+            return self
+        bound = copy(self)
+        bound.fn = MethodType(self.fn, instance)
+        bound._binder = None
+        return bound
 
     def with_options(self, **options: Any) -> Task[P, R]:
         """A copy with some of the decorator's arguments changed."""
