@@ -67,10 +67,16 @@ def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision
             return refusal
     if current is not None and proposed.type not in TRANSITIONS[current.type]:
         return Abort(f"A run that is {current.name} cannot become {proposed.name}.")
-    if proposed.is_failed() and attempt.retriable and attempt.policy.allows(attempt.run_count):
+    if _starts_again(current, proposed, attempt):
         delay = attempt.policy.delay(attempt.run_count, attempt.unit_random)
         return Reject(awaiting_retry(attempt.now, delay), "Retrying")
     return Accept(proposed)
+
+
+def _starts_again(current: State | None, proposed: State, attempt: Attempt) -> bool:
+    """Whether a failure is retried: only that of code which was running, and which nobody is cancelling."""
+    was_running = current is not None and current.is_running()
+    return was_running and proposed.is_failed() and attempt.retriable and attempt.policy.allows(attempt.run_count)
 
 
 def _seconds_early(current: State, proposed: State, now: datetime) -> float:
