@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,17 +50,18 @@ def retry_policy(retries: int, delay: DelaySpec, jitter_factor: float | None = N
         jitter_factor: how much longer than the delay a wait may be, as a share of the delay.
 
     Raises:
-        UsageError: a number is negative, or there are more than 50 delays.
+        UsageError: a number is negative or not finite, or there are more than 50 delays.
     """
     if retries < 0:
         raise UsageError(f"retries is {retries}; use 0 or more.")
-    if jitter_factor is not None and jitter_factor < 0:
-        raise UsageError(f"retry_jitter_factor is {jitter_factor}; use 0 or more.")
+    if jitter_factor is not None and not 0 <= jitter_factor < math.inf:
+        raise UsageError(f"retry_jitter_factor is {jitter_factor}; use a number of 0 or more.")
     delays = _delays(delay(retries) if callable(delay) else delay)
     if len(delays) > MOST_DELAYS:
         raise UsageError(f"retry_delay_seconds gives {len(delays)} delays; use {MOST_DELAYS} at the most.")
-    if any(seconds < 0 for seconds in delays):
-        raise UsageError(f"retry_delay_seconds has a negative delay ({min(delays)}); use 0 or more.")
+    wrong = [seconds for seconds in delays if not 0 <= seconds < math.inf]
+    if wrong:
+        raise UsageError(f"retry_delay_seconds has a delay of {wrong[0]}; use a number of seconds, 0 or more.")
     return RetryPolicy(retries, delays, jitter_factor)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an entry point needs to know of its surroundings; each field is ``ORCHESTRATION_<NAME>``."""
+    """What an entry point needs to know of its surroundings; ``read_settings`` names the variable of each field."""
 
     home: Path
     api_url: str | None = None
@@ -65,11 +66,11 @@ def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
         encryption_key=get.text("ENCRYPTION_KEY"),
         logging_level=get.choice("LOGGING_LEVEL", ("INFO", *LOG_LEVELS)),
         logging_to_store=get.flag("LOGGING_TO_API_ENABLED", True),
-        logging_extra_loggers=tuple(name for name in (get.text("LOGGING_EXTRA_LOGGERS") or "").split(",") if name),
+        logging_extra_loggers=get.names("LOGGING_EXTRA_LOGGERS"),
         log_prints=get.flag("LOGGING_LOG_PRINTS", False),
         persist_results=get.flag("RESULTS_PERSIST_BY_DEFAULT", False),
         local_storage_path=_path(get.text("LOCAL_STORAGE_PATH")),
-        task_runner_max_workers=get.count("TASK_RUNNER_THREAD_POOL_MAX_WORKERS"),
+        task_runner_max_workers=get.count("TASK_RUNNER_THREAD_POOL_MAX_WORKERS", least=1),
         flow_default_retries=get.count("FLOW_DEFAULT_RETRIES") or 0,
         flow_default_retry_delay_seconds=get.seconds("FLOW_DEFAULT_RETRY_DELAY_SECONDS"),
         task_default_retries=get.count("TASK_DEFAULT_RETRIES") or 0,
@@ -84,10 +85,14 @@ class _Reader:
         self._environ = environ
 
     def text(self, name: str, peer: bool = False) -> str | None:
-        value = self._environ.get(f"ORCHESTRATION_{name}")
+        value = self._environ.get(f"ORCHESTRATION_{name}", "").strip()
         if not value and peer:
-            value = self._environ.get(f"PREFECT_{name}")
-        return value.strip() if value else None
+            value = self._environ.get(f"PREFECT_{name}", "").strip()
+        return value or None
+
+    def names(self, name: str) -> tuple[str, ...]:
+        parts = (part.strip() for part in (self.text(name) or "").split(","))
+        return tuple(part for part in parts if part)
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         value = (self.text(name) or allowed[0]).upper()
@@ -103,18 +108,23 @@ class _Reader:
             raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use true or false.")
         return value in ("1", "true", "yes", "on")
 
-    def count(self, name: str) -> int | None:
+    def count(self, name: str, least: int = 0) -> int | None:
         value = self.text(name)
-        if value is not None and not value.isdigit():
-            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a whole number.")
-        return int(value) if value is not None else None
+        if value is None:
+            return None
+        if not value.isdecimal() or int(value) < least:
+            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a whole number, {least} or more.")
+        return int(value)
 
     def seconds(self, name: str) -> float:
         value = self.text(name) or "0"
         try:
-            return float(value)
+            seconds = float(value)
         except ValueError:
-            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a number of seconds.") from None
+            seconds = math.nan
+        if not 0 <= seconds < math.inf:
+            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a number of seconds, 0 or more.")
+        return seconds
 
 
 def _path(text: str | None) -> Path | None:
