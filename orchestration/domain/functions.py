@@ -47,6 +47,5 @@ def _inner(fn: Any) -> Any:
 
 def _flags(fn: Callable[..., Any]) -> int:
     inner = _inner(fn)
-    call = vars(type(inner)).get("__call__")
-    code = getattr(inner, "__code__", None) or getattr(call, "__code__", None)
+    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
     return int(getattr(code, "co_flags", 0))
