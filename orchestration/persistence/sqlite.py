@@ -6,8 +6,8 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,8 @@ class SqliteDatabase:
     def transaction(self) -> Iterator[SqliteTransaction]:
         """A write transaction, taken at its first statement (``BEGIN IMMEDIATE``), so it never deadlocks."""
         with self._lock:
-            _run(self._connection, "BEGIN IMMEDIATE", NO_PARAMS)
-            try:
+            try:  # a Ctrl-C during the wait for the turn arrives when the turn has come: it must be given back
+                _run(self._connection, "BEGIN IMMEDIATE", NO_PARAMS)
                 yield SqliteTransaction(self._connection)
                 _run(self._connection, "COMMIT", NO_PARAMS)
             except BaseException:
@@ -80,14 +80,25 @@ class SqliteTransaction:
 def _run(connection: sqlite3.Connection, sql: str, params: Params | Sequence[Any]) -> list[Row]:
     try:
         return connection.execute(sql, params).fetchall()
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         raise StoreError(_explain(error)) from error
+    except UnicodeEncodeError:
+        return _run(connection, sql, _storable(params))
 
 
-def _explain(error: sqlite3.OperationalError) -> str:
+def _storable(params: Params | Sequence[Any]) -> Params | Sequence[Any]:
+    """The parameters with what UTF-8 cannot hold written out: a file name in a log may have lone surrogates."""
+    if isinstance(params, Mapping):
+        return dict(zip(params, _storable(tuple(params.values())), strict=True))
+    return tuple(
+        value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value for value in params
+    )
+
+
+def _explain(error: sqlite3.Error) -> str:
     text = str(error)
-    if "disk is full" in text:
-        return "The disk that holds the orchestration database is full; free some space and run again."
+    if "disk is full" in text or "disk I/O error" in text:
+        return f"The disk of the orchestration database is full or failing ({text}); free some space and run again."
     if "readonly" in text or "unable to open" in text:
         return f"The orchestration database cannot be written ({text}); check the rights on ORCHESTRATION_HOME."
     return f"The orchestration database refused a statement: {text}."
@@ -98,21 +109,28 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = _connect(path, synchronous)
+        try:
+            _bring_up_to_date(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"The orchestration database {path} cannot be opened ({error}); "
             "set ORCHESTRATION_HOME to a folder that you may write to."
         ) from error
+    return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection) < LATEST:
+        _migrate(connection, path)
     version = _version(connection)
     if version > LATEST:
-        connection.close()
         raise NewerSchemaError(
             f"The database {path} has schema {version}, and this version knows {LATEST}; "
             "install the newer version of the package, or set ORCHESTRATION_HOME to another folder."
         )
-    if version < LATEST:
-        _migrate(connection, path)
-    return connection
 
 
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
@@ -130,7 +148,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the schema up to date; of many processes that start at once, one does it and the rest wait."""
     with _only_one_process(path.with_name(path.name + ".lock")):
         before = _version(connection)
-        if before == LATEST:
+        if before >= LATEST:
             return
         if before == 0:
             path.chmod(0o600)
@@ -144,10 +162,11 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    target = sqlite3.connect(path.with_name(f"{path.name}.before-{version + 1:04d}"))
-    with target:
+    """Keep a copy of the database as it was; like the database, for its owner's eyes only."""
+    copy = path.with_name(f"{path.name}.before-{version + 1:04d}")
+    copy.touch(0o600)
+    with closing(sqlite3.connect(copy)) as target:
         connection.backup(target)
-    target.close()
 
 
 @contextmanager
