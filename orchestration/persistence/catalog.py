@@ -75,8 +75,8 @@ def artifact_from_row(row: Row) -> Artifact:
     )
 
 
-def write_variable(tx: Transaction, variable: VariableRecord, overwrite: bool) -> None:
-    """Store a variable.
+def write_variable(tx: Transaction, variable: VariableRecord, overwrite: bool) -> VariableRecord:
+    """Store a variable; the answer is what is stored, since one that is replaced keeps its id and birth.
 
     Raises:
         ObjectAlreadyExists: the name is taken, and ``overwrite`` is false.
@@ -85,7 +85,7 @@ def write_variable(tx: Transaction, variable: VariableRecord, overwrite: bool) -
         "INSERT INTO variable (id, name, value, tags, created, updated) "
         "VALUES (:id, :name, :value, :tags, :created, :updated) ON CONFLICT (name) DO UPDATE "
         "SET value = excluded.value, tags = excluded.tags, updated = excluded.updated "
-        "WHERE :overwrite = 1 RETURNING id",
+        "WHERE :overwrite = 1 RETURNING *",
         {
             "id": str(variable.id),
             "name": variable.name,
@@ -98,6 +98,7 @@ def write_variable(tx: Transaction, variable: VariableRecord, overwrite: bool) -
     )
     if not written:
         raise ObjectAlreadyExists(f"The variable {variable.name!r} exists already; pass overwrite=True to replace it.")
+    return _variable(written[0])
 
 
 def read_variables(db: Database, name: str | None = None) -> list[VariableRecord]:

@@ -67,7 +67,8 @@ def try_acquire(tx: Transaction, lease: Lease, now: int) -> float | None:
     Names without a limit, and limits that are switched off, always let pass. Returns ``None`` when the
     slots are taken, else the seconds after which asking again may help (0 where only a release can tell).
     """
-    tx.execute("DELETE FROM concurrency_lease WHERE expires <= :now", {"now": now})
+    gone = {"now": now, "id": str(lease.id)}  # asked again after the answer was lost, a lease takes its own place
+    tx.execute("DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id", gone)
     found = [_find(tx, name, now) for name in dict.fromkeys(lease.names)]
     limits = [row for row in found if row is not None and row["active"]]
     for row in limits:
