@@ -29,7 +29,7 @@ def is_dead(owner: Owner) -> bool:
         return False
     if owner.boot != _boot():
         return True
-    return _started(owner.pid) != owner.started
+    return owner.started != "" and _started(owner.pid) != owner.started
 
 
 @lru_cache(maxsize=1)
@@ -65,5 +65,9 @@ def _started(pid: int) -> str | None:
 def _started_by_ps(pid: int) -> str | None:
     """The start time on systems without ``/proc``, such as macOS."""
     command = ["/bin/ps", "-o", "lstart=", "-p", str(pid)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed program
+    same_for_all = {"TZ": "UTC", "LC_ALL": "C"}  # or two processes would read two different start times
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=same_for_all)  # noqa: S603
+    except OSError:
+        return None
     return answer.stdout.strip() or None
