@@ -88,7 +88,7 @@ class LocalBackend:
     def record(self, batch: Batch) -> None:
         """Store a batch of task runs and log lines."""
         with self._db.transaction() as tx:
-            task_runs.write_task_runs(tx, batch.task_runs)
+            task_runs.write_task_runs(tx, batch.task_runs, this_process())
             task_runs.write_logs(tx, batch.logs)
 
     def task_run(self, run_id: UUID) -> TaskRun:
@@ -137,8 +137,7 @@ class LocalBackend:
         now = utc_now()
         variable = VariableRecord(new_id(), name, value, now, now, tags)
         with self._db.transaction() as tx:
-            catalog.write_variable(tx, variable, overwrite)
-        return variable
+            return catalog.write_variable(tx, variable, overwrite)
 
     def variable(self, name: str) -> VariableRecord | None:
         """The variable of that name."""
@@ -206,8 +205,9 @@ class LocalBackend:
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""
         suspects = runs.unfinished_of_host(self._db, this_process().host)
-        dead = [run_id for run_id, owner in suspects if is_dead(owner)]
-        return [run_id for run_id in dead if self._crash(run_id)]
+        lone_tasks = task_runs.unfinished_without_flow(self._db)
+        crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._crash(run_id)]
+        return crashed + [run_id for run_id, owner in lone_tasks if is_dead(owner) and self._crash_task(run_id)]
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Mark Crashed the task runs of an ended flow run that have not ended."""
@@ -228,6 +228,10 @@ class LocalBackend:
             task_runs.crash_task_runs(tx, run_id, now, DIED, new_id)
             state = _stamped(Crashed(DIED), now)
             return isinstance(_settle(tx, run, state, Accept(state), now), Accept)
+
+    def _crash_task(self, run_id: UUID) -> bool:
+        with self._db.transaction() as tx:
+            return task_runs.crash_task_run(tx, run_id, utc_now(), DIED, new_id)
 
     def _release_dead_leases(self) -> bool:
         held = concurrency.leases_of_host(self._db, this_process().host)
@@ -258,4 +262,6 @@ def _settle(tx: Transaction, run: FlowRun, proposed: State, decision: Decision, 
     state = _stamped(decision.state, now)
     if not runs.write_state(tx, runs.after(run, state, now), run.state_id):
         return Abort("Another process changed the run's state at the same moment.")
+    if state.details.pause_reschedule:  # suspended: its process ends by intent, and another one will go on
+        runs.set_owner(tx, run.id, None)
     return Accept(state) if isinstance(decision, Accept) else Reject(state, decision.reason)

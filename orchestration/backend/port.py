@@ -111,7 +111,7 @@ class Backend(Protocol):
         """Remove a value that was sent to a flow run."""
 
     def crash_dead_runs(self) -> list[UUID]:
-        """Mark Crashed every run whose process has died; the runs so marked."""
+        """Mark Crashed every flow run, and task run outside flow runs, whose process has died; the runs so marked."""
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Mark Crashed the task runs of an ended flow run that have not ended; the number of them."""

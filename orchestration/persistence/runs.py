@@ -148,10 +148,13 @@ def read_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
 
 
 def unfinished_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
-    """The runs that have not ended and whose process lives, or lived, on this host."""
+    """The runs that have not ended and whose process lives, or lived, on this host.
+
+    A run that waits for its retry or for a person waits in its process, and dies with it as well.
+    """
     rows = db.read(
-        "SELECT id, owner_host, owner_boot, owner_pid, owner_started FROM flow_run "
-        "WHERE state_type IN ('PENDING', 'RUNNING', 'CANCELLING') AND owner_host = :host",
+        "SELECT id, owner_host, owner_boot, owner_pid, owner_started FROM flow_run WHERE state_type IN "
+        "('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING') AND owner_host = :host",
         {"host": host},
     )
     return [(UUID(row["id"]), _known_owner(row)) for row in rows]

@@ -25,7 +25,7 @@ flow_run_state = _table("flow_run_state", "id flow_run_id type name message deta
 task_run = _table(
     "task_run",
     "id flow_run_id name task_key dynamic_key task_version cache_key policy tags labels task_inputs state_id "
-    "state_type state_name history",
+    "state_type state_name owner history",
     "created state_timestamp run_count flow_run_run_count expected_start_time start_time end_time total_run_time",
 )
 log = Table(

@@ -6,7 +6,7 @@ to the row, costs a quarter of rows of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,28 +15,41 @@ from uuid import UUID
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
-from orchestration.domain.schemas.runs import Log, TaskRun
+from orchestration.domain.schemas.runs import Log, Owner, TaskRun
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import values
 from orchestration.persistence.database import Database, Row, Transaction
 from orchestration.persistence.runs import Revive
 
+NewId = Callable[[], UUID]
+
 _INSERT = """INSERT INTO task_run (
     id, flow_run_id, name, task_key, dynamic_key, created, task_version, cache_key, policy, tags, labels, task_inputs,
     state_id, state_type, state_name, state_timestamp, run_count, flow_run_run_count, expected_start_time, start_time,
-    end_time, total_run_time, history)"""
-_ON_CONFLICT = """ON CONFLICT (id) DO UPDATE SET
-    name = excluded.name, cache_key = excluded.cache_key, task_inputs = excluded.task_inputs,
-    state_id = excluded.state_id, state_type = excluded.state_type, state_name = excluded.state_name,
-    state_timestamp = excluded.state_timestamp, run_count = excluded.run_count, start_time = excluded.start_time,
-    end_time = excluded.end_time, total_run_time = excluded.total_run_time,
-    history = task_run.history || excluded.history"""
+    end_time, total_run_time, owner, history)"""
+_ENDED = "('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
+_IS_NEWER = (
+    f"(excluded.state_type IN {_ENDED}, excluded.state_timestamp) >= "
+    f"(task_run.state_type IN {_ENDED}, task_run.state_timestamp)"
+)
+_CHANGING = (
+    *("name", "cache_key", "task_inputs", "run_count", "start_time", "end_time", "total_run_time", "owner"),
+    *("state_id", "state_type", "state_name", "state_timestamp"),
+)
+_ON_CONFLICT = "ON CONFLICT (id) DO UPDATE SET history = task_run.history || excluded.history, " + ", ".join(
+    f"{name} = CASE WHEN {_IS_NEWER} THEN excluded.{name} ELSE task_run.{name} END" for name in _CHANGING
+)
 _INSERT_LOG = "INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)"
 
 
-def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange]) -> None:
-    """Store task runs, each with the states that are new since it was last stored."""
-    tx.insert_many(_INSERT, [_row(change) for change in changes], _ON_CONFLICT)
+def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Owner) -> None:
+    """Store task runs, each with the states that are new since it was last stored.
+
+    Batches may come in any order, and again: a run's row shows its newest state, an end before all others.
+    A run outside flow runs is noted as living in the process ``owner``, since no flow run tells of it.
+    """
+    living_in = values.owner_text(owner)
+    tx.insert_many(_INSERT, [_row(change, living_in) for change in changes], _ON_CONFLICT)
 
 
 def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
@@ -44,28 +57,39 @@ def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
     tx.insert_many(_INSERT_LOG, rows)
 
 
-def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: str, new_id: Any) -> int:
+def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: str, new_id: NewId) -> int:
     """End all task runs of a flow run that have not ended; the number of them."""
     rows = tx.execute(
         "SELECT id FROM task_run WHERE flow_run_id = :run "
         "AND state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')",
         {"run": str(flow_run_id)},
     )
-    for row in rows:
-        state = Crashed(message, timestamp=now).evolve(id=new_id())
-        tx.execute(
-            "UPDATE task_run SET state_id = :state_id, state_type = :type, state_name = :name, "
-            "state_timestamp = :at, end_time = :at, history = history || :line WHERE id = :id",
-            {
-                "id": row["id"],
-                "state_id": str(state.id),
-                "type": state.type.value,
-                "name": state.name,
-                "at": values.micros(now),
-                "line": values.history_line(state),
-            },
-        )
-    return len(rows)
+    return sum(crash_task_run(tx, UUID(row["id"]), now, message, new_id) for row in rows)
+
+
+def crash_task_run(tx: Transaction, run_id: UUID, now: datetime, message: str, new_id: NewId) -> bool:
+    """End a task run; false when it has ended already."""
+    state = Crashed(message, timestamp=now).evolve(id=new_id())
+    changed = tx.execute(
+        "UPDATE task_run SET state_id = :state_id, state_type = :type, state_name = :name, state_timestamp = :at, "
+        "end_time = :at, owner = NULL, history = history || :line "
+        "WHERE id = :id AND state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') RETURNING id",
+        {
+            "id": str(run_id),
+            "state_id": str(state.id),
+            "type": state.type.value,
+            "name": state.name,
+            "at": values.micros(now),
+            "line": values.history_line(state),
+        },
+    )
+    return bool(changed)
+
+
+def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
+    """The task runs outside flow runs that have not ended, each with the process that it lives, or lived, in."""
+    rows = db.read("SELECT id, owner FROM task_run WHERE owner IS NOT NULL")
+    return [(UUID(row["id"]), values.owner_of(row["owner"])) for row in rows]
 
 
 def read_task_run(db: Database, run_id: UUID, revive: Revive) -> TaskRun:
@@ -88,7 +112,7 @@ def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[Sta
 
 def task_run_from_row(row: Row, revive: Revive) -> TaskRun:
     """The task run of a row."""
-    state = values.states_of(row["history"].rstrip("\n").rpartition("\n")[2], revive)[-1]
+    state = values.state_in(row["history"], row["state_id"], revive)
     run_id, flow_run_id = UUID(row["id"]), values.id_of(row["flow_run_id"])
     return TaskRun(
         id=run_id,
@@ -125,7 +149,7 @@ def log_from_row(row: Row) -> Log:
     )
 
 
-def _row(change: TaskRunChange) -> tuple[Any, ...]:
+def _row(change: TaskRunChange, living_in: str) -> tuple[Any, ...]:
     record, states, is_new = change
     run_id, created = str(record.id), values.micros(record.created)
     history = [values.history_line(state, record.details) for state in states]
@@ -157,5 +181,6 @@ def _row(change: TaskRunChange) -> tuple[Any, ...]:
         values.micros_or_none(record.start_time),
         values.micros_or_none(record.end_time),
         round(record.total_run_time * 1e6),
+        living_in if record.flow_run_id is None and not state.is_final() else None,
         "".join(history),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +53,16 @@ def id_of(value: str | None) -> UUID | None:
     return None if value is None else UUID(value)
 
 
+def owner_text(owner: Owner) -> str:
+    """The column text of the process that a run lives in."""
+    return _encode((owner.host, owner.boot, owner.pid, owner.started))
+
+
+def owner_of(text: str) -> Owner:
+    """The process of a column."""
+    return Owner(*json.loads(text))
+
+
 def policy_text(policy: RetryPolicy) -> str:
     """The column text of a retry policy."""
     if policy == NEVER:
@@ -71,8 +82,8 @@ def details_text(details: StateDetails) -> str | None:
     """The column text of what a state says beyond type and name; ``None`` when it says nothing."""
     if details is NO_DETAILS:
         return None
-    given = {name: _plain(getattr(details, name)) for name in StateDetails.__slots__}
-    kept = {name: value for name, value in given.items() if value is not None and value is not False}
+    given = {name: getattr(details, name) for name in StateDetails.__slots__}
+    kept = {name: _plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
     return _encode(kept) if kept else None
 
 
@@ -99,8 +110,19 @@ def history_line(state: State, common: StateDetails = NO_DETAILS) -> str:
 
 
 def states_of(history: str, revive: Callable[[Any], Any]) -> list[State]:
-    """The states of a task run's history, oldest first."""
-    return [_state(json.loads(line), revive) for line in history.splitlines()]
+    """The states of a task run's history, oldest first, whatever the order or number of times they came in."""
+    states = {line: _state(json.loads(line), revive) for line in history.splitlines()}
+    return sorted(states.values(), key=_timestamp)
+
+
+def state_in(history: str, state_id: str, revive: Callable[[Any], Any]) -> State:
+    """The state of that id in a task run's history."""
+    start = history.rindex(f'["{state_id}"')
+    return _state(json.loads(history[start : history.index("\n", start)]), revive)
+
+
+def _timestamp(state: State) -> datetime:
+    return state.timestamp or _EPOCH
 
 
 def _state(fields: list[Any], revive: Callable[[Any], Any]) -> State:

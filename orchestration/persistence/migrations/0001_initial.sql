@@ -73,9 +73,11 @@ CREATE TABLE task_run (
     start_time BIGINT,
     end_time BIGINT,
     total_run_time BIGINT NOT NULL DEFAULT 0,
+    owner TEXT,
     history TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX task_run_by_flow_run ON task_run (flow_run_id);
+CREATE INDEX task_run_by_owner ON task_run (owner) WHERE owner IS NOT NULL;
 CREATE TABLE log (
     sequence {sequence},
     name TEXT NOT NULL,
