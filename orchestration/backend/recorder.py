@@ -31,6 +31,7 @@ class Recorder:
         self._changed: dict[TaskRunRecord, None] = {}
         self._logs: list[LogRow] = []
         self._rows = 0
+        self._press_at = FLUSH_ROWS
         self._wake = threading.Event()
         self._timer: threading.Thread | None = None
         self._closed = False
@@ -40,7 +41,7 @@ class Recorder:
         with self._lock:
             self._changed[record] = None
             self._rows += 1
-        if self._rows >= FLUSH_ROWS or self._timer is None:
+        if self._rows >= self._press_at or self._timer is None:
             self._press()
 
     def note(self, record: TaskRunRecord, state: State) -> None:
@@ -53,7 +54,7 @@ class Recorder:
                 record.new_states.append(state)
             self._changed[record] = None
             self._rows += 1
-        if self._rows >= FLUSH_ROWS or self._timer is None:
+        if self._rows >= self._press_at or self._timer is None:
             self._press()
 
     def log(self, row: LogRow, urgent: bool = False) -> None:
@@ -61,7 +62,7 @@ class Recorder:
         with self._lock:
             self._logs.append(row)
             self._rows += 1
-        if self._rows >= FLUSH_ROWS or self._timer is None:
+        if self._rows >= self._press_at or self._timer is None:
             self._press()
         if urgent:
             self._wake.set()
@@ -75,18 +76,20 @@ class Recorder:
         """Write what is left and stop the timer."""
         self._closed = True
         self._wake.set()
+        if self._timer is not None:
+            self._timer.join()
         self.flush()
 
     def _press(self) -> None:
         """Write if there is enough to write, unless another thread is at it and has not fallen far behind."""
         if self._timer is None:
             self._start_timer()
-        if self._rows < FLUSH_ROWS or not self._flushing.acquire(blocking=self._rows >= WAIT_ROWS):
+        if self._rows < self._press_at or not self._flushing.acquire(blocking=self._rows >= WAIT_ROWS):
             return
         try:
             self._write_out()
         except Exception:
-            if self._rows > GIVE_UP_ROWS:
+            if self._rows >= GIVE_UP_ROWS:
                 raise
         finally:
             self._flushing.release()
@@ -100,6 +103,7 @@ class Recorder:
         except BaseException:
             self._put_back(batch)
             raise
+        self._press_at = FLUSH_ROWS
 
     def _take(self) -> Batch | None:
         with self._lock:
@@ -113,13 +117,15 @@ class Recorder:
         return Batch(task_runs, logs) if task_runs or logs else None
 
     def _put_back(self, batch: Batch) -> None:
+        """Keep what could not be written; producers try again when it has doubled, or each try would cost more."""
         with self._lock:
             for record, states, is_new in batch.task_runs:
                 record.new_states = [*states, *(record.new_states or ())]
                 record.is_new = is_new
             self._changed = {**{change.record: None for change in batch.task_runs}, **self._changed}
             self._logs[:0] = batch.logs
-            self._rows += len(batch.logs) + len(batch.task_runs)
+            self._rows += len(batch.logs) + sum(len(change.states) + change.is_new for change in batch.task_runs)
+            self._press_at = max(FLUSH_ROWS, min(2 * self._rows, GIVE_UP_ROWS))
 
     def _start_timer(self) -> None:
         with self._lock:
