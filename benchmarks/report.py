@@ -60,14 +60,18 @@ class Measure:
 
 
 def claim_document(name: str, measures: Sequence[Measure], options: Options) -> dict[str, Any]:
-    """What a benchmark prints: its first measure, the others under ``also``, and where they were taken."""
+    """What a benchmark prints: its first measure, the others under ``also``, and where they were taken.
+
+    The load (processes that wanted a core in the last minute) tells a reader how far to trust the times: the benchmark
+    itself accounts for about 1.
+    """
     first, *others = [measure.document() for measure in measures]
     return {
         "benchmark": name,
         **first,
         **({"also": others} if others else {}),
         "runs": options.runs,
-        "machine": machine(options.peer_python),
+        "machine": {**machine(options.peer_python), "load": _rounded(os.getloadavg()[0])},
     }
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 Document = dict[str, Any]
 
-HEADINGS = ("met", "ours", "target", "bare", "Prefect", "times")
-WIDTH = 11
+WIDTHS = {"met": 4, "ours": 11, "target": 9, "bare": 13, "Prefect": 11, "times": 16}
+"""The headings, and how much room a terminal gives what stands under them."""
 
 PAGE = """# Benchmarks
 
@@ -18,7 +18,7 @@ of an environment that holds Prefect, every program runs on Prefect as well. Thi
 
 {table}
 
-Taken on {machine}. Medians of {runs} runs.
+Taken on {machine}. Medians of {runs} runs. {load}
 
 ## How to read it
 
@@ -38,13 +38,14 @@ Taken on {machine}. Medians of {runs} runs.
 
 def terminal_heading() -> str:
     """The heading of the table on a terminal."""
-    return "".join(f"{heading:>{WIDTH}}" for heading in HEADINGS) + "  what"
+    return "".join(f"{heading:>{width}}" for heading, width in WIDTHS.items()) + "  what"
 
 
 def terminal_lines(document: Document) -> Iterator[str]:
     """The lines of one benchmark on a terminal."""
     for measure in measures(document):
-        yield "".join(f"{cell:>{WIDTH}}" for cell in cells(measure)) + f"  {measure['what']}"
+        row = zip(cells(measure), WIDTHS.values(), strict=True)
+        yield "".join(f"{cell:>{width}}" for cell, width in row) + f"  {measure['what']}"
 
 
 def page(documents: Sequence[Document]) -> str:
@@ -55,13 +56,22 @@ def page(documents: Sequence[Document]) -> str:
     """
     if not documents:
         raise ValueError("There are no figures to make a page of; run the benchmarks, or name a file of their lines.")
-    heading = f"| what | {' | '.join(HEADINGS)} |\n|---|{'---|' * len(HEADINGS)}"
+    heading = f"| what | {' | '.join(WIDTHS)} |\n|---|{'---|' * len(WIDTHS)}"
     every = [measure for document in documents for measure in measures(document)]
     rows = [f"| {measure['what']} | {' | '.join(cells(measure))} |" for measure in every]
     machine = documents[0]["machine"]
     peer = f", Prefect {machine['prefect']}" if "prefect" in machine else ""
     place = f"{machine['cores']} cores of {machine['cpu']}, {machine['system']}, Python {machine['python']}{peer}"
-    return PAGE.format(table="\n".join([heading, *rows]), machine=place, runs=documents[0]["runs"])
+    return PAGE.format(
+        table="\n".join([heading, *rows]), machine=place, runs=documents[0]["runs"], load=load_told(documents)
+    )
+
+
+def load_told(documents: Sequence[Document]) -> str:
+    """How busy the machine was meanwhile, in a sentence."""
+    loads, cores = [document["machine"]["load"] for document in documents], documents[0]["machine"]["cores"]
+    told = f"The machine's load meanwhile was {min(loads):.1f} to {max(loads):.1f} on its {cores} cores"
+    return f"{told}: other work was slowing everything down." if max(loads) > cores else f"{told}."
 
 
 def measures(document: Document) -> list[Document]:
@@ -70,7 +80,7 @@ def measures(document: Document) -> list[Document]:
 
 
 def cells(measure: Document) -> list[str]:
-    """One measure under ``HEADINGS``."""
+    """One measure under the headings."""
     unit, reach = measure["unit"], measure.get("target_ratio")
     ratio = f"{measure['ratio']:.3g} x" if measure.get("ratio") else ""
     return [
