@@ -77,7 +77,7 @@ class S3Bucket(WritableFileSystem, WritableDeploymentStorage):
         Args:
             from_folder: below ``bucket_folder``.
             to_folder: by default the current folder.
-            download_kwargs: ``ExtraArgs`` for S3, and ``Callback``, told the number of bytes as they arrive.
+            download_kwargs: as boto3 has them: ``ExtraArgs``, ``Callback`` (told the bytes as they arrive), ``Config``.
 
         Raises:
             S3Error: one of its kinds, see ``blocks.s3_errors``.
@@ -217,9 +217,14 @@ class S3Bucket(WritableFileSystem, WritableDeploymentStorage):
         return path
 
     def _remote(self, options: dict[str, Any] | None = None) -> s3.Remote:
-        endpoint = self.credentials.aws_client_parameters.endpoint_url
-        extra = (options or {}).get("ExtraArgs") or {}
-        return s3.Remote(self.credentials.get_s3_client(), self.bucket_name, endpoint, extra)
+        given = options or {}
+        return s3.Remote(
+            self.credentials.get_s3_client(),
+            self.bucket_name,
+            self.credentials.aws_client_parameters.endpoint_url,
+            given.get("ExtraArgs") or {},
+            s3.transfer_of(given.get("Config")),
+        )
 
     def _key(self, path: str) -> str:
         return join_key(self.bucket_folder, path)

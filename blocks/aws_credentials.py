@@ -16,7 +16,7 @@ from uuid import uuid4
 from pydantic import Field, SecretStr
 
 from blocks.aws_parameters import AssumeRoleParameters, AwsClientParameters
-from blocks.s3_download import WORKERS
+from blocks.s3_objects import WORKERS
 from orchestration.sdk.block_values import revealed
 from orchestration.sdk.blocks import Block
 

@@ -18,7 +18,7 @@ from blocks.mail_message import Addresses, Letter, compose, recipients_of
 from orchestration.domain.errors import MissingContextError
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.logs import get_logger, get_run_logger
-from orchestration.sdk.twins import either
+from orchestration.sdk.twins import EitherTask
 
 SECONDS = 30.0
 """How long to wait for a mail server."""
@@ -174,7 +174,7 @@ def send(credentials: EmailServerCredentials, letter: Letter) -> EmailMessage:
     return message
 
 
-@either
+@EitherTask
 def email_send_message(
     subject: str,
     msg: str,

@@ -9,23 +9,17 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from blocks.progress import progress_bar
 from blocks.s3_cache import cache_path, changed, note, read_known
 from blocks.s3_errors import DiskFullError, S3ObjectNotFound, explained, is_interruption
-from blocks.s3_objects import Remote, list_objects
+from blocks.s3_objects import MIB, Remote, Transfer, list_objects
 from blocks.s3_paths import Download, RemoteObject, folder_prefix, plan_downloads
 
-WORKERS = 10
-MIB = 1024 * 1024
-MULTIPART_FROM = 64 * MIB
-PART = 16 * MIB
 CHUNK = MIB
-PAUSES = (0.1, 0.4, 1.6, 6.4)
-"""Seconds before each new attempt after a connection was cut, each made up to half as long again by chance."""
 
 Report = Callable[[int], None]
 
@@ -144,9 +138,9 @@ def download_all(remote: Remote, downloads: Sequence[Download], report: Report, 
     Raises:
         S3Error: the first thing that went wrong; files that were complete by then stay, others leave no trace.
     """
-    parts = [part for download in downloads for part in parts_of(download, finished)]
+    parts = [part for download in downloads for part in parts_of(download, finished, remote.transfer)]
     stop = threading.Event()
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
+    pool = ThreadPoolExecutor(remote.transfer.workers, thread_name_prefix="s3")
     try:
         futures = [pool.submit(_fetch, remote, part, report, stop) for part in parts]
         _raise_first(wait(futures, return_when=FIRST_EXCEPTION).done)
@@ -157,10 +151,10 @@ def download_all(remote: Remote, downloads: Sequence[Download], report: Report, 
             part.file.discard()
 
 
-def parts_of(download: Download, finished: list[Download]) -> list[Part]:
+def parts_of(download: Download, finished: list[Download], transfer: Transfer) -> list[Part]:
     """The parts in which an object is asked for: one, unless it is large."""
     size = download.source.size
-    step = PART if size >= MULTIPART_FROM else max(size, 1)
+    step = transfer.part if size >= transfer.multipart_from else max(size, 1)
     starts = range(0, max(size, 1), step)
     file = PartialFile(download, len(starts), finished)
     return [Part(file, start, min(start + step, size)) for start in starts]
@@ -208,7 +202,7 @@ def write_at(descriptor: int, data: bytes, position: int) -> None:
 def _fetch(remote: Remote, part: Part, report: Report, stop: threading.Event) -> None:
     """Get one part; where the connection is cut, go on from there."""
     position = part.start
-    for pause in (*PAUSES, None):
+    for pause in (*remote.transfer.pauses, None):
         try:
             for count in _stream(remote, part, position):
                 position += count
@@ -222,7 +216,7 @@ def _fetch(remote: Remote, part: Part, report: Report, stop: threading.Event) ->
                 return
             if pause is None or not is_interruption(error):
                 raise explained(error, remote.place(part.file.download.source.key)) from error
-            remote.sleep(pause * (1 + random.random() / 2))  # noqa: S311 - spreads retries, guards nothing
+            stop.wait(pause * (1 + random.random() / 2))  # noqa: S311 - spreads retries, guards nothing
 
 
 def _stream(remote: Remote, part: Part, position: int) -> Iterator[int]:
@@ -233,11 +227,13 @@ def _stream(remote: Remote, part: Part, position: int) -> Iterator[int]:
     wanted = {} if (position, part.end) == (0, source.size) else {"Range": f"bytes={position}-{part.end - 1}"}
     same = {"IfMatch": source.etag} if source.etag else {}
     answer = remote.client.get_object(Bucket=remote.bucket, Key=source.key, **same, **wanted, **remote.extra)
-    with answer["Body"] as body:
+    with closing(answer["Body"]) as body:
         while piece := body.read(CHUNK):
             write_at(descriptor, piece, position)
             position += len(piece)
             yield len(piece)
+    if position != part.end:
+        raise ConnectionError(f"the answer ended at byte {position} instead of {part.end}")
 
 
 def _raise_first(done: set[Future[None]]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,7 +11,21 @@ from typing import Any, BinaryIO
 
 from blocks.s3_errors import Place, translated
 
+MIB = 1024 * 1024
+WORKERS = 10
 UPLOADS_AT_ONCE = 8
+PAUSES = (0.1, 0.4, 1.6, 6.4)
+"""Seconds before each new attempt after a connection was cut, each made up to half as long again by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How objects come down: so many requests at once; objects from a size on (bytes) in parts of another."""
+
+    workers: int = WORKERS
+    multipart_from: int = 64 * MIB
+    part: int = 16 * MIB
+    pauses: tuple[float, ...] = PAUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +36,18 @@ class Remote:
     bucket: str
     endpoint: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
-    sleep: Callable[[float], None] = time.sleep
+    transfer: Transfer = Transfer()
 
     def place(self, key: str = "") -> Place:
         """Words for an object of this bucket."""
         return Place(self.bucket, key, self.endpoint)
+
+
+def transfer_of(config: Any) -> Transfer:
+    """What a boto3 ``TransferConfig`` says of downloads; without one, our own choice."""
+    if config is None:
+        return Transfer()
+    return Transfer(config.max_request_concurrency, config.multipart_threshold, config.multipart_chunksize)
 
 
 def list_objects(

@@ -1,0 +1,271 @@
+"""Blocks are saved under a name and come back as they were."""
+
+import asyncio
+import pickle
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_serializer
+
+from orchestration.sdk import block_registry
+from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
+from orchestration.sdk.block_schema import SecretDict
+from orchestration.sdk.blocks import Block
+from orchestration.sdk.session import Session
+from orchestration.sdk.testing import test_harness
+
+
+class Engine(Block):
+    """What moves a car."""
+
+    power: int
+    key: SecretStr = SecretStr("")
+
+
+class Papers(BaseModel):
+    number: SecretStr
+    issued: datetime
+
+
+class Car(Block):
+    """Something that moves."""
+
+    plate: str
+    engine: Engine | None = None
+    pin: SecretStr | None = None
+    raw: SecretBytes | None = None
+    codes: SecretDict = Field(default_factory=lambda: SecretDict({}))
+    papers: Papers | None = None
+    spare: list[Engine] = Field(default_factory=list)
+    range_: timedelta = Field(default=timedelta(hours=1), alias="range")
+
+    @field_serializer("plate")
+    def _loud(self, plate: str) -> str:
+        return plate.upper()
+
+
+@pytest.fixture(autouse=True)
+def session() -> Iterator[Session]:
+    with test_harness() as session:
+        yield session
+
+
+def test_what_was_saved_comes_back() -> None:
+    issued = datetime(2026, 1, 2, tzinfo=UTC)
+    car = Car(
+        plate="ab-1",
+        pin=SecretStr("12345"),
+        raw=SecretBytes(b"bytes"),
+        codes=SecretDict({"door": "9876", "deep": {"trunk": [1, 2]}}),
+        papers=Papers(number=SecretStr("P-1"), issued=issued),
+        range=timedelta(minutes=5),
+    )
+    document_id = car.save("mine")
+    loaded = Car.load("mine")
+    assert loaded.model_dump(exclude={"plate"}) == {**car.model_dump(exclude={"plate"})}
+    assert (loaded.plate, loaded.range_) == ("AB-1", timedelta(minutes=5))
+    assert loaded.pin is not None
+    assert loaded.pin.get_secret_value() == "12345"
+    assert loaded.codes.get_secret_value() == {"door": "9876", "deep": {"trunk": [1, 2]}}
+    assert loaded.papers == Papers(number=SecretStr("P-1"), issued=issued)
+    assert isinstance(document_id, UUID)
+    assert (loaded._block_document_id, loaded._block_document_name) == (document_id, "mine")
+
+
+def test_the_base_class_finds_the_type_by_its_slug() -> None:
+    Engine(power=7).save("small")
+    assert Block.load("engine/small") == Engine.load("small")
+    assert isinstance(Block.load("engine/small"), Engine)
+
+
+def test_a_nested_saved_block_is_kept_as_a_reference(session: Session) -> None:
+    engine = Engine(power=5, key=SecretStr("engine-key"))
+    engine.save("five")
+    Car(plate="x", engine=engine).save("with-engine")
+    Engine(power=6, key=SecretStr("other-key")).save("five", overwrite=True)
+    loaded = Car.load("with-engine")
+    assert loaded.engine is not None
+    assert (loaded.engine.power, loaded.engine.key.get_secret_value()) == (6, "other-key")
+    assert loaded.engine._block_document_name == "five"
+    document = session.backend.blocks.block_document_by_name("car", "with-engine")
+    assert document.references["engine"].id == engine._block_document_id
+
+
+def test_a_nested_unsaved_block_is_kept_whole_and_of_its_type() -> None:
+    class Electric(Engine):
+        """An engine without a tank."""
+
+        volts: int = 400
+
+    Car(plate="x", engine=Electric(power=1, volts=800, key=SecretStr("volt-key")), spare=[Engine(power=2)]).save("e")
+    loaded = Car.load("e")
+    assert isinstance(loaded.engine, Electric)
+    assert (loaded.engine.volts, loaded.engine.key.get_secret_value()) == (800, "volt-key")
+    assert [engine.power for engine in loaded.spare] == [2]
+    assert loaded.engine._block_document_id is None
+
+
+def test_a_name_is_taken_until_overwriting_is_asked_for() -> None:
+    Engine(power=1).save("one")
+    with pytest.raises(BlockExists, match=r"^The block engine/one exists already; save it with overwrite=True"):
+        Engine(power=2).save("one")
+    assert Engine.load("one").power == 1
+    first = Engine.load("one")._block_document_id
+    assert Engine(power=3).save("one", overwrite=True) == first
+    assert Engine.load("one").power == 3
+
+
+def test_overwriting_replaces_everything() -> None:
+    Car(plate="x", pin=SecretStr("12345"), engine=Engine(power=1)).save("c")
+    Car(plate="y").save("c", overwrite=True)
+    loaded = Car.load("c")
+    assert (loaded.plate, loaded.pin, loaded.engine) == ("Y", None, None)
+
+
+def test_a_loaded_block_is_saved_under_its_own_name_or_another() -> None:
+    Engine(power=1).save("one")
+    loaded = Engine.load("one")
+    loaded.power = 9
+    loaded.save(overwrite=True)
+    loaded.save("two")
+    assert (Engine.load("one").power, Engine.load("two").power) == (9, 9)
+
+
+@pytest.mark.parametrize("name", ["Upper", "under_score", "a/b", "a b", "é", ""])
+def test_a_name_has_few_characters(name: str) -> None:
+    with pytest.raises(BlockUsageError, match=r"lower-case letters, digits and dashes|saved under a name"):
+        Engine(power=1).save(name)
+
+
+def test_without_a_name_nothing_is_saved() -> None:
+    with pytest.raises(BlockUsageError, match=r"^A Engine is saved under a name; call save\(name\)\.$"):
+        Engine(power=1).save()
+
+
+def test_a_missing_block_is_named() -> None:
+    with pytest.raises(BlockNotFound, match=r"^There is no block engine/nothing; save one under that name"):
+        Engine.load("nothing")
+    with pytest.raises(ValueError, match="engine/nothing"):  # as in Prefect
+        Block.load("engine/nothing")
+    with pytest.raises(BlockNotFound):
+        Engine.delete("nothing")
+
+
+def test_the_base_class_needs_a_slug() -> None:
+    with pytest.raises(BlockUsageError, match="type-slug/name"):
+        Block.load("small")
+
+
+def test_a_type_that_nobody_knows_is_named(session: Session) -> None:
+    class Passing(Block):
+        x: int = 1
+
+    Passing(x=1).save("p")
+    del block_registry._classes["passing"]
+    with pytest.raises(UnknownBlockType, match=r"'passing' is known here; import the module that defines it"):
+        Block.load("passing/p")
+
+
+def test_deleting_removes() -> None:
+    Engine(power=1).save("gone")
+    Engine.delete("gone")
+    with pytest.raises(BlockNotFound):
+        Engine.load("gone")
+
+
+def test_loading_by_reference() -> None:
+    document_id = Engine(power=4).save("four")
+    for reference in (
+        document_id,
+        str(document_id),
+        {"block_document_id": str(document_id)},
+    ):
+        assert Engine.load_from_ref(reference).power == 4
+    assert Block.load_from_ref({"block_document_slug": "engine/four"}) == Engine.load("four")
+    assert Engine.load_from_ref({"block_document_slug": "four"}).power == 4
+    with pytest.raises(BlockNotFound):
+        Engine.load_from_ref(uuid4())
+    with pytest.raises(BlockUsageError, match="refers to no block"):
+        Engine.load_from_ref({"other": 1})
+
+
+def test_async_code_may_await_everything() -> None:
+    async def main() -> tuple[int, int]:
+        await Engine(power=1).save("plain")  # type: ignore[misc]
+        await Engine(power=2).asave("twin")
+        plain = await Engine.load("plain")  # type: ignore[misc]
+        twin = await Engine.aload("twin")
+        assert (await Engine.aload_from_ref({"block_document_slug": "twin"})).power == 2
+        await Engine.adelete("plain")
+        await Engine.delete("twin")  # type: ignore[misc]
+        await Car.aregister_type_and_schema()
+        return plain.power, twin.power
+
+    assert asyncio.run(main()) == (1, 2)
+    with pytest.raises(BlockNotFound):
+        Engine.load("plain")
+
+
+def test_a_block_whose_class_gained_a_field_can_be_filled_in() -> None:
+    class Boat(Block):
+        """Floats."""
+
+        name: str
+        code: SecretStr = SecretStr("")
+
+    Boat(name="Vasa", code=SecretStr("boat-code")).save("b")
+
+    class NewBoat(Boat):
+        """Floats."""
+
+        _block_type_slug = "boat"
+        length: int
+
+    with pytest.raises(InvalidBlock) as caught:
+        NewBoat.load("b")
+    assert str(caught.value) == (
+        "The block boat/b does not fit NewBoat: the field 'length' is missing; "
+        "save it again, or load it with validate=False to fill in what is missing."
+    )
+    with pytest.warns(UserWarning, match="length"):
+        boat = NewBoat.load("b", validate=False)
+    assert vars(boat) == {"name": "Vasa", "code": SecretStr("boat-code"), "length": None}
+    boat.length = 69
+    boat.save("b", overwrite=True)
+    assert NewBoat.load("b").length == 69
+
+
+def test_registering_twice_changes_nothing(session: Session) -> None:
+    Car.register_type_and_schema()
+    before = session.backend.blocks.block_types(), session.backend.blocks.block_schemas()
+    Car.register_type_and_schema()
+    after = session.backend.blocks.block_types(), session.backend.blocks.block_schemas()
+    assert [each.id for each in before[0]] == [each.id for each in after[0]]
+    assert [each.id for each in before[1]] == [each.id for each in after[1]]
+    assert {each.slug for each in after[0]} == {"car", "engine"}
+
+
+def test_the_base_class_is_no_type() -> None:
+    with pytest.raises(BlockUsageError, match=r"^Block is a base class; register the classes derived from it\.$"):
+        Block.register_type_and_schema()
+
+
+def test_a_block_travels_between_processes() -> None:
+    engine = Engine(power=3, key=SecretStr("travel-key"))
+    engine.save("traveller")
+    copy = pickle.loads(pickle.dumps(engine))
+    assert copy == engine
+    assert copy._block_document_name == "traveller"
+
+
+def test_the_database_file_holds_no_secret_and_no_key(session: Session, tmp_path: Path) -> None:
+    Car(plate="x", pin=SecretStr("super-secret-pin"), codes=SecretDict({"a": "nested-secret"})).save("c")
+    key = (session.settings.home / "encryption.key").read_text().strip()
+    session.backend.blocks.block_types()
+    content = b"".join(path.read_bytes() for path in session.settings.home.glob("orchestration.db*"))
+    assert b"car" in content
+    for secret in ("super-secret-pin", "nested-secret", key):
+        assert secret.encode() not in content
