@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from orchestration.domain.errors import MissingResult, UsageError
 from orchestration.domain.states import StoredResult
-from orchestration.sdk.serializers import Serializer, serializer_of
+from orchestration.sdk.serializers import PickleSerializer, Serializer, serializer_of
 
 _NOT_LOADED = object()
 
@@ -98,6 +98,25 @@ class BlockStorage:
         return key
 
 
+class Nowhere:
+    """The storage of a result store that names none: ``ResultStore.or_else`` puts another in its place."""
+
+    def read(self, key: str) -> bytes:
+        """Nothing is here."""
+        raise KeyError(key)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Refuse to lose a result."""
+        raise UsageError("This result store has no storage; give it one, or pass it to transaction().")
+
+    def describe(self, key: str) -> str:
+        """The key."""
+        return key
+
+
+_NOWHERE = Nowhere()
+
+
 @dataclass(eq=False)
 class StoredValue(StoredResult):
     """A result in storage; its value is read when it is asked for, and kept."""
@@ -154,10 +173,15 @@ class StoredValue(StoredResult):
 
 @dataclass(frozen=True, slots=True)
 class ResultStore:
-    """Where and how the results of one run, or one cache, are kept."""
+    """Where and how the results of one run, or one cache, are kept, and who may write a key at a time."""
 
-    storage: Storage
-    serializer: Serializer
+    storage: Storage = _NOWHERE
+    serializer: Serializer = field(default_factory=PickleSerializer)
+    lock_manager: Any = None
+
+    def or_else(self, default: ResultStore) -> ResultStore:
+        """This store, with the storage of ``default`` when it has none of its own."""
+        return replace(self, storage=default.storage) if self.storage is _NOWHERE else self
 
     def write(self, key: str, value: Any, expiration: datetime | None = None) -> StoredValue:
         """Store a value under a key, for good or until ``expiration`` (UTC)."""
@@ -209,6 +233,6 @@ def storage_of(spec: Any, default_folder: Path) -> Storage:
 
 
 def _named_storage(name: str) -> Storage:
-    from orchestration.sdk.blocks import Block  # noqa: PLC0415 - loads pydantic, which most runs do without
+    from orchestration.sdk.blocks import Block
 
     return BlockStorage(Block.load(name))

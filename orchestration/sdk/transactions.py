@@ -12,8 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 from orchestration.domain.errors import ConfigurationError, TransactionError
+from orchestration.sdk.awaiting import in_thread
+from orchestration.sdk.caching import default_store
 from orchestration.sdk.logs import get_logger
 from orchestration.sdk.results import ResultStore, StoredValue
+from orchestration.sdk.start import started_session
 
 _MISSING = object()
 LOGGER = get_logger("transactions")
@@ -47,7 +50,7 @@ class TransactionState(StrEnum):
 class Transaction(AbstractContextManager["Transaction"]):
     """A group of task runs, or one task run within such a group."""
 
-    def __init__(  # noqa: PLR0913 - Prefect's fields
+    def __init__(
         self,
         key: str | None = None,
         store: ResultStore | None = None,
@@ -56,7 +59,6 @@ class Transaction(AbstractContextManager["Transaction"]):
         overwrite: bool = False,
         *,
         write_on_commit: bool = True,
-        lock_manager: Any = None,
         expiration: datetime | None = None,
         logger: Any = None,
     ) -> None:
@@ -73,7 +75,6 @@ class Transaction(AbstractContextManager["Transaction"]):
         self.children: list[Transaction] = []
         self.stored: StoredValue | None = None
         self._write_on_commit = write_on_commit
-        self._lock_manager = lock_manager
         self._expiration = expiration
         self._logger = logger or LOGGER
         self._holder = uuid4().hex
@@ -123,9 +124,12 @@ class Transaction(AbstractContextManager["Transaction"]):
         Raises:
             ConfigurationError: SERIALIZABLE was asked for without a lock manager.
         """
-        if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None:
+        if self._is_locking():
             if self._lock_manager is None:
-                raise ConfigurationError("Isolation level SERIALIZABLE needs a lock manager; give the policy one.")
+                raise ConfigurationError(
+                    "Isolation level SERIALIZABLE needs a lock manager; "
+                    "give it one with store=ResultStore(lock_manager=...)."
+                )
             self._lock_manager.acquire_lock(self.key, self._holder)
         self.state = TransactionState.ACTIVE
         if not self.overwrite and self.read() is not None:
@@ -150,14 +154,16 @@ class Transaction(AbstractContextManager["Transaction"]):
         self.state = TransactionState.STAGED
 
     def conclude(self) -> None:
-        """End without a failure: commit now, or leave that to the parent."""
-        if self.commit_mode is CommitMode.OFF:
-            return
-        if self.parent is None or self.commit_mode is CommitMode.EAGER:
+        """End without a failure: commit now, or leave that to the parent; what nobody committed is undone."""
+        if self.commit_mode is CommitMode.EAGER:
             self.commit()
-        else:
+        elif self.parent is not None:
             self.state = TransactionState.STAGED if not self.is_committed() else self.state
             self.parent.children.append(self)
+        elif self.commit_mode is CommitMode.OFF:
+            self.rollback()
+        else:
+            self.commit()
 
     def commit(self) -> bool:
         """Write the staged results of this transaction and those inside it; all are undone if one cannot be written."""
@@ -188,6 +194,7 @@ class Transaction(AbstractContextManager["Transaction"]):
     def rollback(self) -> bool:
         """Undo: hooks of this transaction, then those inside it, last first; then the one around it."""
         if self.state in (TransactionState.ROLLED_BACK, TransactionState.COMMITTED):
+            self._unlock()
             return False
         self.state = TransactionState.ROLLED_BACK
         try:
@@ -203,28 +210,38 @@ class Transaction(AbstractContextManager["Transaction"]):
         return True
 
     def __enter__(self) -> Transaction:
-        self._token = ACTIVE.set(self)
         self.begin()
+        self._token = ACTIVE.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._token is None:
-            raise TransactionError("The transaction was left without being entered.")
-        ACTIVE.reset(self._token)
-        if error is None:
-            self.conclude()
-        else:
-            self.rollback()
+        self._leave()
+        self._end(error)
 
     async def __aenter__(self) -> Transaction:
-        return self.__enter__()
+        await in_thread(self.begin)
+        self._token = ACTIVE.set(self)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, traceback)
+        self._leave()
+        await in_thread(self._end, error)
+
+    def _leave(self) -> None:
+        if self._token is None:
+            raise TransactionError("The transaction was left without being entered.")
+        ACTIVE.reset(self._token)
+        self._token = None
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is None:
+            self.conclude()
+        else:
+            self.rollback()
 
     def _run_hook(self, hook: Callable[[Transaction], None], kind: str) -> None:
         name = getattr(hook, "__name__", repr(hook))
@@ -232,8 +249,15 @@ class Transaction(AbstractContextManager["Transaction"]):
         hook(self)
         self._logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
 
+    def _is_locking(self) -> bool:
+        return self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None
+
+    @property
+    def _lock_manager(self) -> Any:
+        return self.store.lock_manager if self.store is not None else None
+
     def _unlock(self) -> None:
-        if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None and self._lock_manager:
+        if self._is_locking() and self._lock_manager is not None:
             self._lock_manager.release_lock(self.key, self._holder)
 
 
@@ -245,7 +269,7 @@ def get_transaction() -> Transaction | None:
     return ACTIVE.get()
 
 
-def transaction(  # noqa: PLR0913, PLR0917 - Prefect's signature
+def transaction(
     key: str | None = None,
     store: ResultStore | None = None,
     commit_mode: CommitMode | None = None,
@@ -258,13 +282,16 @@ def transaction(  # noqa: PLR0913, PLR0917 - Prefect's signature
 
     Args:
         key: where a staged value is written; with a result there already, the block can ask ``is_committed()``.
-        store: what writes it.
+        store: what writes it; the storage of the settings unless given.
         commit_mode: when to commit; by default with the transaction around it, or at the block's end.
         isolation_level: whether two blocks may work on the key at once.
         overwrite: write even if there is a result already.
         write_on_commit: whether the staged value is written at all.
         logger: where to tell of hooks.
     """
+    if key is not None:
+        default = default_store(started_session().settings)
+        store = default if store is None else store.or_else(default)
     return Transaction(
         key, store, commit_mode, isolation_level, overwrite, write_on_commit=write_on_commit, logger=logger
     )
