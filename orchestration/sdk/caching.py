@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, CachePolicy, NoCache
-from orchestration.domain.errors import HashError
+from orchestration.domain.errors import HashError, UsageError
 from orchestration.domain.settings import Settings
+from orchestration.sdk import runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.hashing import hash_objects, source_of
 from orchestration.sdk.results import ResultStore, StoredValue, storage_of
@@ -46,10 +49,11 @@ def is_kept(task: Any, options: ResultOptions, settings: Settings) -> bool:
     """
     if task.persist_result is not None:
         return bool(task.persist_result)
+    if task.cache_key_fn is not None:
+        return True
     if task.cache_policy is not None:
         return not isinstance(task.cache_policy, NoCache)
     asked = (
-        task.cache_key_fn,
         task.result_storage_key,
         task.result_storage,
         task.result_serializer,
@@ -70,12 +74,13 @@ def kept_results(
     store = ResultStore(
         storage_of(place, settings.storage_path), serializer_of(task.result_serializer or options.serializer)
     )
-    if task.cache_policy is None and task.result_storage_key is not None:
-        return KeptResults(store, _filled_in(task.result_storage_key, record, parameters), None)
+    if task.result_storage_key is not None:
+        return KeptResults(store, _filled_in(task.result_storage_key, task, record, parameters), None)
     flow_parameters = flow.parameters if flow is not None else {}
     context = CacheContext(task, record, parameters)
+    inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
     try:
-        key = policy.compute_key(context, parameters, flow_parameters, hash_objects=hash_objects, source_of=source_of)
+        key = policy.compute_key(context, inputs, flow_parameters, hash_objects=hash_objects, source_of=source_of)
     except HashError as error:
         return KeptResults(store, None, policy, str(error))
     return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")
@@ -99,11 +104,26 @@ def default_store(settings: Settings) -> ResultStore:
 
 
 def _policy(task: Any) -> CachePolicy:
-    if task.cache_policy is not None:
-        policy: CachePolicy = task.cache_policy
-        return policy
-    return CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn is not None else DEFAULT
+    """A key function counts before a policy, as with Prefect."""
+    if task.cache_key_fn is not None:
+        return CacheKeyFnPolicy(task.cache_key_fn)
+    policy: CachePolicy | None = task.cache_policy
+    return DEFAULT if policy is None else policy
 
 
-def _filled_in(template: str, record: Any, parameters: Mapping[str, Any]) -> str:
-    return template.format(parameters=parameters, task_run=record, **parameters)
+def _filled_in(template: str, task: Any, record: Any, parameters: Mapping[str, Any]) -> str:
+    """The storage key that a template such as ``{flow_run.name}/{parameters[month]}.json`` gives."""
+    facts = {"id": record.id, "name": record.name, "task_name": task.name, "tags": record.tags}
+    known = {
+        "flow_run": runtime.flow_run,
+        "deployment": runtime.deployment,
+        "task_run": SimpleNamespace(**facts, run_count=record.run_count, parameters=parameters),
+        "parameters": parameters,
+    }
+    try:
+        return template.format(**{**parameters, **known})
+    except (KeyError, IndexError, AttributeError) as error:
+        raise UsageError(
+            f"result_storage_key={template!r} cannot be filled in ({error}); it may use flow_run, task_run, deployment "
+            f"and parameters ({', '.join(parameters) or 'none here'})."
+        ) from None
