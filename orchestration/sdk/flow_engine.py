@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.processes import this_process
-from orchestration.domain.errors import ParameterTypeError, RunTimeoutError
+from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, UpstreamTaskError
 from orchestration.domain.retries import RetryPolicy, retry_policy
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.runs import FlowRun
@@ -32,6 +34,8 @@ from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
 from orchestration.sdk.timeouts import call_within
 
+NOT_READY = "NotReady"
+
 
 def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a flow in the calling thread, or as a coroutine when it is async.
@@ -44,7 +48,7 @@ def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _arun_flow(flow, args, kwargs, return_state, wait_for)
     run = new_flow_run(flow, args, kwargs, wait_for)
     state = run.refusal() or drive(run, run.record.state or Pending())
-    return state if return_state else state.outcome()
+    return state if return_state else _value(state)
 
 
 async def _arun_flow(
@@ -52,7 +56,14 @@ async def _arun_flow(
 ) -> Any:
     run = await in_thread(new_flow_run, flow, args, kwargs, wait_for)
     state = await in_thread(run.refusal) or await adrive(run, run.record.state or Pending())
-    return state if return_state else state.outcome()
+    return state if return_state else _value(state)
+
+
+def _value(state: State) -> Any:
+    """What the flow returned; raises what it raised, or that it could not start."""
+    if state.is_pending():
+        raise UpstreamTaskError(state.message or "The flow run did not start.")
+    return state.outcome()
 
 
 def new_flow_run(
@@ -61,13 +72,12 @@ def new_flow_run(
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
     session = started_session()
     given = flow.binder.bind(args, kwargs)
+    state = Pending()
     if FLOW_RUN.get() is not None or wait_for:
-        found = [*upstream.find(given), *upstream.find(list(wait_for))]
-        for each in found:
-            if not isinstance(each.leaf, State):
-                each.leaf.wait()
-        upstream.check(found)
-        given = {name: upstream.replaced(value, upstream.value_of) for name, value in given.items()}
+        try:
+            given = upstream.resolved(given, wait_for)
+        except UpstreamTaskError as error:
+            state = Pending(str(error), name=NOT_READY)
     now = utc_now()
     parent = flow_parent.begin(flow, given, now)
     record = session.backend.create_flow_run(
@@ -77,14 +87,14 @@ def new_flow_run(
             flow_name=flow.name,
             name=made_up_name(),
             created=now,
-            state=Pending(),
+            state=state,
             flow_version=flow.version,
             parameters=parameters.describe(given),
             policy=policy_of(flow, session),
             tags=tuple(sorted(TAGS.get())),
             parent_task_run_id=parent.record.id if parent is not None else None,
             expected_start_time=now,
-            owner=this_process(),
+            owner=this_process() if state.name != NOT_READY else None,
         )
     )
     return FlowExecution(flow, given, record, session, parent)
@@ -114,7 +124,11 @@ class FlowExecution:
         self.logger = self._logger()
 
     def refusal(self) -> State | None:
-        """The Failed state of a run whose parameters do not fit; ``None`` when they do."""
+        """The state of a run that cannot start, for what it depends on failed or its parameters do not fit."""
+        if self.record.state is not None and self.record.state.name == NOT_READY:
+            if self.parent is not None:
+                self.parent.mirror(self.record.state, self.record.id)
+            return self.record.state
         try:
             if self.flow.should_validate_parameters:
                 self.parameters = parameters.validate(self.flow.fn, self.flow.binder, self.parameters)
@@ -166,6 +180,7 @@ class FlowExecution:
             await settle_started()
             return await in_thread(self._outcome, value, context)
         except Exception as error:
+            await settle_started()
             return await in_thread(self._failed, error, context)
         finally:
             TASK_RUN.reset(tokens[1])
@@ -205,18 +220,23 @@ class FlowExecution:
 
     def _enter(self, state: State) -> State:
         self.session.recorder.flush()
-        decision = self.session.backend.propose_flow_run_state(self.record.id, state)
+        decision = self.session.backend.propose_flow_run_state(self.record.id, self._own(state))
         if isinstance(decision, Wait | Abort):
             self.logger.warning("The state %r was refused: %s", state.name, decision.reason)
             self.record = self.session.backend.flow_run(self.record.id)
             return self.record.state or state
         entered = decision.state.evolve(data=state.data) if decision.state.type is state.type else decision.state
+        entered = self._own(entered)
         running = int(entered.is_running())
         self.record = self.record.evolve(state=entered, run_count=self.record.run_count + running)
         self._tell(state, entered)
         if self.parent is not None:
             self.parent.mirror(entered, self.record.id)
         return entered
+
+    def _own(self, state: State) -> State:
+        """The state with the id of this run, by which whoever gets the state finds the run."""
+        return state.evolve(details=replace(state.details, flow_run_id=self.record.id))
 
     def _tell(self, proposed: State, entered: State) -> None:
         if entered.name == "AwaitingRetry":
@@ -306,8 +326,12 @@ class FlowExecution:
         condition = self.flow.retry_condition_fn
         if condition is None:
             return True
-        answer = condition(self.flow, self.record, failed)
-        return bool(finish(answer) if asyncio.iscoroutine(answer) else answer)
+        try:
+            answer = condition(self.flow, self.record, failed)
+            return bool(finish(answer) if inspect.isawaitable(answer) else answer)
+        except Exception:
+            self.logger.exception("retry_condition_fn failed; the run is not retried.")
+            return False
 
     def _rename(self, name: str) -> None:
         self.session.backend.update_flow_run(self.record.id, name, self.record.tags)

@@ -67,6 +67,20 @@ def check(found: Iterable[Upstream]) -> None:
             raise UpstreamTaskError(f"Upstream task run '{run_id}' did not reach a 'COMPLETED' state.")
 
 
+def resolved(parameters: Mapping[str, Any], wait_for: Iterable[Any]) -> dict[str, Any]:
+    """The parameters with results in the place of futures and states, once all of them have ended.
+
+    Raises:
+        UpstreamTaskError: one of them did not complete.
+    """
+    found = [*find(dict(parameters)), *find(list(wait_for))]
+    for each in found:
+        if not isinstance(each.leaf, State):
+            each.leaf.wait()
+    check(found)
+    return {name: replaced(value, value_of) for name, value in parameters.items()}
+
+
 def value_of(leaf: Leaf) -> Any:
     """The result of an ended run, or the exception it ended with."""
     return (leaf if isinstance(leaf, State) else leaf.state).outcome(raise_on_failure=False)
