@@ -12,6 +12,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from orchestration.domain.functions import check_decorated, is_async
+from orchestration.sdk.decorating import callables, check_parameters
 
 if TYPE_CHECKING:
     from orchestration.domain.states import State
@@ -30,7 +31,7 @@ HOOKS = ("on_completion", "on_failure", "on_cancellation", "on_crashed", "on_run
 class Flow(Generic[P, R]):
     """A function and what its runs are to be like; made by ``@flow``."""
 
-    def __init__(  # noqa: PLR0917 - Prefect's signature
+    def __init__(
         self,
         fn: Callable[P, R],
         name: str | None = None,
@@ -56,6 +57,7 @@ class Flow(Generic[P, R]):
         retry_condition_fn: Callable[..., Any] | None = None,
     ) -> None:
         check_decorated(fn, "flow")
+        check_parameters(fn, "flow")
         self.fn = fn
         self.name = name or str(getattr(fn, "__name__", type(fn).__name__)).replace("_", "-")
         self.version = version
@@ -73,11 +75,11 @@ class Flow(Generic[P, R]):
         self.result_serializer = result_serializer
         self.cache_result_in_memory = cache_result_in_memory
         self.log_prints = log_prints
-        self.on_completion_hooks = list(on_completion or ())
-        self.on_failure_hooks = list(on_failure or ())
-        self.on_cancellation_hooks = list(on_cancellation or ())
-        self.on_crashed_hooks = list(on_crashed or ())
-        self.on_running_hooks = list(on_running or ())
+        self.on_completion_hooks = callables(on_completion, "on_completion")
+        self.on_failure_hooks = callables(on_failure, "on_failure")
+        self.on_cancellation_hooks = callables(on_cancellation, "on_cancellation")
+        self.on_crashed_hooks = callables(on_crashed, "on_crashed")
+        self.on_running_hooks = callables(on_running, "on_running")
         self.isasync = is_async(fn)
         self.__name__ = getattr(fn, "__name__", self.name)
         self.__doc__ = getattr(fn, "__doc__", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from copy import copy
 from typing import Any, TypeVar
 
@@ -19,24 +20,29 @@ def with_options(decorated: D, options: dict[str, Any]) -> D:
         UsageError: the decorator has no such argument.
     """
     changed = copy(decorated)
-    for name, value in options.items():
-        attribute = _attribute(decorated, name)
-        if attribute.endswith("_hooks"):
-            setattr(changed, attribute, list(value or ()))
-        elif attribute == "tags":
-            setattr(changed, attribute, frozenset(value or ()))
-        elif attribute == "timeout_seconds":
-            setattr(changed, attribute, float(value) if value else None)
-        else:
-            setattr(changed, attribute, value)
+    values = {attribute: value for attribute, value in vars(decorated).items() if attribute.endswith("_hooks")}
+    values.update({_attribute(decorated, option): value for option, value in options.items()})
+    for attribute, value in values.items():
+        setattr(changed, attribute, _as_kept(attribute, value))
     for cached in ("_binder", "_policy"):
         if hasattr(changed, cached):
             setattr(changed, cached, None)
     return changed
 
 
+def _as_kept(attribute: str, value: Any) -> Any:
+    """An option's value in the form in which a flow or task keeps it; lists of hooks are never shared."""
+    if attribute.endswith("_hooks"):
+        return list(value or ())
+    if attribute == "tags":
+        return frozenset(value or ())
+    if attribute == "timeout_seconds":
+        return float(value) if value else None
+    return value
+
+
 def _attribute(decorated: Any, option: str) -> str:
-    attribute = f"{option}_hooks" if hasattr(decorated, f"{option}_hooks") else _ATTRIBUTES.get(option, option)
-    if attribute.startswith("_") or attribute not in vars(decorated):
-        raise UsageError(f"{decorated!r} has no option {option!r}.")
-    return attribute
+    known = [*inspect.signature(type(decorated).__init__).parameters][2:]  # all but self and the function
+    if option not in known:
+        raise UsageError(f"{decorated!r} has no option {option!r}; it has {', '.join(known)}.")
+    return f"{option}_hooks" if hasattr(decorated, f"{option}_hooks") else _ATTRIBUTES.get(option, option)

@@ -12,6 +12,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from orchestration.domain.functions import check_decorated, is_async, qualified_name
+from orchestration.sdk.decorating import callables, check_parameters
 
 if TYPE_CHECKING:
     from orchestration.domain.caching import CachePolicy
@@ -34,7 +35,7 @@ TRANSACTION_HOOKS = ("on_rollback", "on_commit")
 class Task(Generic[P, R]):
     """A function and what its runs are to be like; made by ``@task``."""
 
-    def __init__(  # noqa: PLR0917 - Prefect's signature
+    def __init__(
         self,
         fn: Callable[P, R],
         name: str | None = None,
@@ -66,6 +67,7 @@ class Task(Generic[P, R]):
         viz_return_value: Any = None,
     ) -> None:
         check_decorated(fn, "task")
+        check_parameters(fn, "task")
         self.fn = fn
         self.name: str = name or str(getattr(fn, "__name__", type(fn).__name__))
         self.description = description or getattr(fn, "__doc__", None)
@@ -88,11 +90,11 @@ class Task(Generic[P, R]):
         self.result_storage = result_storage
         self.result_serializer = result_serializer
         self.cache_result_in_memory = cache_result_in_memory
-        self.on_completion_hooks = list(on_completion or ())
-        self.on_failure_hooks = list(on_failure or ())
-        self.on_running_hooks = list(on_running or ())
-        self.on_rollback_hooks = list(on_rollback or ())
-        self.on_commit_hooks = list(on_commit or ())
+        self.on_completion_hooks = callables(on_completion, "on_completion")
+        self.on_failure_hooks = callables(on_failure, "on_failure")
+        self.on_running_hooks = callables(on_running, "on_running")
+        self.on_rollback_hooks = callables(on_rollback, "on_rollback")
+        self.on_commit_hooks = callables(on_commit, "on_commit")
         self.asset_deps = list(asset_deps or ())
         self.viz_return_value = viz_return_value
         self.isasync = is_async(fn)
