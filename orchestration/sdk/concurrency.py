@@ -118,7 +118,7 @@ _NO_SLOTS = NoSlots()
 
 
 def concurrency(
-    names: str | Sequence[str],
+    names: str | Sequence[str] | None,
     occupy: int = 1,
     timeout_seconds: float | None = None,
     max_retries: int | None = None,
@@ -129,7 +129,7 @@ def concurrency(
     """Hold slots of these limits while a ``with`` or ``async with`` block runs.
 
     Args:
-        names: limits, by name; one that does not exist limits nothing.
+        names: limits, by name; one that does not exist limits nothing, and neither does no name.
         occupy: slots of each.
         timeout_seconds: how long to wait for them; without end unless given.
         max_retries: how often to ask again.
@@ -140,7 +140,7 @@ def concurrency(
         AcquireTimeoutError: no slot came free in time.
         ConfigurationError: ``strict``, and a name is no limit.
     """
-    wanted = [names] if isinstance(names, str) else list(names)
+    wanted = [names] if isinstance(names, str) else list(names or ())
     if not wanted:
         return _NO_SLOTS
     return Slots(started_session(), wanted, occupy, timeout_seconds, lease_duration, strict, max_retries)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from orchestration.backend.clock import utc_now
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN
+from orchestration.sdk.session import Session
 
 
 class _FlowRunFacts:
@@ -74,6 +76,27 @@ class _FlowRunFacts:
         return str(parent.flow_run_id) if parent.flow_run_id else None
 
     @property
+    def parent_deployment_id(self) -> str | None:
+        """The id of the deployment that the flow run around this one comes from."""
+        context, parent_id = FLOW_RUN.get(), self.parent_flow_run_id
+        if context is None or parent_id is None:
+            return None
+        deployment_id = context.session.backend.flow_run(UUID(parent_id)).deployment_id
+        return str(deployment_id) if deployment_id else None
+
+    @property
+    def api_url(self) -> str | None:
+        """Where a server's interface has the run; ``None`` without a server."""
+        context = FLOW_RUN.get()
+        return _api_url(context.session, "flow_runs", context.run.id) if context else None
+
+    @property
+    def ui_url(self) -> str | None:
+        """The page of the run; ``None`` without a server."""
+        context = FLOW_RUN.get()
+        return _ui_url(context.session, "flow-run", context.run.id) if context else None
+
+    @property
     def root_flow_run_id(self) -> str | None:
         """The id of the outermost flow run that this one is a part of."""
         context = FLOW_RUN.get()
@@ -128,6 +151,18 @@ class _TaskRunFacts:
         context = TASK_RUN.get()
         return dict(context.parameters) if context else {}
 
+    @property
+    def api_url(self) -> str | None:
+        """Where a server's interface has the run; ``None`` without a server."""
+        context = TASK_RUN.get()
+        return _api_url(context.session, "task_runs", context.record.id) if context else None
+
+    @property
+    def ui_url(self) -> str | None:
+        """The page of the run; ``None`` without a server."""
+        context = TASK_RUN.get()
+        return _ui_url(context.session, "task-run", context.record.id) if context else None
+
 
 class _DeploymentFacts:
     """Facts of the deployment that the current flow run comes from."""
@@ -148,6 +183,16 @@ class _DeploymentFacts:
         """The parameters that the flow run was created with."""
         context = FLOW_RUN.get()
         return dict(context.run.parameters) if context else {}
+
+
+def _api_url(session: Session, kind: str, run_id: UUID) -> str | None:
+    url = session.settings.api_url
+    return f"{url.rstrip('/')}/{kind}/{run_id}" if url else None
+
+
+def _ui_url(session: Session, kind: str, run_id: UUID) -> str | None:
+    url = session.settings.api_url
+    return f"{url.rstrip('/').removesuffix('/api')}/runs/{kind}/{run_id}" if url else None
 
 
 flow_run = _FlowRunFacts()
