@@ -92,7 +92,7 @@ def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any])
     doubtful = [each for each in binder.signature.parameters.values() if not _surely_fits(each, parameters[each.name])]
     if not doubtful:
         return parameters
-    from orchestration.sdk.validation import coerce  # noqa: PLC0415 - loads pydantic, only when a value is in doubt
+    from orchestration.sdk.validation import coerce
 
     hints = _hints(fn)
     checked = dict(parameters)

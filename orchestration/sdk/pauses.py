@@ -143,7 +143,7 @@ def _with_keyset(pause: State) -> Any:
 
 
 def _save_schema(flow: FlowRunContext, pause: State, wanted: Any) -> None:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - only pauses that ask for an input pay for it
+    from pydantic import TypeAdapter
 
     keyset = pause.details.run_input_keyset or {}
     schema = json.dumps(TypeAdapter(wanted).json_schema())
@@ -167,7 +167,7 @@ def _answer(run_id: UUID, pause: State, wanted: Any) -> Any:
     """The value that the resume brought, as the type that was asked for."""
     if wanted is None:
         return None
-    from pydantic import TypeAdapter  # noqa: PLC0415 - only pauses that ask for an input pay for it
+    from pydantic import TypeAdapter
 
     key = f"{pause.name.lower()}-{pause.details.pause_key}-response"
     given = [value for value in started_session().backend.inputs(run_id, key) if value.key == key]
