@@ -32,6 +32,6 @@ ANIMALS = tuple(_ANIMALS.split())
 
 
 def run_name(random: int) -> str:
-    """The name, such as ``light-boar``, that a random whole number picks (about 40,000 different ones)."""
+    """The name, such as ``light-boar``, that a random whole number picks (about 34,000 different ones)."""
     pick, adjective = divmod(random, len(ADJECTIVES))
     return f"{ADJECTIVES[adjective]}-{ANIMALS[pick % len(ANIMALS)]}"

@@ -23,7 +23,7 @@ class RetryPolicy:
 
     def allows(self, run_count: int) -> bool:
         """Whether a run that failed in its ``run_count``-th attempt may start again."""
-        return run_count <= self.retries
+        return max(run_count, 1) <= self.retries
 
     def delay(self, run_count: int, unit_random: float) -> float:
         """Seconds to wait after the ``run_count``-th attempt failed.
@@ -34,7 +34,7 @@ class RetryPolicy:
         """
         if not self.delays:
             return 0.0
-        delay = self.delays[min(run_count, len(self.delays)) - 1]
+        delay = self.delays[min(max(run_count, 1), len(self.delays)) - 1]
         return delay * (1.0 + self.jitter_factor * unit_random) if self.jitter_factor else delay
 
 
