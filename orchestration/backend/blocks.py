@@ -11,8 +11,7 @@ from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.settings import Settings
-from orchestration.persistence import blocks as rows
-from orchestration.persistence import crypto
+from orchestration.persistence import blocks as rows, crypto
 from orchestration.persistence.database import Database, Row, Transaction
 
 PAGE = 200

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from datetime import UTC, datetime
 from uuid import UUID
 
 from orchestration.domain.ids import uuid7
+
+DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
+"""Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next."""
 
 _lock = threading.Lock()
 _last = 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.blocks import BlockStore
-from orchestration.backend.clock import new_id, utc_now
+from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.backend.port import PAGE
 from orchestration.backend.processes import is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
@@ -251,7 +250,7 @@ def _decide(run: FlowRun, proposed: State, now: datetime) -> Decision:
     return decide(
         run.state,
         proposed,
-        Attempt(now, run.run_count, run.policy, retriable, random.random()),  # noqa: S311 - jitter, not a secret
+        Attempt(now, run.run_count, run.policy, retriable, DICE.random()),
     )
 
 

@@ -16,8 +16,9 @@ from orchestration.domain.settings import Settings
 from orchestration.sdk import runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.hashing import hash_objects, source_of
-from orchestration.sdk.results import ResultStore, StoredValue, storage_of
+from orchestration.sdk.results import ResultStore, StoredValue
 from orchestration.sdk.serializers import serializer_of
+from orchestration.sdk.storages import storage_of
 
 NO_OPTIONS = ResultOptions()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any
 from uuid import UUID
 
-from orchestration.backend.clock import new_id
+from orchestration.backend.clock import DICE, new_id
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError
 from orchestration.sdk.awaiting import dispatch, in_thread
 from orchestration.sdk.session import Session
@@ -73,7 +72,7 @@ class Slots:
             wait := self.session.backend.try_acquire(lease, self.names, self.occupy, self.lease_seconds)
         ) is not None:
             asked += 1
-            seconds = wait or _POLL_SECONDS * (0.5 + random.random())  # noqa: S311 - spreads the askers
+            seconds = wait or _POLL_SECONDS * (0.5 + DICE.random())  # spreads the askers
             out_of_time = deadline is not None and time.monotonic() + seconds > deadline
             if out_of_time or (self.max_retries is not None and asked > self.max_retries):
                 raise AcquireTimeoutError(

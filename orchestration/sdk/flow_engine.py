@@ -26,12 +26,13 @@ from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
 from orchestration.sdk.naming import given_name, made_up_name
 from orchestration.sdk.outcomes import FLOW_RAISED, state_of_crash, state_of_error, state_of_value
 from orchestration.sdk.printing import catch_prints
-from orchestration.sdk.results import ResultStore, new_result_key, storage_of
+from orchestration.sdk.results import ResultStore, new_result_key
 from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
 from orchestration.sdk.serializers import serializer_of
 from orchestration.sdk.session import Session
 from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
+from orchestration.sdk.storages import storage_of
 from orchestration.sdk.timeouts import call_within
 
 NOT_READY = "NotReady"

@@ -29,6 +29,12 @@ def hash_objects(*values: Any) -> str:
     return digest.hexdigest()
 
 
+def task_input_hash(context: Any, arguments: dict[str, Any]) -> str | None:
+    """A ``cache_key_fn``: the same call is the same task, with the same code, called with equal arguments."""
+    code = getattr(context.task.fn, "__code__", None)
+    return hash_objects(context.task.task_key, code.co_code if code is not None else None, arguments)
+
+
 def source_of(task: Any) -> str:
     """The source of a task's function; its byte code where no source is to be had, as in a shell."""
     fn: Any = task.fn

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from orchestration.backend.clock import new_id, utc_now
+from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain.errors import RunTimeoutError, SuspendSignal, UpstreamTaskError
 from orchestration.domain.retries import retry_policy
-from orchestration.domain.rules import Abort as Refused
-from orchestration.domain.rules import Attempt, Wait, decide
+from orchestration.domain.rules import Abort as Refused, Attempt, Wait, decide
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Pending, State, StateDetails, StateType
 from orchestration.sdk import caching, task_results, upstream
@@ -185,7 +183,7 @@ class TaskExecution:
         retriable = (
             state.type is StateType.FAILED and record.policy.allows(record.run_count) and self._wants_retry(state)
         )
-        attempt = Attempt(now, record.run_count, record.policy, retriable, random.random())  # noqa: S311 - jitter
+        attempt = Attempt(now, record.run_count, record.policy, retriable, DICE.random())
         decision = decide(record.state, state, attempt)
         if isinstance(decision, Wait | Refused):
             return record.state

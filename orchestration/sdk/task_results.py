@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Any, Protocol
 
 from orchestration.backend.clock import utc_now
+from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Cached, State, StateDetails, StateType
 from orchestration.sdk import caching
+from orchestration.sdk.context import FlowRunContext
+from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.results import StoredValue
+from orchestration.sdk.session import Session
 from orchestration.sdk.transactions import ACTIVE, Transaction
 
-if TYPE_CHECKING:
-    from orchestration.sdk.task_engine import TaskExecution
+
+class LivingTask(Protocol):
+    """What this file asks of a task run that is being lived."""
+
+    task: Any
+    record: TaskRunRecord
+    session: Session
+    flow: FlowRunContext | None
+    parameters: dict[str, Any]
+    kept: caching.KeptResults | None
+
+    @property
+    def logger(self) -> RunLogger:
+        """A logger whose lines belong to the run."""
+
+    def note(self, state: State, now: datetime) -> State:
+        """Give the run a state."""
 
 
-def from_cache(run: TaskExecution) -> State | None:
+def from_cache(run: LivingTask) -> State | None:
     """The state of a run whose result is there already; one log line says whether, and why not."""
     options = run.flow.results if run.flow is not None else caching.NO_OPTIONS
     if not caching.is_kept(run.task, options, run.session.settings):
@@ -31,7 +51,7 @@ def from_cache(run: TaskExecution) -> State | None:
     return Cached(data=stored, details=_details(run, stored))
 
 
-def committed(run: TaskExecution, state: State) -> State:
+def committed(run: LivingTask, state: State) -> State:
     """Put a result through the transaction around the run, or one of its own, if anything asks for one."""
     kept, task = run.kept, run.task
     if kept is None and ACTIVE.get() is None and not (task.on_rollback_hooks or task.on_commit_hooks):
@@ -57,7 +77,7 @@ def committed(run: TaskExecution, state: State) -> State:
     return state.evolve(data=transaction.stored, details=_details(run, transaction.stored))
 
 
-def _why_not(run: TaskExecution, kept: caching.KeptResults, stored: StoredValue | None) -> str | None:
+def _why_not(run: LivingTask, kept: caching.KeptResults, stored: StoredValue | None) -> str | None:
     """Why a stored result cannot be used; ``None`` when it can."""
     if kept.key is None:
         return kept.why_no_key
@@ -70,7 +90,7 @@ def _why_not(run: TaskExecution, kept: caching.KeptResults, stored: StoredValue 
     return None
 
 
-def _details(run: TaskExecution, stored: StoredValue | None) -> StateDetails:
+def _details(run: LivingTask, stored: StoredValue | None) -> StateDetails:
     return StateDetails(
         flow_run_id=run.record.flow_run_id,
         task_run_id=run.record.id,
