@@ -71,7 +71,7 @@ def _answer(error: Exception) -> str:
             return redact(f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}".strip())
         case ssl.SSLCertVerificationError(verify_message=text):
             return text
-    return redact(str(error))
+    return redact(str(error)).rstrip(".")
 
 
 _SENTENCES: tuple[tuple[type[Exception], type[MailError], str], ...] = (

@@ -27,7 +27,9 @@ from orchestration.sdk.testing import test_harness
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.s3_server import bucket_at, forget_buckets, make_bucket, rclone_server, s3_server
 
-OBJECTS = {"data/a.txt": b"a" * 1000, "data/sub/b.txt": b"b", "data/empty": b"", "data2/no.txt": b"no", "data/sub/": b""}
+OBJECTS = {
+    "data/a.txt": b"a" * 1000, "data/sub/b.txt": b"b", "data/empty": b"", "data2/no.txt": b"no", "data/sub/": b"",
+}  # fmt: skip
 PATIENT, HASTY = Transfer(pauses=(0.0,) * 5), Transfer(pauses=(0.0,))
 FILES = {"a.txt": b"a" * 1000, "sub/b.txt": b"b", "empty": b""}
 
@@ -123,8 +125,9 @@ def test_a_connection_that_is_always_cut_is_told_and_leaves_no_trace(url: str, t
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "a").write_bytes(b"old")
     with cutting_proxy(url, times=1000, after=100_000) as proxy:
-        remote = s3_objects.Remote(bucket_at(proxy.url).credentials.get_s3_client(), "months", proxy.url, transfer=HASTY)
-        with pytest.raises(S3ConnectionError, match=r"^The connection to s3://months/data/a at .* retries did not help"):
+        client = bucket_at(proxy.url).credentials.get_s3_client()
+        remote = s3_objects.Remote(client, "months", proxy.url, transfer=HASTY)
+        with pytest.raises(S3ConnectionError, match=r"^The connection to s3://months/data/a at .* did not help"):
             download_folder(remote, "data", tmp_path / "to", tmp_path / "notes")
     left = files_in(tmp_path / "to")
     assert left.pop("a") == b"old"

@@ -71,9 +71,10 @@ def smtp_server(
         if not isinstance(data, LoginPassword):
             return AuthResult(success=False, handled=False)
         mails.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password.decode() == password)
+        return AuthResult(success=data.password.decode() == password, handled=False)
 
-    login = {} if password is None else {"authenticator": authenticate, "auth_required": True}
+    without_login = {"auth_exclude_mechanism": ["LOGIN", "PLAIN"]}
+    login = without_login if password is None else {"authenticator": authenticate, "auth_required": True}
     options: dict[str, Any] = {**login, "auth_require_tls": tls is None and starttls is not None}
     controller = FreePortController(
         mails, "127.0.0.1", 0, ssl_context=tls, tls_context=starttls, require_starttls=starttls is not None, **options

@@ -44,7 +44,7 @@ def client_error(code: str) -> foreign.ClientError:
             own.S3ConnectionError,
             "failed and retries did not help",
         ),
-        (foreign.ReadTimeoutError(endpoint_url="u"), own.S3ConnectionError, "check the network and the block's endpoint"),
+        (foreign.ReadTimeoutError(endpoint_url="u"), own.S3ConnectionError, "check the network and the block"),
         (ConnectionResetError("reset"), own.S3ConnectionError, "retries did not help (reset)"),
         (OSError(errno.ENOSPC, "full"), own.DiskFullError, "The disk is full, so s3://months/data/a.parquet"),
         (OSError(errno.EDQUOT, "quota"), own.DiskFullError, "free some space and run again."),
