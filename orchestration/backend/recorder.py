@@ -7,8 +7,10 @@ second, so that pages are live and ``kill -9`` loses at most that much.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from weakref import WeakSet
 
 from orchestration.domain.schemas.recording import Batch, LogRow, TaskRunChange, TaskRunRecord
 from orchestration.domain.states import State
@@ -26,6 +28,11 @@ class Recorder:
 
     def __init__(self, write: Callable[[Batch], None]) -> None:
         self._write = write
+        self._start_afresh()
+        _recorders.add(self)
+
+    def _start_afresh(self) -> None:
+        """Hold nothing: at the start, and in a forked child, whose parent writes what it held."""
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._changed: dict[TaskRunRecord, None] = {}
@@ -142,3 +149,14 @@ class Recorder:
                 self.flush()
             except Exception:  # noqa: S112 - the rows are kept; the next flush, or the last, reports the error
                 continue
+
+
+_recorders: WeakSet[Recorder] = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for recorder in _recorders:
+        recorder._start_afresh()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

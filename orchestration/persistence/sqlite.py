@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from orchestration.domain.errors import NewerSchemaError, StoreError
 from orchestration.persistence.database import NO_PARAMS, Params, Row, chunks
@@ -30,31 +31,60 @@ class SqliteDatabase:
     dialect = "sqlite"
 
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
+        self._path = path
+        self._synchronous = synchronous
         self._lock = threading.RLock()
-        self._connection = _open(path, synchronous)
+        self._connection: sqlite3.Connection | None = _open(path, synchronous)
+        _databases.add(self)
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
         """A write transaction, taken at its first statement (``BEGIN IMMEDIATE``), so it never deadlocks."""
         with self._lock:
+            connection = self._connected()
             try:  # a Ctrl-C during the wait for the turn arrives when the turn has come: it must be given back
-                _run(self._connection, "BEGIN IMMEDIATE", NO_PARAMS)
-                yield SqliteTransaction(self._connection)
-                _run(self._connection, "COMMIT", NO_PARAMS)
+                _run(connection, "BEGIN IMMEDIATE", NO_PARAMS)
+                yield SqliteTransaction(connection)
+                _run(connection, "COMMIT", NO_PARAMS)
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
 
     def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """The rows of one SELECT."""
         with self._lock:
-            return _run(self._connection, sql, params)
+            return _run(self._connected(), sql, params)
 
     def close(self) -> None:
         """Close the file; the last process to do so folds the write-ahead log into it."""
         with self._lock:
-            self._connection.close()
+            self._connected().close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, let go of the parent's connection; the child opens one of its own when it needs it."""
+        if self._connection is not None:
+            _inherited.append(self._connection)
+        self._connection = None
+        self._lock = threading.RLock()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _open(self._path, self._synchronous)
+        return self._connection
+
+
+_databases: WeakSet[SqliteDatabase] = WeakSet()
+_inherited: list[sqlite3.Connection] = []
+"""Connections of a parent process: SQLite allows a forked child neither to use nor to close them."""
+
+
+def _leave_to_parent() -> None:
+    for database in _databases:
+        database.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class SqliteTransaction:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,23 +15,18 @@ from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, Pending, State, StateDetails
 from orchestration.sdk import flow_parent, parameters, upstream
-from orchestration.sdk.awaiting import finish, in_thread, settle_started
-from orchestration.sdk.caching import default_store
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions
+from orchestration.sdk.awaiting import in_thread, settle_started
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext
+from orchestration.sdk.flow_context import new_context, with_kept_result
 from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
 from orchestration.sdk.naming import given_name, made_up_name
 from orchestration.sdk.outcomes import FLOW_RAISED, state_of_crash, state_of_error, state_of_value
-from orchestration.sdk.printing import catch_prints
-from orchestration.sdk.results import ResultStore, new_result_key
-from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
-from orchestration.sdk.serializers import serializer_of
 from orchestration.sdk.session import Session
 from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
-from orchestration.sdk.storages import storage_of
-from orchestration.sdk.timeouts import call_within
+from orchestration.sdk.user_code import areturned, returned, wants_retry
 
 NOT_READY = "NotReady"
 
@@ -155,15 +148,16 @@ class FlowExecution:
     def propose(self, state: State) -> State:
         """Ask the store, which decides by the rules; what was logged before is written first."""
         if state.is_failed() and self.record.policy.allows(self.record.run_count):
-            state = state.evolve(details=StateDetails(retriable=self._wants_retry(state)))
+            retriable = wants_retry(self.flow, self.record, state, self.logger)
+            state = state.evolve(details=StateDetails(retriable=retriable))
         return self._enter(state)
 
     def call(self) -> State:
         """The outcome of the flow's function, once all tasks that it submitted have ended."""
-        context = self._context()
+        context = new_context(self.flow, self.record, self.session, self.parameters)
         tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
         try:
-            return self._outcome(self._returned(), context)
+            return self._outcome(returned(self.flow, self.parameters), context)
         except Exception as error:
             return self._failed(error, context)
         finally:
@@ -174,10 +168,10 @@ class FlowExecution:
 
     async def acall(self) -> State:
         """The same for an async function; work that it started and did not await is awaited as well."""
-        context = self._context()
+        context = new_context(self.flow, self.record, self.session, self.parameters)
         tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
         try:
-            value = await self._areturned()
+            value = await areturned(self.flow, self.parameters)
             await settle_started()
             return await in_thread(self._outcome, value, context)
         except Exception as error:
@@ -253,86 +247,19 @@ class FlowExecution:
             level("Finished in state %s", entered)
             self.session.recorder.flush()
 
-    def _returned(self) -> Any:
-        args, kwargs = self.flow.binder.split(self.parameters)
-        if self.flow.timeout_seconds is None:
-            return self.flow.fn(*args, **kwargs)
-        return call_within(self.flow.timeout_seconds, lambda: self.flow.fn(*args, **kwargs))
-
-    async def _areturned(self) -> Any:
-        args, kwargs = self.flow.binder.split(self.parameters)
-        limit = asyncio.timeout(self.flow.timeout_seconds)
-        try:
-            async with limit:
-                return await self.flow.fn(*args, **kwargs)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise RunTimeoutError(f"The time limit of {self.flow.timeout_seconds:g} second(s) was exceeded.") from None
-
     def _outcome(self, value: Any, context: FlowRunContext) -> State:
         context.outstanding.wait()
-        state = state_of_value(value)
-        options = context.results
-        persist = self.session.settings.persist_results if options.persist is None else options.persist
-        if state.is_completed() and persist:
-            stored = self._store(options).write(new_result_key(), state.data)
-            if not self.flow.cache_result_in_memory:
-                stored.forget()
-            state = state.evolve(data=stored)
-        return state
+        return with_kept_result(self.flow, context, state_of_value(value))
 
     def _failed(self, error: Exception, context: FlowRunContext) -> State:
         """The state of a flow that raised: tasks that are running end first, others do not start any more."""
         context.outstanding.abandon()
         context.outstanding.wait()
-        if not isinstance(error, RunTimeoutError):
+        if getattr(error, "is_users_mistake", False):
+            self.logger.error("%s", error)  # the sentence says what to do; a traceback would bury it
+        elif not isinstance(error, RunTimeoutError):
             self.logger.error("Encountered exception during execution: %r", error, exc_info=error)
         return state_of_error(error, FLOW_RAISED)
-
-    def _context(self) -> FlowRunContext:
-        outer = FLOW_RUN.get()
-        log_prints = self.flow.log_prints
-        if log_prints is None:
-            log_prints = outer.log_prints if outer is not None else self.session.settings.log_prints
-        if log_prints:
-            catch_prints()
-        return FlowRunContext(
-            self.record, self.session, self.parameters, self._runner(), self._result_options(outer), bool(log_prints)
-        )
-
-    def _runner(self) -> TaskRunner:
-        runner = self.flow.task_runner
-        if runner is None:
-            return ThreadPoolTaskRunner(self.session.settings.task_runner_max_workers)
-        fresh: TaskRunner = runner() if isinstance(runner, type) else runner.duplicate()
-        return fresh
-
-    def _result_options(self, outer: FlowRunContext | None) -> ResultOptions:
-        flow = self.flow
-        around = outer.results if outer is not None else ResultOptions()
-        asked = flow.result_storage is not None or flow.result_serializer is not None
-        persist = flow.persist_result if flow.persist_result is not None else (asked or around.persist)
-        return ResultOptions(
-            persist, flow.result_storage or around.storage, flow.result_serializer or around.serializer
-        )
-
-    def _store(self, options: ResultOptions) -> ResultStore:
-        if options.storage is None and options.serializer is None:
-            return default_store(self.session.settings)
-        folder = self.session.settings.storage_path
-        return ResultStore(storage_of(options.storage, folder), serializer_of(options.serializer))
-
-    def _wants_retry(self, failed: State) -> bool:
-        condition = self.flow.retry_condition_fn
-        if condition is None:
-            return True
-        try:
-            answer = condition(self.flow, self.record, failed)
-            return bool(finish(answer) if inspect.isawaitable(answer) else answer)
-        except Exception:
-            self.logger.exception("retry_condition_fn failed; the run is not retried.")
-            return False
 
     def _rename(self, name: str) -> None:
         self.session.backend.update_flow_run(self.record.id, name, self.record.tags)

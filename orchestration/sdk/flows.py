@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from copy import copy
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from orchestration.domain.functions import check_decorated, is_async
 from orchestration.sdk.decorating import callables, check_parameters
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestration.sdk.parameters import Binder
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -108,7 +109,13 @@ class Flow(Generic[P, R]):
 
         return run_flow(self, args, kwargs)
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Flow[P, R]:
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...
+
+    @overload
+    def __get__(self: Flow[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Flow[Q, R]: ...
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A decorated method, bound to the instance that it is called on."""
         if instance is None:
             return self

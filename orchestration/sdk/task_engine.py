@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from orchestration.backend.clock import DICE, new_id, utc_now
-from orchestration.domain.errors import RunTimeoutError, SuspendSignal, UpstreamTaskError
+from orchestration.domain.errors import SuspendSignal, UpstreamTaskError
 from orchestration.domain.retries import retry_policy
 from orchestration.domain.rules import Abort as Refused, Attempt, Wait, decide
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Pending, State, StateDetails, StateType
 from orchestration.sdk import caching, task_results, upstream
-from orchestration.sdk.awaiting import finish
 from orchestration.sdk.concurrency import tag_slots
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields
 from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
@@ -28,7 +26,7 @@ from orchestration.sdk.outcomes import TASK_RAISED, state_of_crash, state_of_err
 from orchestration.sdk.printing import catch_prints
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
-from orchestration.sdk.timeouts import call_within
+from orchestration.sdk.user_code import areturned, returned, wants_retry
 
 
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -181,7 +179,9 @@ class TaskExecution:
         record = self.record
         now = utc_now()
         retriable = (
-            state.type is StateType.FAILED and record.policy.allows(record.run_count) and self._wants_retry(state)
+            state.type is StateType.FAILED
+            and record.policy.allows(record.run_count)
+            and wants_retry(self.task, record, state, self.logger)
         )
         attempt = Attempt(now, record.run_count, record.policy, retriable, DICE.random())
         decision = decide(record.state, state, attempt)
@@ -196,7 +196,7 @@ class TaskExecution:
         token = TASK_RUN.set(self._context())
         try:
             with tag_slots(self.session, self.record.tags):
-                return self._outcome(self._returned())
+                return self._outcome(returned(self.task, self.parameters))
         except Exception as error:
             return state_of_error(error, TASK_RAISED)
         finally:
@@ -207,7 +207,7 @@ class TaskExecution:
         token = TASK_RUN.set(self._context())
         try:
             async with tag_slots(self.session, self.record.tags):
-                return self._outcome(await self._areturned())
+                return self._outcome(await areturned(self.task, self.parameters))
         except Exception as error:
             return state_of_error(error, TASK_RAISED)
         finally:
@@ -281,23 +281,6 @@ class TaskExecution:
             tell(TASK_LOGGER, level, f"Finished in state {noted}", task_log_fields(self.record))
         return noted
 
-    def _returned(self) -> Any:
-        args, kwargs = self.task.binder.split(self.parameters)
-        if self.task.timeout_seconds is None:
-            return self.task.fn(*args, **kwargs)
-        return call_within(self.task.timeout_seconds, lambda: self.task.fn(*args, **kwargs))
-
-    async def _areturned(self) -> Any:
-        args, kwargs = self.task.binder.split(self.parameters)
-        limit = asyncio.timeout(self.task.timeout_seconds)
-        try:
-            async with limit:
-                return await self.task.fn(*args, **kwargs)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise RunTimeoutError(f"The time limit of {self.task.timeout_seconds:g} second(s) was exceeded.") from None
-
     def _outcome(self, value: Any) -> State:
         """The state of a returned value, written to storage when it is to be kept."""
         state = state_of_value(value)
@@ -306,17 +289,6 @@ class TaskExecution:
         if self.flow is not None:
             self.flow.produced.remember(state.data, self.record.id)
         return task_results.committed(self, state)
-
-    def _wants_retry(self, failed: State) -> bool:
-        condition = self.task.retry_condition_fn
-        if condition is None:
-            return True
-        try:
-            answer = condition(self.task, self.record, failed)
-            return bool(finish(answer) if inspect.isawaitable(answer) else answer)
-        except Exception:
-            self.logger.exception("retry_condition_fn failed; the run is not retried.")
-            return False
 
     def _tell_of_retry(self, failed: State, waiting: State, now: datetime) -> None:
         due = waiting.details.scheduled_time

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from copy import copy
 from datetime import timedelta
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from orchestration.domain.functions import check_decorated, is_async, qualified_name
 from orchestration.sdk.decorating import callables, check_parameters
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestration.sdk.parameters import Binder
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -148,7 +149,13 @@ class Task(Generic[P, R]):
 
         return map_task(self, args, kwargs, return_state, wait_for or ())
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Task[P, R]:
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Task[P, R]: ...
+
+    @overload
+    def __get__(self: Task[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Task[Q, R]: ...
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A decorated method, bound to the instance that it is called on."""
         if instance is None:
             return self

@@ -1,0 +1,52 @@
+"""Calling the user's functions: in their time limit, with their arguments, and asking them about retries."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from orchestration.domain.errors import RunTimeoutError
+from orchestration.domain.states import State
+from orchestration.sdk.awaiting import finish
+from orchestration.sdk.logs import RunLogger
+from orchestration.sdk.timeouts import call_within
+
+
+def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
+    """What the function of a flow or task returns.
+
+    Raises:
+        RunTimeoutError: it took longer than its ``timeout_seconds``.
+    """
+    args, kwargs = decorated.binder.split(parameters)
+    if decorated.timeout_seconds is None:
+        return decorated.fn(*args, **kwargs)
+    return call_within(decorated.timeout_seconds, lambda: decorated.fn(*args, **kwargs))
+
+
+async def areturned(decorated: Any, parameters: dict[str, Any]) -> Any:
+    """What the async function of a flow or task returns; the same error."""
+    args, kwargs = decorated.binder.split(parameters)
+    limit = asyncio.timeout(decorated.timeout_seconds)
+    try:
+        async with limit:
+            return await decorated.fn(*args, **kwargs)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise RunTimeoutError(f"The time limit of {decorated.timeout_seconds:g} second(s) was exceeded.") from None
+
+
+def wants_retry(decorated: Any, record: Any, failed: State, logger: RunLogger) -> bool:
+    """Whether ``retry_condition_fn``, if there is one, lets a failed run start again."""
+    condition: Callable[..., Any] | None = decorated.retry_condition_fn
+    if condition is None:
+        return True
+    try:
+        answer = condition(decorated, record, failed)
+        return bool(finish(answer) if inspect.isawaitable(answer) else answer)
+    except Exception:
+        logger.exception("retry_condition_fn failed; the run is not retried.")
+        return False
