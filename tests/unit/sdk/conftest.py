@@ -1,0 +1,20 @@
+"""A store of its own for each test that asks, and a client to look into it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestration import test_harness
+from orchestration.sdk.client import SyncClient
+from orchestration.sdk.session import Session
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with test_harness() as session:
+        yield session
+
+
+@pytest.fixture
+def client(session: Session) -> SyncClient:
+    return SyncClient(session)
