@@ -1,8 +1,11 @@
-"""What every test starts from: a home folder of its own, none of its user's settings and secrets, and no network."""
+"""What every test starts from, a home folder of its own without its user's settings, secrets or network, and how tests
+end: with nothing left running.
+"""
 
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +40,24 @@ sys.addaudithook(_refuse_other_hosts)
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORCHESTRATION_HOME", str(tmp_path / "home"))
+
+
+def _command(pid: str) -> str:
+    """The command line of a process; empty when it has ended."""
+    try:
+        return Path("/proc", pid, "cmdline").read_text(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _running_children() -> list[str]:
+    """What this process has started and not ended, where the system shows it; multiprocessing's own helper aside."""
+    lists = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    commands = [_command(pid) for pids in lists for pid in pids]
+    return [command for command in commands if command and "multiprocessing.resource_tracker" not in command]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_running() -> Iterator[None]:
+    yield
+    assert _running_children() == []
