@@ -42,7 +42,7 @@ def folder_prefix(folder: str) -> str:
 def keyed_files(folder: Path, prefix: str, ignore_file: str | None = None) -> Iterator[tuple[Path, str]]:
     """The files in a folder, each with its key below ``prefix``; those that ``ignore_file`` names are left out."""
     lines = Path(ignore_file).read_text(encoding="utf-8").splitlines() if ignore_file else []
-    for path in kept_files(folder, lines):
+    for path in filter(Path.is_file, kept_files(folder, lines)):
         yield path, join_key(prefix, path.relative_to(folder).as_posix())
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from orchestration.sdk.block_errors import BlockUsageError
 from orchestration.sdk.blocks import Block
+from orchestration.sdk.ignore import kept_files
 from orchestration.sdk.twins import awaited, either
 
 
@@ -114,10 +115,13 @@ class LocalFileSystem(WritableFileSystem, WritableDeploymentStorage):
 
     @either
     def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> None:
-        """Copy a folder of this block (all of it by default) to another (by default the current one)."""
+        """Copy a folder of this block (all of it by default) to another (by default the current one).
+
+        Where the folder has a ``.prefectignore``, what that names stays behind.
+        """
         source, target = self._resolve_path(from_path), Path(local_path or ".").resolve()
-        if source != target:
-            shutil.copytree(source, target, dirs_exist_ok=True, symlinks=True)
+        ignore_file = source / ".prefectignore"
+        _copy_folder(source, target, ignore_file if ignore_file.exists() else None)
 
     aget_directory = awaited(get_directory)
 
@@ -125,9 +129,20 @@ class LocalFileSystem(WritableFileSystem, WritableDeploymentStorage):
     def put_directory(
         self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
     ) -> None:
-        """Copy a folder (by default the current one) into this block."""
+        """Copy a folder (by default the current one) into this block, but for what ``ignore_file`` names."""
         source, target = Path(local_path or ".").resolve(), self._resolve_path(to_path)
-        if source != target:
-            shutil.copytree(source, target, dirs_exist_ok=True)
+        _copy_folder(source, target, Path(ignore_file) if ignore_file else None)
 
     aput_directory = awaited(put_directory)
+
+
+def _copy_folder(source: Path, target: Path, ignore_file: Path | None) -> None:
+    """Copy the files of a folder, but for those that an ignore file names; onto itself, nothing."""
+    if source == target:
+        return
+    lines = ignore_file.read_text(encoding="utf-8").splitlines() if ignore_file else []
+    for path in list(kept_files(source, lines)):
+        copied = target / path.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.unlink(missing_ok=True)
+        shutil.copy2(path, copied, follow_symlinks=False)

@@ -29,13 +29,13 @@ def is_ignored(path: str, is_folder: bool, rules: Sequence[Rule]) -> bool:
 
 
 def kept_files(folder: Path, lines: Iterable[str] = ()) -> Iterator[Path]:
-    """The files below a folder that the rules do not leave out, sorted; an ignored folder is not entered."""
+    """The files below a folder that the rules do not leave out, sorted; ignored folders and links are not entered."""
     yield from _kept(folder, "", rules_of(lines))
 
 
 def _kept(folder: Path, prefix: str, rules: Sequence[Rule]) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        relative, is_folder = f"{prefix}{path.name}", path.is_dir()
+        relative, is_folder = f"{prefix}{path.name}", path.is_dir() and not path.is_symlink()
         if is_ignored(relative, is_folder, rules):
             continue
         if is_folder:

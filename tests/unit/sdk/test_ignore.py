@@ -52,6 +52,12 @@ def test_git_keeps_the_same_files(tmp_path: Path, lines: list[str]) -> None:
     assert ours == set(theirs.split("\0")) - {""}
 
 
+def test_links_to_folders_are_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert [path.name for path in kept_files(tmp_path)] == ["a", "loop"]
+
+
 def test_the_last_rule_that_matches_decides() -> None:
     rules = rules_of(["*.log", "!keep.log", "keep.log"])
     assert is_ignored("keep.log", False, rules)
