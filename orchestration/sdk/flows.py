@@ -92,6 +92,15 @@ class Flow(Generic[P, R]):
 
     @overload
     def __call__(
+        self: Flow[P, Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] = ...,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
         self, *args: Any, return_state: Literal[True], wait_for: Iterable[Any] = ..., **kwargs: Any
     ) -> State: ...
 

@@ -110,6 +110,15 @@ class Task(Generic[P, R]):
 
     @overload
     def __call__(
+        self: Task[P, Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] = ...,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
         self, *args: Any, return_state: Literal[True], wait_for: Iterable[Any] = ..., **kwargs: Any
     ) -> State: ...
 
