@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
+import traceback
+from types import TracebackType
 from urllib.parse import quote
 
 from orchestration.domain.schemas.blocks import MASK
@@ -20,6 +23,8 @@ _pattern: re.Pattern[str] | None = None
 def remember_secret(value: str) -> None:
     """Redact ``value`` from now on, as it is and as JSON and URLs spell it."""
     global _pattern  # noqa: PLW0603 - the registry is the process's
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _print_traceback
     if len(value.strip()) < SHORTEST or value in _known:
         return
     with _lock:
@@ -32,6 +37,11 @@ def remember_secret(value: str) -> None:
 def redact(text: str) -> str:
     """The text with a mask in place of each known secret; the text itself while no secret is known."""
     return _pattern.sub(MASK, text) if _pattern is not None else text
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python prints of an error that nobody caught, without the secrets; another program's hook is left alone."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
 def forget_secrets() -> None:
