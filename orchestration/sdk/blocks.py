@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 import warnings
 from abc import ABC
@@ -14,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.sdk import block_schema as shape
 from orchestration.sdk.awaiting import dispatch, in_thread
@@ -22,6 +23,7 @@ from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsag
 from orchestration.sdk.block_model import BlockModel, document_data
 from orchestration.sdk.block_registry import class_of
 from orchestration.sdk.block_values import faults
+from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
@@ -33,6 +35,14 @@ class Block(BlockModel, ABC):
     Fields of the types ``SecretStr``, ``SecretBytes`` and ``SecretDict`` are encrypted where they are
     kept, masked where they are shown, and redacted from logs, artifacts and mails.
     """
+
+    @property
+    def logger(self) -> logging.Logger | RunLogger:
+        """The logger of the current run; outside runs, one named after the class."""
+        try:
+            return get_run_logger()
+        except MissingContextError:
+            return get_logger(type(self).__name__)
 
     @classmethod
     def register_type_and_schema(cls, client: Any = None) -> None:

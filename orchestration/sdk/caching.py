@@ -72,9 +72,8 @@ def kept_results(
     options = flow.results if flow is not None else NO_OPTIONS
     policy = _policy(task)
     place = getattr(policy, "key_storage", None) or task.result_storage or options.storage
-    store = ResultStore(
-        storage_of(place, settings.storage_path), serializer_of(task.result_serializer or options.serializer)
-    )
+    serializer = serializer_of(task.result_serializer or options.serializer)
+    store = ResultStore(storage_of(place, settings.storage_path), serializer, policy.lock_manager)
     if task.result_storage_key is not None:
         return KeptResults(store, _filled_in(task.result_storage_key, task, record, parameters), None)
     flow_parameters = flow.parameters if flow is not None else {}

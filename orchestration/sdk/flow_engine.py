@@ -105,8 +105,6 @@ def policy_of(flow: Any, session: Session) -> RetryPolicy:
 class FlowExecution:
     """One flow run while it lives."""
 
-    blocks_on_propose = True
-
     def __init__(
         self, flow: Any, given: dict[str, Any], record: FlowRun, session: Session, parent: flow_parent.Parent | None
     ) -> None:
@@ -144,6 +142,10 @@ class FlowExecution:
             kind = "subflow" if self.parent is not None else "flow"
             self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.flow.name)
             yield
+
+    def may_wait(self, _state: State) -> bool:
+        """Always: each proposal is written to the store before it is answered."""
+        return True
 
     def propose(self, state: State) -> State:
         """Ask the store, which decides by the rules; what was logged before is written first."""

@@ -6,8 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -15,13 +13,11 @@ from uuid import UUID
 
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import State
+from orchestration.sdk.lending import lender
 
 R = TypeVar("R")
 _lock = threading.Lock()
 """Guards the waiters of all futures: a lock each would be most of a future's memory."""
-
-WHILE_WAITING: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("WHILE_WAITING", default=nullcontext)
-"""What a worker thread enters while it waits, so that its runner may use another thread meanwhile."""
 
 
 class TaskFuture(Generic[R]):
@@ -54,7 +50,7 @@ class TaskFuture(Generic[R]):
             return
         event = threading.Event()
         self.add_done_callback(lambda _: event.set())
-        with WHILE_WAITING.get()():
+        with lender()():
             event.wait(timeout)
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
@@ -171,7 +167,7 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
     for future in every:
         future.add_done_callback(note)
     for position in range(len(every)):
-        with changed, WHILE_WAITING.get()():
+        with changed, lender()():
             if not changed.wait_for(partial(_longer_than, ended, position), _left(deadline)):
                 left = len(every) - position
                 raise TimeoutError(f"{left} of {len(every)} task runs did not end in {timeout} seconds.")

@@ -49,8 +49,8 @@ _PAUSE_POLL_SECONDS = 0.5
 class Run(Protocol):
     """What the drivers ask of a flow run or task run."""
 
-    blocks_on_propose: bool
-    """Whether ``propose`` may wait for a disk or a server, which an event loop must not do."""
+    def may_wait(self, state: State) -> bool:
+        """Whether proposing this state may wait for a disk, a server or a person, which an event loop must not do."""
 
     def propose(self, state: State) -> State:
         """The state that the run gets."""
@@ -144,7 +144,8 @@ async def _adrive(run: Run, steps: Generator[Effect, State, State]) -> State:
     effect = next(steps)
     while True:
         if type(effect) is Propose:
-            answer = await in_thread(run.propose, effect.state) if run.blocks_on_propose else run.propose(effect.state)
+            proposed = effect.state
+            answer = await in_thread(run.propose, proposed) if run.may_wait(proposed) else run.propose(proposed)
             await run.arun_hooks(answer)
         elif type(effect) is Sleep:
             answer = effect.state

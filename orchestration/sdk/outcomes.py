@@ -9,6 +9,7 @@ from typing import Any
 from orchestration.domain.errors import RunTimeoutError
 from orchestration.domain.states import Completed, Crashed, Failed, State, TimedOut, states_in
 from orchestration.sdk.futures import TaskFuture
+from orchestration.sdk.redaction import redact
 from orchestration.sdk.upstream import replaced
 
 
@@ -33,7 +34,7 @@ def state_of_error(error: Exception, subject: str) -> State:
     """The state of a run whose code raised; ``subject`` begins its message."""
     if isinstance(error, RunTimeoutError):
         return TimedOut(str(error), data=error)
-    return Failed(f"{subject} {type(error).__name__}: {error}", data=error)
+    return Failed(redact(f"{subject} {type(error).__name__}: {error}"), data=error)
 
 
 def state_of_crash(error: BaseException) -> State:
@@ -46,7 +47,7 @@ def state_of_crash(error: BaseException) -> State:
         text = "Execution was cancelled by the runtime environment."
     else:
         text = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
-    return Crashed(text, data=error)
+    return Crashed(redact(text), data=error)
 
 
 def _ended(leaf: TaskFuture[Any] | State) -> State:

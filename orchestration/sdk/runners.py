@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from orchestration.domain.errors import UsageError
-from orchestration.sdk.futures import WHILE_WAITING
+from orchestration.sdk.lending import lend_by
 
 MOST_THREADS = 64
 """Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
@@ -87,7 +87,7 @@ class ThreadPoolTaskRunner:
         threading.Thread(target=self._work, name="orchestration-task", daemon=True).start()
 
     def _work(self) -> None:
-        WHILE_WAITING.set(self._while_waiting)
+        lend_by(self._while_waiting)
         while self._is_needed():
             submission = self._queue.get()
             with self._lock:

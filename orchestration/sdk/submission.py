@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 from orchestration.domain.errors import MappingLengthMismatch, MappingMissingIterable, MissingContextError
@@ -31,7 +32,7 @@ def map_task(
 ) -> Any:
     """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
     flow = _flow(task)
-    parameters = task.binder.bind(args, kwargs)
+    parameters = {name: _ended(value) for name, value in task.binder.bind(args, kwargs).items()}
     mapped = {name: _elements(value) for name, value in parameters.items() if _is_mapped(value)}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
@@ -81,9 +82,10 @@ def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
 class Submission:
     """A task run on its way through the flow's task runner."""
 
-    __slots__ = ("flow", "future", "run")
+    __slots__ = ("context", "flow", "future", "run")
 
     def __init__(self, flow: FlowRunContext, run: TaskExecution) -> None:
+        self.context = copy_context()
         self.flow = flow
         self.run = run
         self.future: TaskFuture[Any] = TaskFuture(run.record)
@@ -99,7 +101,7 @@ class Submission:
     def live(self) -> None:
         """Run the task to its end in the calling thread."""
         with suppress(BaseException):  # the run's state tells of it, and the worker thread must go on
-            self.run.live()
+            self.context.run(self.run.live)
         self.done()
 
     def done(self) -> None:
@@ -127,10 +129,20 @@ def _unfinished(run: TaskExecution) -> list[TaskFuture[Any]]:
     return [each.leaf for each in found if not isinstance(each.leaf, State) and not each.leaf.done()]
 
 
+def _ended(value: Any) -> Any:
+    """The result of a future or state that is to be mapped over; anything else as it is."""
+    if not isinstance(value, TaskFuture | State):
+        return value
+    if isinstance(value, TaskFuture):
+        value.wait()
+    upstream.check(upstream.find(value))
+    return upstream.value_of(value)
+
+
 def _is_mapped(value: Any) -> bool:
     if isinstance(value, allow_failure):
         return _is_mapped(value.value)
-    if isinstance(value, unmapped | quote | str | bytes | Mapping | TaskFuture | State):
+    if isinstance(value, unmapped | quote | str | bytes):
         return False
     return hasattr(value, "__iter__")
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Token
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from orchestration.domain.rules import Abort as Refused, Attempt, Wait, decide
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Pending, State, StateDetails, StateType
 from orchestration.sdk import caching, task_results, upstream
+from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.concurrency import tag_slots
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields
 from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
@@ -26,6 +28,7 @@ from orchestration.sdk.outcomes import TASK_RAISED, state_of_crash, state_of_err
 from orchestration.sdk.printing import catch_prints
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
+from orchestration.sdk.transactions import ACTIVE, Transaction
 from orchestration.sdk.user_code import areturned, returned, wants_retry
 
 
@@ -59,7 +62,7 @@ def new_task_run(
     record = TaskRunRecord(
         id=run_id,
         flow_run_id=flow_run_id,
-        name=f"{task.name}-{number[:8]}",
+        name=f"{task.name}-{number[-8:]}",
         task_key=task.task_key,
         dynamic_key=number,
         created=utc_now(),
@@ -88,7 +91,18 @@ def policy_of(task: Any, session: Session) -> Any:
 class TaskExecution:
     """One task run while it lives."""
 
-    __slots__ = ("blocks_on_propose", "flow", "kept", "parameters", "record", "session", "task", "wait_for")
+    __slots__ = (
+        "around",
+        "flow",
+        "is_kept",
+        "kept",
+        "parameters",
+        "record",
+        "session",
+        "task",
+        "transaction",
+        "wait_for",
+    )
 
     def __init__(
         self,
@@ -106,8 +120,10 @@ class TaskExecution:
         self.flow = flow
         self.wait_for = wait_for
         self.kept: caching.KeptResults | None = None
+        self.around = ACTIVE.get()
+        self.transaction: Transaction | None = None
         options = flow.results if flow is not None else caching.NO_OPTIONS
-        self.blocks_on_propose = bool(record.tags) or caching.is_kept(task, options, session.settings)
+        self.is_kept = caching.is_kept(task, options, session.settings)
 
     # -- from start to end ------------------------------------------------------------------------
 
@@ -170,9 +186,13 @@ class TaskExecution:
             self.record.name = given_name(self.task.task_run_name, self.parameters, "task_run_name")
         yield
 
+    def may_wait(self, state: State) -> bool:
+        """Whether proposing this state looks into a cache or asks the user's code."""
+        return self.is_kept or (state.is_failed() and self.task.retry_condition_fn is not None)
+
     def propose(self, state: State) -> State:
         """Decide here, by the rules that the store goes by, and leave the writing to the recorder."""
-        if state.type is StateType.RUNNING and self.blocks_on_propose:
+        if state.type is StateType.RUNNING and self.is_kept:
             cached = task_results.from_cache(self)
             if cached is not None:
                 return self._enter(cached)
@@ -193,25 +213,28 @@ class TaskExecution:
 
     def call(self) -> State:
         """The outcome of the task's function, in its context and its time limit."""
-        token = TASK_RUN.set(self._context())
+        tokens = self._step_in()
         try:
             with tag_slots(self.session, self.record.tags):
                 return self._outcome(returned(self.task, self.parameters))
-        except Exception as error:
-            return state_of_error(error, TASK_RAISED)
+        except BaseException as error:
+            return self._failure(error)
         finally:
-            TASK_RUN.reset(token)
+            self._step_out(tokens)
 
     async def acall(self) -> State:
-        """The same for an async function."""
-        token = TASK_RUN.set(self._context())
+        """The same for an async function; what waits for a disk or for other runs waits in a thread."""
+        tokens = self._step_in()
         try:
             async with tag_slots(self.session, self.record.tags):
-                return self._outcome(await areturned(self.task, self.parameters))
-        except Exception as error:
-            return state_of_error(error, TASK_RAISED)
+                value = await areturned(self.task, self.parameters)
+                if task_results.needs_transaction(self) or any(upstream.find(value)):
+                    return await in_thread(self._outcome, value)
+                return self._outcome(value)
+        except BaseException as error:
+            return self._failure(error)
         finally:
-            TASK_RUN.reset(token)
+            self._step_out(tokens)
 
     def run_hooks(self, state: State) -> None:
         """Call the task's hooks for this state."""
@@ -237,6 +260,26 @@ class TaskExecution:
         raise SuspendSignal
 
     # -- one step each ----------------------------------------------------------------------------
+
+    def open_transaction(self) -> Transaction:
+        """The transaction of the run, begun when it is first asked for."""
+        if self.transaction is None:
+            self.transaction = task_results.new_transaction(self)
+        return self.transaction
+
+    def _step_in(self) -> tuple[Token[Any], Token[Any]]:
+        return TASK_RUN.set(self._context()), ACTIVE.set(self)
+
+    def _step_out(self, tokens: tuple[Token[Any], Token[Any]]) -> None:
+        TASK_RUN.reset(tokens[0])
+        ACTIVE.reset(tokens[1])
+
+    def _failure(self, error: BaseException) -> State:
+        """The state of a function that raised; what is no exception, such as Ctrl-C, is raised on."""
+        task_results.undo(self)
+        if not isinstance(error, Exception):
+            raise error
+        return state_of_error(error, TASK_RAISED)
 
     def _context(self) -> TaskRunContext:
         log_prints = self.task.log_prints

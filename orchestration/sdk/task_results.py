@@ -13,7 +13,7 @@ from orchestration.sdk.context import FlowRunContext
 from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.results import StoredValue
 from orchestration.sdk.session import Session
-from orchestration.sdk.transactions import ACTIVE, Transaction
+from orchestration.sdk.transactions import IsolationLevel, Opener, Transaction
 
 
 class LivingTask(Protocol):
@@ -25,6 +25,11 @@ class LivingTask(Protocol):
     flow: FlowRunContext | None
     parameters: dict[str, Any]
     kept: caching.KeptResults | None
+    around: Transaction | Opener | None
+    transaction: Transaction | None
+
+    def open_transaction(self) -> Transaction:
+        """The transaction of the run, begun when it is first asked for."""
 
     @property
     def logger(self) -> RunLogger:
@@ -42,39 +47,73 @@ def from_cache(run: LivingTask) -> State | None:
     if run.kept is None:
         run.kept = caching.kept_results(run.task, run.record, run.parameters, run.flow, run.session.settings)
         run.record.cache_key = run.kept.key
+    if _isolation(run.kept) is IsolationLevel.SERIALIZABLE:
+        run.open_transaction()  # whose beginning waits for the key's lock
     stored = run.kept.store.find(run.kept.key) if run.kept.key is not None else None
     miss = _why_not(run, run.kept, stored)
     if miss is not None:
         run.logger.info("Cache miss: %s", miss)
         return None
     run.logger.info("Cache hit: the result under key %s is used again", run.kept.key)
+    undo(run)
     return Cached(data=stored, details=_details(run, stored))
 
 
-def committed(run: LivingTask, state: State) -> State:
-    """Put a result through the transaction around the run, or one of its own, if anything asks for one."""
-    kept, task = run.kept, run.task
-    if kept is None and ACTIVE.get() is None and not (task.on_rollback_hooks or task.on_commit_hooks):
-        return state
-
-    def roll_back(_transaction: Transaction) -> None:
-        if run.record.state.is_completed():
-            run.note(State(StateType.COMPLETED, "RolledBack", "The transaction was rolled back."), utc_now())
-
+def new_transaction(run: LivingTask) -> Transaction:
+    """The transaction of a task run, begun: it commits with the one around it, or at the run's end."""
+    kept = run.kept
     transaction = Transaction(
         (kept.key or run.record.id.hex) if kept else None,
         kept.store if kept else None,
+        None,
+        _isolation(kept),
         overwrite=True,
-        expiration=caching.expiration(task, utc_now()),
+        expiration=caching.expiration(run.task, utc_now()),
         logger=run.logger,
+        around=run.around,
     )
-    transaction.stage(state.data, [*task.on_rollback_hooks, roll_back], list(task.on_commit_hooks))
+    transaction.begin()
+    return transaction
+
+
+def needs_transaction(run: LivingTask) -> bool:
+    """Whether anything asks for the run's result to be committed."""
+    if run.kept is not None or run.transaction is not None or run.around is not None:
+        return True
+    return bool(run.task.on_rollback_hooks or run.task.on_commit_hooks)
+
+
+def committed(run: LivingTask, state: State) -> State:
+    """The completed state, its result staged in the run's transaction and, unless one is around it, written."""
+    if not needs_transaction(run):
+        return state
+
+    def tell() -> None:
+        if run.record.state.is_completed():
+            run.note(State(StateType.COMPLETED, "RolledBack", "The transaction was rolled back."), utc_now())
+
+    transaction = run.open_transaction()
+    run.transaction = None
+    transaction.on_rolled_back = tell
+    transaction.stage(state.data, list(run.task.on_rollback_hooks), list(run.task.on_commit_hooks))
     transaction.conclude()
     if transaction.stored is None:
         return state
-    if not task.cache_result_in_memory:
+    if not run.task.cache_result_in_memory:
         transaction.stored.forget()
     return state.evolve(data=transaction.stored, details=_details(run, transaction.stored))
+
+
+def undo(run: LivingTask) -> None:
+    """Roll the run's transaction back, if it has one; another attempt gets another."""
+    transaction, run.transaction = run.transaction, None
+    if transaction is not None:
+        transaction.rollback()
+
+
+def _isolation(kept: caching.KeptResults | None) -> IsolationLevel | None:
+    level = kept.policy.isolation_level if kept is not None and kept.policy is not None else None
+    return IsolationLevel(level) if level is not None else None
 
 
 def _why_not(run: LivingTask, kept: caching.KeptResults, stored: StoredValue | None) -> str | None:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError
+from orchestration.sdk.lending import lend_by, lender
 
 
 class _Expired(BaseException):
@@ -60,8 +61,10 @@ def _with_alarm(seconds: float, call: Callable[[], Any]) -> Any:
 def _in_thread(seconds: float, call: Callable[[], Any]) -> Any:
     outcome: list[tuple[Any, BaseException | None]] = []
     context = copy_context()
+    way = lender()
 
     def work() -> None:
+        lend_by(way)  # the waiting thread's place in its pool, which is as good as ours
         try:
             outcome.append((context.run(call), None))
         except BaseException as error:  # carried over to the waiting thread below

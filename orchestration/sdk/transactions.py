@@ -8,7 +8,7 @@ from contextvars import ContextVar, Token
 from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from orchestration.domain.errors import ConfigurationError, TransactionError
@@ -47,6 +47,13 @@ class TransactionState(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
+class Opener(Protocol):
+    """A task run whose transaction is made when somebody asks for it, since most never do."""
+
+    def open_transaction(self) -> Transaction:
+        """The transaction of the run."""
+
+
 class Transaction(AbstractContextManager["Transaction"]):
     """A group of task runs, or one task run within such a group."""
 
@@ -61,11 +68,11 @@ class Transaction(AbstractContextManager["Transaction"]):
         write_on_commit: bool = True,
         expiration: datetime | None = None,
         logger: Any = None,
+        around: Transaction | Opener | None = None,
     ) -> None:
         self.key = key
         self.store = store
-        self.parent = ACTIVE.get()
-        parent = self.parent
+        self.parent = parent = _opened(around)
         self.commit_mode: CommitMode = commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
         self.isolation_level: IsolationLevel = isolation_level or (
             parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
@@ -73,6 +80,8 @@ class Transaction(AbstractContextManager["Transaction"]):
         self.overwrite = overwrite
         self.state = TransactionState.PENDING
         self.children: list[Transaction] = []
+        self.on_rolled_back: Callable[[], None] | None = None
+        """What the engine does when the transaction is undone, after the user's hooks."""
         self.stored: StoredValue | None = None
         self._write_on_commit = write_on_commit
         self._expiration = expiration
@@ -82,7 +91,7 @@ class Transaction(AbstractContextManager["Transaction"]):
         self._staged: Any = _MISSING
         self._on_rollback: list[Callable[[Transaction], None]] = []
         self._on_commit: list[Callable[[Transaction], None]] = []
-        self._token: Token[Transaction | None] | None = None
+        self._token: Token[Transaction | Opener | None] | None = None
 
     def set(self, name: str, value: Any) -> None:
         """Keep a value for hooks and child transactions."""
@@ -200,6 +209,8 @@ class Transaction(AbstractContextManager["Transaction"]):
         try:
             for hook in reversed(self._on_rollback):
                 self._run_hook(hook, "rollback")
+            if self.on_rolled_back is not None:
+                self.on_rolled_back()
             for child in reversed(self.children):
                 child.rollback()
         except Exception:
@@ -261,12 +272,16 @@ class Transaction(AbstractContextManager["Transaction"]):
             self._lock_manager.release_lock(self.key, self._holder)
 
 
-ACTIVE: ContextVar[Transaction | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
+ACTIVE: ContextVar[Transaction | Opener | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
 
 
 def get_transaction() -> Transaction | None:
-    """The transaction around the running code, if there is one."""
-    return ACTIVE.get()
+    """The transaction around the running code, if there is one; a task is a transaction of its own."""
+    return _opened(ACTIVE.get())
+
+
+def _opened(around: Transaction | Opener | None) -> Transaction | None:
+    return around if around is None or isinstance(around, Transaction) else around.open_transaction()
 
 
 def transaction(
@@ -293,5 +308,12 @@ def transaction(
         default = default_store(started_session().settings)
         store = default if store is None else store.or_else(default)
     return Transaction(
-        key, store, commit_mode, isolation_level, overwrite, write_on_commit=write_on_commit, logger=logger
+        key,
+        store,
+        commit_mode,
+        isolation_level,
+        overwrite,
+        write_on_commit=write_on_commit,
+        logger=logger,
+        around=ACTIVE.get(),
     )

@@ -121,7 +121,6 @@ class _SlowFolder:
         self.on_time = self.go_on.wait(A_MOMENT)
 
 
-@pytest.mark.xfail(strict=True, reason="an async task writes its result on the event loop")
 def test_the_loop_goes_on_while_a_task_s_result_is_written() -> None:
     folder = _SlowFolder()
 
@@ -144,7 +143,6 @@ def test_the_loop_goes_on_while_a_flow_s_result_is_written() -> None:
     assert folder.on_time
 
 
-@pytest.mark.xfail(strict=True, reason="an async task waits on the event loop for futures that it returns")
 def test_the_loop_goes_on_while_a_returned_future_ends() -> None:
     started, go_on = threading.Event(), threading.Event()
 
@@ -165,7 +163,6 @@ def test_the_loop_goes_on_while_a_returned_future_ends() -> None:
     assert asyncio.run(_beside(main(), started, go_on.set)) is True
 
 
-@pytest.mark.xfail(strict=True, reason="the event loop stands still while a task's retry condition is awaited")
 def test_the_loop_goes_on_while_a_retry_condition_is_awaited() -> None:
     asking, go_on = threading.Event(), threading.Event()
     answers: list[bool] = []

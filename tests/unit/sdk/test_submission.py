@@ -187,10 +187,6 @@ def test_map_needs_something_to_map_over() -> None:
     main()
 
 
-MAP_FUTURE = "map() does not wait for a future or state and map over its result, as Prefect does"
-
-
-@pytest.mark.xfail(strict=True, reason=MAP_FUTURE)
 @pytest.mark.parametrize("kind", ["future", "state"])
 def test_map_goes_over_the_result_of_a_future_or_state(kind: str) -> None:
     @task
@@ -204,7 +200,6 @@ def test_map_goes_over_the_result_of_a_future_or_state(kind: str) -> None:
     assert main() == [1, 2, 3]
 
 
-@pytest.mark.xfail(strict=True, reason="map() takes a mapping as one value; Prefect maps over its keys")
 def test_map_goes_over_the_keys_of_a_mapping() -> None:
     @flow
     def main() -> Any:
@@ -221,10 +216,6 @@ def test_a_thousand_runs_can_be_mapped() -> None:
     assert main() == 499_500
 
 
-POOL_CONTEXT = "worker threads do not carry the flow run's context: no FLOW_RUN, tags or transaction in submitted tasks"
-
-
-@pytest.mark.xfail(strict=True, reason=POOL_CONTEXT)
 def test_a_submitted_task_knows_its_flow_run() -> None:
     @task
     def facts() -> Any:
@@ -237,7 +228,6 @@ def test_a_submitted_task_knows_its_flow_run() -> None:
     assert main() == ("known", {"x": 1}, "facts-0")
 
 
-@pytest.mark.xfail(strict=True, reason=POOL_CONTEXT)
 @pytest.mark.parametrize("workers", [None, 1])
 def test_submitted_tasks_can_submit_and_wait(workers: int | None) -> None:
     @task
@@ -251,7 +241,6 @@ def test_submitted_tasks_can_submit_and_wait(workers: int | None) -> None:
     assert main() == [3, 6, 9]
 
 
-@pytest.mark.xfail(strict=True, reason=POOL_CONTEXT)
 def test_a_task_called_in_a_submitted_task_belongs_to_the_flow_run(client: SyncClient) -> None:
     @task
     def outer() -> Any:
@@ -268,7 +257,6 @@ def test_a_task_called_in_a_submitted_task_belongs_to_the_flow_run(client: SyncC
     }
 
 
-@pytest.mark.xfail(strict=True, reason=POOL_CONTEXT)
 def test_a_submitted_task_joins_the_transaction_around_it() -> None:
     undone: list[str] = []
 
@@ -285,7 +273,6 @@ def test_a_submitted_task_joins_the_transaction_around_it() -> None:
     assert undone == ["work"]
 
 
-@pytest.mark.xfail(strict=True, reason=POOL_CONTEXT)
 def test_a_subflow_can_be_called_in_a_submitted_task() -> None:
     @flow
     def child() -> str | None:

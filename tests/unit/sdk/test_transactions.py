@@ -245,10 +245,6 @@ def test_values_are_shared_with_hooks_and_inner_blocks() -> None:
     assert get_transaction() is None
 
 
-TASK_TRANSACTION = "a task's own transaction does not surround its code, so get_transaction() and inner tasks miss it"
-
-
-@pytest.mark.xfail(strict=True, reason=TASK_TRANSACTION)
 def test_a_task_has_a_transaction_of_its_own() -> None:
     seen: list[Any] = []
 
@@ -262,7 +258,6 @@ def test_a_task_has_a_transaction_of_its_own() -> None:
     assert seen == [5]
 
 
-@pytest.mark.xfail(strict=True, reason=TASK_TRANSACTION)
 def test_tasks_that_a_failing_task_called_are_rolled_back(story: Story) -> None:
     inner = story.task("inner")
 
@@ -371,7 +366,6 @@ def test_serializable_needs_a_lock_manager_and_leaves_nothing_behind() -> None:
     assert get_transaction() is None
 
 
-@pytest.mark.xfail(strict=True, reason="tasks ignore the isolation level and lock manager of their cache policy")
 def test_a_task_holds_the_lock_of_its_key_while_it_works_under_a_serializable_policy() -> None:
     locks = MemoryLockManager()
     policy = CacheKeyFnPolicy(lambda context, parameters: "key")
