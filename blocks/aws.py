@@ -213,7 +213,9 @@ class S3Bucket(WritableFileSystem, WritableDeploymentStorage):
     def _download(self, folder: str, target: str | Path | None, options: dict[str, Any]) -> Path:
         path = Path(target or ".").expanduser().absolute()
         notes = current_session().settings.home / "s3"
-        download_folder(self._remote(options), folder, path, notes, options.get("Callback"))
+        remote = self._remote(options)
+        outcome = download_folder(remote, folder, path, notes, options.get("Callback"))
+        self.logger.info("Downloaded from %s to %s: %s.", remote.place(folder), path, outcome)
         return path
 
     def _remote(self, options: dict[str, Any] | None = None) -> s3.Remote:

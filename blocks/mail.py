@@ -15,9 +15,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from blocks.mail_errors import translated
 from blocks.mail_message import Addresses, Letter, compose, recipients_of
-from orchestration.domain.errors import MissingContextError
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.logs import get_logger, get_run_logger
 from orchestration.sdk.twins import EitherTask
 
 SECONDS = 30.0
@@ -154,7 +152,7 @@ class EmailServerCredentials(Block):
         if self.username is None:
             return
         if self._type is SMTPType.INSECURE or not self.verify:
-            _logger().warning(
+            self.logger.warning(
                 "The password for %s goes over a connection that is not encrypted, or not to a verified server.",
                 self.address[0],
             )
@@ -214,10 +212,3 @@ def email_send_message(
         inline_images or {},
     )
     return send(email_server_credentials, letter)
-
-
-def _logger() -> Any:
-    try:
-        return get_run_logger()
-    except MissingContextError:
-        return get_logger("mail")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from blocks.progress import progress_bar
 from blocks.s3_cache import cache_path, changed, note, read_known
-from blocks.s3_errors import DiskFullError, S3ObjectNotFound, explained, is_interruption
+from blocks.s3_errors import DiskFullError, S3ObjectNotFound, error_code, explained, is_interruption
 from blocks.s3_objects import MIB, Remote, Transfer, list_objects
 from blocks.s3_paths import Download, RemoteObject, folder_prefix, plan_downloads
 
@@ -79,7 +79,20 @@ class Part:
     end: int
 
 
-def download_folder(remote: Remote, folder: str, target: Path, notes: Path, callback: Report | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a download of a folder did; ``size`` in bytes."""
+
+    downloaded: int
+    unchanged: int
+    size: int
+
+    def __str__(self) -> str:
+        kept = f"; {self.unchanged} unchanged" if self.unchanged else ""
+        return f"{self.downloaded} objects, {self.size / 1e6:,.1f} MB{kept}"
+
+
+def download_folder(remote: Remote, folder: str, target: Path, notes: Path, callback: Report | None = None) -> Outcome:
     """Download what lies in a folder of a bucket, except the objects whose files are there already, unchanged.
 
     Args:
@@ -108,6 +121,7 @@ def download_folder(remote: Remote, folder: str, target: Path, notes: Path, call
         download_files(remote, wanted, target, callback, finished)
     finally:
         note(path, [*there, *finished], known)
+    return Outcome(len(wanted), len(there), sum(each.source.size for each in wanted))
 
 
 def download_files(
@@ -216,6 +230,9 @@ def _fetch(remote: Remote, part: Part, report: Report, stop: threading.Event) ->
                 return
             if pause is None or not is_interruption(error):
                 raise explained(error, remote.place(part.file.download.source.key)) from error
+            if error_code(error) == "FlexibleChecksumError":  # any byte so far may be the wrong one
+                report(part.start - position)
+                position = part.start
             stop.wait(pause * (1 + random.random() / 2))  # noqa: S311 - spreads retries, guards nothing
 
 

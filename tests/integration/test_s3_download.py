@@ -23,6 +23,7 @@ from blocks.s3_errors import (
     UnsafeKeyError,
 )
 from blocks.s3_objects import MIB, Transfer
+from orchestration.sdk.flows import flow
 from orchestration.sdk.testing import test_harness
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.s3_server import bucket_at, forget_buckets, make_bucket, rclone_server, s3_server
@@ -79,6 +80,21 @@ def test_the_buckets_folder_counts(url: str, tmp_path: Path) -> None:
     make_bucket(url, {f"base/{key}": content for key, content in OBJECTS.items()})
     bucket_at(url, folder="base").download_folder_to_path("data/", str(tmp_path))
     assert files_in(tmp_path) == FILES
+
+
+def test_a_run_tells_what_came_down(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bucket = make_bucket(url, OBJECTS)
+
+    @flow
+    def downloads() -> None:
+        bucket.download_folder_to_path("data", tmp_path)
+        (tmp_path / "a.txt").unlink()
+        bucket.download_folder_to_path("data", tmp_path)
+
+    downloads()
+    told = capfd.readouterr().err
+    assert f"Downloaded from s3://months/data at {url} to {tmp_path}: 3 objects, 0.0 MB." in told
+    assert f"to {tmp_path}: 1 objects, 0.0 MB; 2 unchanged." in told
 
 
 def test_unchanged_files_are_left_alone(url: str, tmp_path: Path) -> None:

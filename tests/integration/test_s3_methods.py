@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks.aws import S3Bucket
+from blocks.s3_errors import BucketNotFound
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.testing import test_harness
 from tests.support.s3_server import bucket_at, forget_buckets, make_bucket, rclone_server, s3_server
@@ -106,6 +107,22 @@ def test_objects_are_copied_and_moved(bucket: S3Bucket, url: str) -> None:
     assert bucket.move_object("moved/b", "e", to_bucket=other) == "e"
     assert (keys(bucket), keys(other)) == (["base/a"], ["c", "d", "e"])
     assert other.read_path("e") == b"content"
+
+
+def test_uploads_to_a_bucket_that_is_not_there_are_told(bucket: S3Bucket, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    missing = bucket.model_copy(update={"bucket_name": "no-such-bucket"})
+    for upload in (missing.upload_from_folder, missing.upload_from_path):
+        with pytest.raises(BucketNotFound, match="There is no bucket 'no-such-bucket'"):
+            upload(tmp_path if upload == missing.upload_from_folder else tmp_path / "a")
+    with pytest.raises(BucketNotFound):
+        missing.write_path("a", b"a")
+
+
+def test_copies_take_further_arguments(bucket: S3Bucket) -> None:
+    bucket.write_path("a", b"content")
+    bucket.copy_object("a", "b", MetadataDirective="REPLACE", ContentType="text/plain")
+    assert bucket.read_path("b") == b"content"
 
 
 def test_an_object_moved_onto_itself_stays(bucket: S3Bucket) -> None:

@@ -110,7 +110,6 @@ def test_a_secret_leaves_by_no_console_and_no_mail(places: dict[str, bytes]) -> 
     assert found_in({place: text for place, text in places.items() if not place.startswith("orchestration.db")}) == []
 
 
-@pytest.mark.xfail(reason="the engine writes the messages of failed states as they are", strict=False)
 def test_a_secret_is_not_in_the_database(places: dict[str, bytes]) -> None:
     stored = {place: text for place, text in places.items() if place.startswith("orchestration.db")}
     assert b"we know ********" in stored["orchestration.db"]

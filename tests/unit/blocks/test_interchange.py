@@ -1,6 +1,8 @@
 """Our block types are Prefect's: what Prefect 3.8.8, prefect-aws 0.7.12 and prefect-email 0.4.3 say of theirs."""
 
 import json
+import pkgutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,14 @@ def test_names_and_capabilities_are_prefects(block_type: type[Block]) -> None:
     assert block_type.get_block_type_slug() == theirs["slug"]
     assert block_type.get_block_type_name() == theirs["name"]
     assert sorted(block_type.get_block_capabilities()) == theirs["capabilities"]
+
+
+def test_what_the_package_offers_is_named_by_its_slug() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    offered = project["entry-points"]["orchestration.blocks"]
+    assert {slug: pkgutil.resolve_name(place).get_block_type_slug() for slug, place in offered.items()} == {
+        slug: slug for slug in offered
+    }
 
 
 @types

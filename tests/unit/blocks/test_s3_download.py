@@ -1,14 +1,16 @@
 """Files appear whole or not at all, and what a killed process left is cleared away."""
 
 import fcntl
+import io
 import os
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import FlexibleChecksumError
 
-from blocks.s3_download import PartialFile, check_room, parts_of, remove_leftovers, write_at
+from blocks.s3_download import PartialFile, check_room, download_all, parts_of, remove_leftovers, write_at
 from blocks.s3_errors import DiskFullError, Place, explained
-from blocks.s3_objects import Transfer
+from blocks.s3_objects import Remote, Transfer
 from blocks.s3_paths import Download, RemoteObject
 
 
@@ -71,6 +73,40 @@ def test_leftovers_of_the_dead_go_and_files_of_the_living_stay(tmp_path: Path) -
     finally:
         os.close(descriptor)
     assert sorted(tmp_path.iterdir()) == [living, other]
+
+
+class Answer(io.BytesIO):
+    """The body of an answer that, at its end, may turn out not to fit its checksum."""
+
+    def __init__(self, content: bytes, is_right: bool) -> None:
+        super().__init__(content)
+        self.is_right = is_right
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        if not piece and not self.is_right:
+            raise FlexibleChecksumError(error_msg="crc32 did not match")
+        return piece
+
+
+class Client:
+    """An S3 client whose first answer is spoilt on its way."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+
+    def get_object(self, **arguments: str) -> dict[str, Answer]:
+        self.asked.append(arguments)
+        return {"Body": Answer(b"good", True) if len(self.asked) > 1 else Answer(b"bad!", False)}
+
+
+def test_bytes_that_do_not_fit_their_checksum_are_fetched_anew(tmp_path: Path) -> None:
+    wanted, counts, finished = download(tmp_path), list[int](), list[Download]()
+    remote = Remote(Client(), "months", transfer=Transfer(pauses=(0.0,)))
+    download_all(remote, [wanted], counts.append, finished)
+    assert wanted.target.read_bytes() == b"good"
+    assert counts == [4, -4, 4]
+    assert remote.client.asked == [{"Bucket": "months", "Key": "data/a.bin", "IfMatch": '"e"'}] * 2
 
 
 def test_what_cannot_fit_is_not_begun(tmp_path: Path) -> None:

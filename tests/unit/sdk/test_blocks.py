@@ -2,6 +2,8 @@
 
 import asyncio
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +16,12 @@ from orchestration.sdk import block_registry
 from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
 from orchestration.sdk.block_schema import SecretDict
 from orchestration.sdk.blocks import Block
+from orchestration.sdk.filesystems import LocalFileSystem
+from orchestration.sdk.secret_block import Secret
 from orchestration.sdk.session import Session
 from orchestration.sdk.testing import test_harness
+
+ROOT = Path(__file__).parents[3]
 
 
 class Engine(Block):
@@ -167,6 +173,39 @@ def test_a_type_that_nobody_knows_is_named(session: Session) -> None:
     del block_registry._classes["passing"]
     with pytest.raises(UnknownBlockType, match=r"'passing' is known here; import the module that defines it"):
         Block.load("passing/p")
+
+
+def test_a_nested_type_that_nobody_knows_is_left_to_the_field() -> None:
+    class Wheel(Block):
+        size: int
+
+    class Bike(Block):
+        wheel: Wheel
+
+    wheel = Wheel(size=28)
+    wheel.save("w")
+    Bike(wheel=wheel).save("b")
+    del block_registry._classes["wheel"]
+    assert Bike.load("b").wheel == Wheel(size=28)
+
+
+def test_what_is_built_in_or_installed_is_found_by_its_slug(session: Session, tmp_path: Path) -> None:
+    Secret(value=SecretStr("text")).save("s")
+    LocalFileSystem(basepath="/").save("f")
+    Engine(power=5).save("e")
+    (tmp_path / "cars.py").write_text(
+        "from orchestration import Block\nclass Engine(Block):\n    power: int\n    _block_type_slug = 'engine'\n"
+    )
+    installed = tmp_path / "cars-1.0.dist-info"
+    installed.mkdir()
+    (installed / "entry_points.txt").write_text("[orchestration.blocks]\nengine = cars:Engine\n")
+    program = (
+        "from orchestration import Block; Block.load('secret/s'); Block.load('local-file-system/f'); "
+        "print(Block.load('engine/e'))"
+    )
+    environment = {"ORCHESTRATION_HOME": str(session.settings.home), "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "Engine(power=5)\n"
 
 
 def test_deleting_removes() -> None:
