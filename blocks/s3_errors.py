@@ -57,7 +57,7 @@ class BucketNotFound(S3Error):
     """There is no such bucket at this endpoint."""
 
 
-class S3ObjectNotFound(S3Error):
+class S3ObjectNotFound(S3Error, FileNotFoundError):
     """There is no such object, or nothing below a folder."""
 
 

@@ -5,7 +5,7 @@ import threading
 
 from orchestration.sdk.flows import flow
 from orchestration.sdk.testing import test_harness
-from orchestration.sdk.twins import EitherTask, awaited, either
+from orchestration.sdk.twins import EitherTask, awaited, either, plainly
 
 
 class Counter:
@@ -45,6 +45,17 @@ def test_the_twin_is_always_awaited() -> None:
     counter = Counter()
     assert asyncio.run(counter.acount(by=4)) == 4
     assert (Counter.acount.__name__, Counter.acount.__doc__) == ("acount", "The async twin of ``count``.")
+
+
+def test_code_that_cannot_await_gets_the_value_even_in_async_code() -> None:
+    counter = Counter()
+
+    async def main() -> int:
+        return plainly(counter.count)(5)
+
+    assert asyncio.run(main()) == 5
+    assert plainly([1, 2].count)(2) == 1
+    assert plainly(len)([]) == 0
 
 
 sent: list[str] = []
