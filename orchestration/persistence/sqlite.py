@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class SqliteDatabase:
         self._path = path
         self._synchronous = synchronous
         self._lock = threading.RLock()
+        self._closed = False
         self._connection: sqlite3.Connection | None = _open(path, synchronous)
         _databases.add(self)
 
@@ -59,32 +61,32 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close the file; the last process to do so folds the write-ahead log into it."""
         with self._lock:
-            self._connected().close()
+            self._closed = True
+            self._disconnect()
 
-    def leave_to_parent(self) -> None:
-        """In a forked child, let go of the parent's connection; the child opens one of its own when it needs it."""
-        if self._connection is not None:
-            _inherited.append(self._connection)
-        self._connection = None
-        self._lock = threading.RLock()
+    def before_fork(self) -> None:
+        """Close the file until it is needed again: SQLite's locks do not survive in a child of an open connection."""
+        self._lock.acquire()
+        self._disconnect()
+
+    def after_fork(self, is_child: bool) -> None:
+        """Go on; the child with a lock of its own, since only the forking thread lives on in it."""
+        if is_child:
+            self._lock = threading.RLock()
+        else:
+            self._lock.release()
 
     def _connected(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreError("The orchestration database was closed, and nothing can be read or written any more.")
         if self._connection is None:
             self._connection = _open(self._path, self._synchronous)
         return self._connection
 
-
-_databases: WeakSet[SqliteDatabase] = WeakSet()
-_inherited: list[sqlite3.Connection] = []
-"""Connections of a parent process: SQLite allows a forked child neither to use nor to close them."""
-
-
-def _leave_to_parent() -> None:
-    for database in _databases:
-        database.leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_leave_to_parent)
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
 
 class SqliteTransaction:
@@ -207,3 +209,25 @@ def _only_one_process(lock_path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+_databases: WeakSet[SqliteDatabase] = WeakSet()
+_held: list[SqliteDatabase] = []
+"""The databases that a fork under way concerns."""
+
+
+def _before_fork() -> None:
+    _held[:] = _databases
+    for database in _held:
+        database.before_fork()
+
+
+def _after_fork(is_child: bool) -> None:
+    for database in _held:
+        database.after_fork(is_child)
+    _held.clear()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=partial(_after_fork, False), after_in_child=partial(_after_fork, True)
+)
