@@ -85,7 +85,7 @@ class StateDetails:
     pause_timeout: datetime | None = None
     pause_reschedule: bool = False
     pause_key: str | None = None
-    run_input_keyset: Mapping[str, str] | None = None
+    run_input_keyset: Mapping[str, str] | None = field(default=None, hash=False)
     transition_id: UUID | None = None
     retriable: bool | None = None
 
