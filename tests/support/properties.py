@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 
 from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.states import State, StateDetails, StateType

@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from orchestration.domain.names import ADJECTIVES, ANIMALS, run_name
 from tests.support.properties import quick

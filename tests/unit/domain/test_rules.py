@@ -5,8 +5,7 @@ from itertools import product
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from orchestration.domain.retries import NEVER, RetryPolicy
 from orchestration.domain.rules import Abort, Accept, Attempt, Reject, Wait, decide

@@ -1,0 +1,143 @@
+"""Every value of the domain comes back from a column as it went in."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given, strategies as st
+
+from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.schemas.runs import Owner
+from orchestration.domain.states import NO_DATA, NO_DETAILS, Completed, State, StateDetails, StateType, StoredResult
+from orchestration.persistence import values
+from tests.support.properties import details, json_values, moments, policies, quick, states, texts
+
+
+class Kept(StoredResult):
+    """A result in storage, told by its key."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def as_document(self) -> dict[str, Any]:
+        return {"type": "reference", "storage_key": self.key}
+
+
+def _revive(document: Any) -> Kept:
+    return Kept(document["storage_key"])
+
+
+@quick
+@given(moments)
+@example(datetime(1970, 1, 1, tzinfo=UTC))
+@example(datetime(2024, 11, 3, 5, 59, 59, 999_999, tzinfo=UTC))
+def test_times_keep_their_microseconds(moment: datetime) -> None:
+    stored = values.micros(moment)
+    assert isinstance(stored, int)
+    assert values.known_moment(stored) == values.moment(stored) == moment
+    assert values.micros_or_none(moment) == stored
+
+
+@quick
+@given(st.uuids())
+def test_ids_come_back(value: UUID) -> None:
+    assert values.id_of(values.text_id(value)) == value
+
+
+def test_nothing_stays_nothing() -> None:
+    assert values.moment(values.micros_or_none(None)) is None
+    assert values.id_of(values.text_id(None)) is None
+
+
+@quick
+@given(json_values)
+def test_documents_come_back(value: Any) -> None:
+    assert values.decode(values.encode(value)) == value
+
+
+@quick
+@given(policies)
+@example(NEVER)
+def test_policies_come_back(policy: RetryPolicy) -> None:
+    assert values.policy_of(values.policy_text(policy)) == policy
+
+
+@pytest.mark.parametrize("text", [None, "", "{}"])
+def test_no_policy_is_never(text: str | None) -> None:
+    assert values.policy_of(text) is NEVER
+
+
+@quick
+@given(st.builds(Owner, texts, texts, st.integers(1, 4_194_304), texts))
+def test_owners_come_back(owner: Owner) -> None:
+    assert values.owner_of(values.owner_text(owner)) == owner
+
+
+@quick
+@given(details)
+@example(StateDetails(retriable=False))
+@example(StateDetails(cache_key="", pause_key="", run_input_keyset={}))
+def test_details_come_back(detail: StateDetails) -> None:
+    assert values.details_of(values.details_text(detail)) == detail
+
+
+def test_details_that_say_nothing_take_no_room() -> None:
+    assert values.details_text(NO_DETAILS) is None
+    assert values.details_text(StateDetails()) is None
+
+
+@quick
+@given(st.lists(states, max_size=6, unique_by=lambda state: state.id))
+def test_histories_come_back_in_the_order_of_time(history: list[State]) -> None:
+    text = "".join(map(values.history_line, history))
+    assert text.count("\n") == len(history)
+    again = values.states_of(text, _revive)
+    assert again == sorted(history, key=lambda state: state.timestamp or datetime.max)
+    assert all(state.data is NO_DATA for state in again)
+
+
+@quick
+@given(st.lists(states, min_size=1, max_size=6, unique_by=lambda state: state.id), st.data())
+def test_a_state_is_found_by_its_id(history: list[State], data: st.DataObject) -> None:
+    wanted = data.draw(st.sampled_from(history))
+    text = "".join(map(values.history_line, history))
+    assert values.state_in(text, str(wanted.id), _revive) == wanted
+
+
+@quick
+@given(st.lists(states, min_size=1, max_size=4, unique_by=lambda state: state.id), st.data())
+def test_lines_that_came_twice_or_in_disorder_do_not_show(history: list[State], data: st.DataObject) -> None:
+    lines = [values.history_line(state) for state in history]
+    again = data.draw(st.permutations([*lines, *lines[: data.draw(st.integers(0, len(lines)))]]))
+    told = values.states_of("".join(again), _revive)
+    assert len(told) == len(history)
+    assert set(told) == set(history)
+
+
+def test_details_that_a_run_has_in_common_are_left_out() -> None:
+    common = StateDetails(flow_run_id=UUID(int=1), task_run_id=UUID(int=2))
+    state = Completed(details=common, timestamp=datetime(2024, 1, 1, tzinfo=UTC)).evolve(id=UUID(int=3))
+    assert values.states_of(values.history_line(state, common), _revive) == [state.evolve(details=NO_DETAILS)]
+    assert values.states_of(values.history_line(state), _revive) == [state]
+
+
+@pytest.mark.parametrize("name", ["Completed", "Not Ready", 'say "hi"', "Über", "1", "\u2028"])
+@pytest.mark.parametrize("message", [None, "line\nbreak"])
+def test_short_and_long_lines_read_alike(name: str, message: str | None) -> None:
+    """Most lines are put together by hand, for speed; what a hand could get wrong goes through the encoder."""
+    state = State(StateType.RUNNING, name, message, timestamp=datetime(2024, 1, 1, tzinfo=UTC), id=UUID(int=3))
+    assert values.states_of(values.history_line(state), _revive) == [state]
+
+
+def test_a_result_in_storage_is_found_again() -> None:
+    state = Completed(data=Kept("2024/fit"), timestamp=datetime(2024, 1, 1, tzinfo=UTC)).evolve(id=UUID(int=3))
+    (again,) = values.states_of(values.history_line(state), _revive)
+    assert isinstance(again.data, Kept)
+    assert again.data.key == "2024/fit"
+
+
+def test_a_result_in_memory_never_enters_a_column() -> None:
+    state = Completed(data={"secret": 1}).evolve(id=UUID(int=3))
+    assert values.data_text(state) is None
+    assert "secret" not in values.history_line(state)
