@@ -216,11 +216,19 @@ def test_an_object_that_is_replaced_meanwhile_is_told(url: str, tmp_path: Path) 
 
 
 STARTS_A_DOWNLOAD = """
-import os, sys
+import itertools, os, sys
+from boto3.s3.transfer import TransferConfig
 from tests.support.s3_server import bucket_at
+calls = itertools.count(1)
+
+def pause_after_three(count):
+    os.write(1, b"more\\n")
+    if next(calls) >= 3:
+        os.read(0, 1)
+
 bucket = bucket_at(sys.argv[1])
-print("begun", flush=True)
-bucket.download_folder_to_path("data", sys.argv[2], Callback=lambda count: os.write(1, b"more\\n"))
+two_at_once = TransferConfig(max_concurrency=2)
+bucket.download_folder_to_path("data", sys.argv[2], Callback=pause_after_three, Config=two_at_once)
 """
 
 
@@ -232,12 +240,13 @@ def test_a_download_that_is_stopped_leaves_nothing_half(url: str, tmp_path: Path
     command = [sys.executable, "-c", STARTS_A_DOWNLOAD, url, str(to)]
     root = str(Path(__file__).parents[2])
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}
     ) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
-        assert [child.stdout.readline() for _ in range(3)] == ["begun\n", "more\n", "more\n"]
+        assert [child.stdout.readline() for _ in range(3)] == [b"more\n"] * 3
         child.send_signal(number)
-        child.stdout.read()
+        child.stdin.close()
     assert child.returncode != 0
     whole = {key.removeprefix("data/"): data for key, data in content.items()}
     visible = {name: data for name, data in files_in(to).items() if not name.endswith(".part")}
