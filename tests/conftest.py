@@ -39,6 +39,7 @@ sys.addaudithook(_refuse_other_hosts)
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _forget_settings()  # MLflow, for one, leaves its store's address in the environment
     monkeypatch.setenv("ORCHESTRATION_HOME", str(tmp_path / "home"))
 
 
