@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestration.domain.errors import ConfigurationError
@@ -18,11 +18,11 @@ class Settings:
 
     home: Path
     api_url: str | None = None
-    api_key: str | None = None
-    api_auth_string: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    api_auth_string: str | None = field(default=None, repr=False)
     database_url: str | None = None
     sqlite_synchronous: str = "NORMAL"
-    encryption_key: str | None = None
+    encryption_key: str | None = field(default=None, repr=False)
     logging_level: str = "INFO"
     logging_to_store: bool = True
     logging_extra_loggers: tuple[str, ...] = ()

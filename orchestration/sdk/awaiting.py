@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable
@@ -74,3 +75,9 @@ async def settle_started() -> None:
     mine = [future for future in _STARTED if future.get_loop() is loop]
     if mine:
         await asyncio.wait(mine)
+
+
+def plainly(method: Callable[P, R]) -> Callable[P, R]:
+    """A bound method as sync code has it, wherever it is called: for code that has no use for an awaitable."""
+    plain = inspect.unwrap(method)
+    return partial(plain, method.__self__) if plain is not method and inspect.ismethod(method) else plain

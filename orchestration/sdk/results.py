@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from orchestration.domain.errors import MissingResult, UsageError
 from orchestration.domain.states import StoredResult
+from orchestration.sdk.awaiting import plainly
 from orchestration.sdk.serializers import PickleSerializer, Serializer, serializer_of
 
 _NOT_LOADED = object()
@@ -84,14 +85,14 @@ class BlockStorage:
     def read(self, key: str) -> bytes:
         """The bytes that the block has under that path."""
         try:
-            content = self.block.read_path(key)
+            content = plainly(self.block.read_path)(key)
         except (ValueError, FileNotFoundError, KeyError):
             raise KeyError(key) from None
         return bytes(content)
 
     def write(self, key: str, content: bytes) -> None:
         """Let the block write the bytes."""
-        self.block.write_path(key, content)
+        plainly(self.block.write_path)(key, content)
 
     def describe(self, key: str) -> str:
         """The key; only the block knows more."""

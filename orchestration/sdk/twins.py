@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from orchestration.sdk.awaiting import dispatch, in_thread
@@ -22,12 +22,6 @@ def either(function: Callable[P, R]) -> Callable[P, R]:
         return dispatch(function, *args, **kwargs)
 
     return call
-
-
-def plainly(method: Callable[P, R]) -> Callable[P, R]:
-    """A bound method as sync code has it, wherever it is called: for code that has no use for an awaitable."""
-    plain = inspect.unwrap(method)
-    return partial(plain, method.__self__) if plain is not method and inspect.ismethod(method) else plain
 
 
 class EitherTask(Task[P, R]):

@@ -3,9 +3,10 @@
 import asyncio
 import threading
 
+from orchestration.sdk.awaiting import plainly
 from orchestration.sdk.flows import flow
 from orchestration.sdk.testing import test_harness
-from orchestration.sdk.twins import EitherTask, awaited, either, plainly
+from orchestration.sdk.twins import EitherTask, awaited, either
 
 
 class Counter:
