@@ -1,6 +1,6 @@
 """A value that sync code uses as it is and async code may await."""
 
-from _asyncio import _get_running_loop  # the C function: asking costs no import of asyncio
+import sys
 from collections.abc import Generator
 from contextvars import ContextVar
 from typing import Generic, TypeVar
@@ -30,4 +30,7 @@ class Ready(Generic[T]):
 def in_async_code() -> bool:
     """Whether the caller may await: an async run, or a running event loop outside any run."""
     run_is_async = RUN_IS_ASYNC.get()
-    return _get_running_loop() is not None if run_is_async is None else run_is_async
+    if run_is_async is not None:
+        return run_is_async
+    asyncio = sys.modules.get("asyncio")  # where nobody has loaded it, no loop runs, and asking costs no import
+    return asyncio is not None and asyncio._get_running_loop() is not None
