@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from orchestration.domain.errors import UsageError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import Crashed
+from orchestration.domain.states import Crashed, State
 from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, ResultOptions
 from orchestration.sdk.outcomes import TASK_RAISED, state_of_error
 from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, usable_cores
@@ -100,18 +101,18 @@ def _work(run: TaskExecution) -> _Work:
 def _finish(submission: Submitted, ended: Future[bytes]) -> None:
     """Take over the state that the process came to; a process that died leaves a crash."""
     run: TaskExecution = submission.run
-    error = ended.exception() if not ended.cancelled() else None
-    if ended.cancelled() or isinstance(error, BrokenProcessPool):
-        run.note_end(
-            Crashed("The process that ran the task ended without a word; it was killed, or ran out of memory.")
-        )
-    elif isinstance(error, Exception):
-        run.note_end(state_of_error(error, TASK_RAISED))
-    else:
+    try:
         record: TaskRunRecord = cloudpickle.loads(ended.result())
         for name in ("state", "name", "run_count", "start_time", "end_time", "total_run_time", "cache_key"):
             setattr(run.record, name, getattr(record, name))
-    submission.done()
+    except (CancelledError, BrokenProcessPool):
+        run.note_end(
+            Crashed("The process that ran the task ended without a word; it was killed, or ran out of memory.")
+        )
+    except Exception as error:  # a result that cannot be pickled
+        run.note_end(state_of_error(error, TASK_RAISED))
+    finally:
+        submission.done()
 
 
 def _live(work: bytes) -> bytes:
@@ -126,13 +127,25 @@ def _live(work: bytes) -> bytes:
     tokens = FLOW_RUN.set(flow), TAGS.set(sent.tags)
     try:
         run = TaskExecution(sent.task, sent.parameters, sent.record, session, flow, ())
-        run.live()
+        with suppress(BaseException):  # the run's state tells of it, and the process serves other runs
+            run.live()
     finally:
         TAGS.reset(tokens[1])
         FLOW_RUN.reset(tokens[0])
         session.recorder.flush()
+    sent.record.state = _portable(sent.record.state)
     lived: bytes = cloudpickle.dumps(sent.record)
     return lived
+
+
+def _portable(state: State) -> State:
+    """The state, without its exception when that cannot travel: the message still tells of it."""
+    if isinstance(state.data, BaseException):
+        try:
+            cloudpickle.loads(cloudpickle.dumps(state.data))
+        except Exception:
+            return state.evolve(data=None)
+    return state
 
 
 def _open_store(settings: Settings) -> None:
