@@ -71,7 +71,8 @@ def load_told(documents: Sequence[Document]) -> str:
     """How busy the machine was meanwhile, in a sentence."""
     loads, cores = [document["machine"]["load"] for document in documents], documents[0]["machine"]["cores"]
     told = f"The machine's load meanwhile was {min(loads):.1f} to {max(loads):.1f} on its {cores} cores"
-    return f"{told}: other work was slowing everything down." if max(loads) > cores else f"{told}."
+    busy = "other work slowed everything down, Prefect, with its server beside the script, more than a single process"
+    return f"{told}: {busy}." if max(loads) > cores else f"{told}."
 
 
 def measures(document: Document) -> list[Document]:
@@ -82,7 +83,7 @@ def measures(document: Document) -> list[Document]:
 def cells(measure: Document) -> list[str]:
     """One measure under the headings."""
     unit, reach = measure["unit"], measure.get("target_ratio")
-    ratio = f"{measure['ratio']:.3g} x" if measure.get("ratio") else ""
+    ratio = f"{float(format(measure['ratio'], '.3g')):,g} x" if measure.get("ratio") else ""
     return [
         {True: "yes", False: "NO", None: ""}[measure["met"]],
         quantity(measure["ours"], unit),
