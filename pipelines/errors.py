@@ -3,7 +3,9 @@
 PipelineError
 ├── MonthError            a month that is not one, or a choice of months that cannot be judged
 ├── SourceError           the place that should provide the months cannot
+│   └── NotPublishedError     the TLC has no such month
 ├── EndpointError         an embedded server did not start
+├── RegistryError         MLflow's store cannot be used
 └── DataError             a month's file that cannot be trained on
     ├── MissingMonthError     there is no such file
     ├── UnreadableFileError   empty, truncated, or not parquet
@@ -16,6 +18,9 @@ PipelineError
 class PipelineError(Exception):
     """Something that its reader can put right; the message says what, where and how."""
 
+    # The engine then logs the sentence alone: a traceback would bury it.
+    is_users_mistake = True
+
 
 class MonthError(PipelineError):
     """A month that is not one, or a choice of months that cannot be judged."""
@@ -25,8 +30,16 @@ class SourceError(PipelineError):
     """The place that should provide the months cannot."""
 
 
+class NotPublishedError(SourceError):
+    """The TLC has no such month."""
+
+
 class EndpointError(PipelineError):
     """An embedded server did not start."""
+
+
+class RegistryError(PipelineError):
+    """MLflow's store cannot be used."""
 
 
 class DataError(PipelineError):

@@ -1,18 +1,21 @@
-"""Fill the embedded bucket with months: the TLC's own files from a folder, or made-up ones where there are none."""
+"""Fill the embedded bucket with months: the TLC's own, from a folder or from its site, else made-up ones."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import boto3
 
 from pipelines.embedded.months import FIRST_MONTH, write_month
+from pipelines.embedded.site import PUBLIC_SITE, SECONDS_TO_ANSWER, TlcSite
 from pipelines.errors import SourceError
 from pipelines.tlc import Month
 
 DATA_FOLDER_VARIABLE = "TLC_DATA_DIR"
+SITE_VARIABLE = "TLC_SITE_URL"
 # The embedded endpoint takes any key, but boto3 asks for one.
 ANY_KEY = "embedded"
 REGION = "us-east-1"
@@ -60,15 +63,16 @@ class TlcFolder:
 
 @dataclass(frozen=True)
 class GeneratedMonths:
-    """Months made up on the spot."""
+    """Months made up on the spot, because of a reason."""
 
+    reason: str
     kind: str = "generated"
 
     @property
     def sentence(self) -> str:
         return (
-            f"The data are generated, not real: set {DATA_FOLDER_VARIABLE} to a folder with the TLC's monthly files to "
-            "train on real trips."
+            f"The data are generated, not real, because {self.reason}: set {DATA_FOLDER_VARIABLE} to a folder with the "
+            "TLC's monthly files to train on real trips."
         )
 
     def fetch(self, month: Month, folder: Path) -> Path:
@@ -77,21 +81,40 @@ class GeneratedMonths:
         return write_month(month, folder)
 
 
-def choose_source(environ: Mapping[str, str]) -> Source:
-    """The folder named by TLC_DATA_DIR if it is set, else made-up months. Raises SourceError if there is no folder."""
+def choose_source(environ: Mapping[str, str], cache: Path, months: Sequence[Month]) -> Source:
+    """The folder named by TLC_DATA_DIR; without it the TLC's site if it answers, else made-up months.
+
+    The site need not answer if `cache` holds every month that is asked for. TLC_SITE_URL names a mirror of the site,
+    and left empty, none at all. Raises SourceError for a folder or an address that is none.
+    """
     named = environ.get(DATA_FOLDER_VARIABLE, "").strip()
-    if not named:
-        return GeneratedMonths()
+    if named:
+        return _folder(named)
+    url = environ.get(SITE_VARIABLE, PUBLIC_SITE).strip().rstrip("/")
+    if not url:
+        return GeneratedMonths(f"{SITE_VARIABLE} is empty")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise SourceError(f"{SITE_VARIABLE}={url} is no address of a site: write it as https://host/folder.")
+    site = TlcSite(url, cache)
+    if all(site.has(month) for month in months) or site.answers():
+        return site
+    return GeneratedMonths(f"the TLC's site did not answer within {SECONDS_TO_ANSWER:g} s")
+
+
+def _folder(named: str) -> TlcFolder:
     path = Path(named).expanduser().absolute()
     if not path.is_dir():
         raise SourceError(f"{DATA_FOLDER_VARIABLE}={named} is not a folder: name one with the TLC's monthly files.")
     return TlcFolder(path)
 
 
-def fill_bucket(endpoint_url: str, bucket: str, prefix: str, source: Source, months: Sequence[Month]) -> None:
+def fill_bucket(
+    endpoint_url: str, bucket: str, prefix: str, source: Source, months: Sequence[Month]
+) -> list[SourceError]:
     """Make the bucket at the embedded endpoint and put the months' files into it under the prefix.
 
-    Raises SourceError for a month that the source cannot provide.
+    A month that the source cannot provide is left out, as it would be from anybody's bucket, so that the job itself
+    fails for want of it and tells people; the answer says why for each such month.
     """
     client = boto3.client(
         "s3",
@@ -101,6 +124,11 @@ def fill_bucket(endpoint_url: str, bucket: str, prefix: str, source: Source, mon
         region_name=REGION,
     )
     client.create_bucket(Bucket=bucket)
+    missing = []
     with tempfile.TemporaryDirectory() as folder:
         for month in months:
-            client.upload_file(str(source.fetch(month, Path(folder))), bucket, prefix + month.file_name)
+            try:
+                client.upload_file(str(source.fetch(month, Path(folder))), bucket, prefix + month.file_name)
+            except SourceError as error:
+                missing.append(error)
+    return missing
