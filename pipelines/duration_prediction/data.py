@@ -1,6 +1,6 @@
 """From the TLC's monthly files to the trips that a model can learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -60,12 +60,12 @@ class Trips:
         return trip_minutes(self.frame)
 
 
-def load_trips(folder: Path, months: Sequence[Month]) -> Trips:
-    """The valid trips of the given months, read from the TLC's files in one folder.
+def load_trips(files: Mapping[Month, Path]) -> Trips:
+    """The valid trips of some months, each read from its file.
 
     Raises a DataError that names the file and the cause for a month that is missing, unreadable or of no use.
     """
-    parts = [load_month(folder / month.file_name, month) for month in months]
+    parts = [load_month(path, month) for month, path in files.items()]
     return Trips(
         frame=pd.concat([part.frame for part in parts], ignore_index=True),
         counts=tuple(count for part in parts for count in part.counts),

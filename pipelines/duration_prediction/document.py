@@ -1,6 +1,7 @@
-"""A small document of headings, paragraphs, tables and figures, written out as markdown, HTML or plain text."""
+"""A small document of headings, paragraphs, tables, figures and logs, written out as markdown, HTML or plain text."""
 
 import html
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,7 +48,14 @@ class Figure:
     caption: str
 
 
-Block = Heading | Paragraph | Table | Figure
+@dataclass(frozen=True)
+class Preformatted:
+    """Text whose lines and spaces are kept."""
+
+    text: str
+
+
+Block = Heading | Paragraph | Table | Figure | Preformatted
 Document = tuple[Block, ...]
 
 
@@ -81,6 +89,9 @@ def _markdown(block: Block, source: FigureSource) -> str:
             return "\n".join([_markdown_row(columns), f"|{rule}|", *map(_markdown_row, rows)])
         case Figure(name, caption):
             return f"![{caption.translate(MARKDOWN_SPECIAL)}]({source(name)})"
+        case Preformatted(text):
+            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+            return f"{fence}text\n{text}\n{fence}"
 
 
 def _markdown_row(cells: tuple[str, ...]) -> str:
@@ -100,6 +111,8 @@ def _html(block: Block, source: FigureSource) -> str:
         case Figure(name, caption):
             text = html.escape(caption, quote=True)
             return f'<p><img src="{html.escape(source(name), quote=True)}" alt="{text}" style="max-width:100%"></p>'
+        case Preformatted(text):
+            return f'<pre style="white-space:pre-wrap">{html.escape(text)}</pre>'
 
 
 def _html_row(cells: tuple[str, ...], sides: list[str], tag: str) -> str:
@@ -112,7 +125,7 @@ def _text(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"{text}\n{('=' if level == 1 else '-') * len(text)}"
-        case Paragraph(text):
+        case Paragraph(text) | Preformatted(text):
             return text
         case Table(columns, rows):
             widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]

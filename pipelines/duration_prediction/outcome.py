@@ -9,7 +9,8 @@ from typing import Any
 from pipelines.duration_prediction.config import MonthPlan
 from pipelines.duration_prediction.evaluation import Metrics, Score
 from pipelines.duration_prediction.registry import RegisteredModel
-from pipelines.duration_prediction.report import Report, score_lines, write_report
+from pipelines.duration_prediction.report import REPORT_FILE, Report, report_files, score_lines
+from pipelines.files import write_together
 
 METRICS_FILE = "metrics.json"
 
@@ -49,8 +50,7 @@ class TrainingOutcome:
         }
 
     def write(self, folder: Path, data_source: str, seconds: float) -> Path:
-        """File the report, its figures and the metrics in a folder; gives the report's path."""
-        report = write_report(self.report, folder)
+        """File the report, its figures and the metrics in a folder, all or none of them; gives the report's path."""
         summary = json.dumps(self.summary(data_source, seconds), indent=2)
-        (folder / METRICS_FILE).write_text(summary + "\n", encoding="utf-8")
-        return report
+        write_together(folder, {**report_files(self.report), METRICS_FILE: f"{summary}\n".encode()})
+        return folder / REPORT_FILE

@@ -1,4 +1,4 @@
-"""The door to MLflow: where its store is, and how a trained model gets into it.
+"""The door to MLflow: how a trained model gets into its store.
 
 MLflow takes more than a second to import, so that only the functions that need it do so, and it reports its use to
 its makers unless told not to before the import: `_mlflow` tells it.
@@ -6,19 +6,24 @@ its makers unless told not to before the import: `_mlflow` tells it.
 
 import logging
 import os
-from collections.abc import Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 import sklearn
 from sklearn.pipeline import Pipeline
 
 from pipelines.duration_prediction.config import EXPERIMENT_NAME, MODEL_NAME
+from pipelines.duration_prediction.store import SQLITE, Store
 from pipelines.duration_prediction.validation import CONTRACT, MODEL_COLUMNS
+from pipelines.errors import RegistryError
+from pipelines.files import lock_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,10 +32,11 @@ if TYPE_CHECKING:
 
 # MLflow 3.17 reads both (DO_NOT_TRACK only if it says "true"); GitPython would complain where there is no git.
 ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
+# Whose exceptions are the store's: MLflow lets those of its database and of its HTTP client through.
+MLFLOWS_MODULES = ("mlflow.", "sqlalchemy.", "alembic.", "requests.", "urllib3.", "sqlite3")
 CHATTY_LOGGERS = ("mlflow", "alembic")
 
-DEFAULT_HOME = "~/.orchestration"
-SQLITE = "sqlite:///"
+FLOW_RUN_TAG = "flow_run_id"
 
 # What skops may build when the model is loaded, beyond its own list: reviewed, ours or scikit-learn's.
 TRUSTED_TYPES = [
@@ -42,14 +48,6 @@ TRUSTED_TYPES = [
 ]
 # How MLflow's signature calls the contract's types; a "long" takes every generation's ids.
 SIGNATURE_TYPES = {"timestamp[us]": "datetime", "int32": "long", "double": "double"}
-
-
-@dataclass(frozen=True)
-class Store:
-    """An MLflow store: its address, and where new experiments keep their files (None: the server decides)."""
-
-    tracking_uri: str
-    artifact_uri: str | None
 
 
 @dataclass(frozen=True)
@@ -71,51 +69,71 @@ class RegisteredModel:
     tracking_uri: str
 
 
-def find_store(environ: Mapping[str, str]) -> Store:
-    """MLFLOW_TRACKING_URI where it is set, else SQLite under ORCHESTRATION_HOME; places on disk are made absolute."""
-    uri = environ.get("MLFLOW_TRACKING_URI", "").strip()
-    if not uri:
-        home = Path(environ.get("ORCHESTRATION_HOME") or DEFAULT_HOME)
-        return _sqlite_store(home / "mlflow" / "mlflow.db")
-    if uri.startswith(SQLITE):
-        return _sqlite_store(Path(uri.removeprefix(SQLITE)))
-    if urlsplit(uri).scheme in ("", "file"):
-        folder = Path(urlsplit(uri).path).expanduser().absolute()
-        return Store(folder.as_uri(), None)
-    return Store(uri, None)
+@contextmanager
+def getting_ready(store: Store) -> Iterator[None]:
+    """Load MLflow and open its store, which takes seconds, while the body does something else."""
+    thread = threading.Thread(target=_get_ready, args=(store,), name="mlflow", daemon=True)
+    thread.start()
+    yield
+    thread.join()
 
 
-def _sqlite_store(database: Path) -> Store:
-    path = database.expanduser().absolute()
-    return Store(f"{SQLITE}{path}", (path.parent / "artifacts").as_uri())
+def register_model(
+    model: Pipeline, record: TrainingRecord, store: Store, is_over: Callable[[str], bool]
+) -> RegisteredModel:
+    """Log a training with its fitted model and register the model's next version.
 
-
-def register_model(model: Pipeline, record: TrainingRecord, store: Store) -> RegisteredModel:
-    """Log a training with its fitted model and register the model's next version."""
-    mlflow = _mlflow()
-    _make_folder(store)
-    mlflow.set_tracking_uri(store.tracking_uri)
-    client = mlflow.MlflowClient()
-    with mlflow.start_run(experiment_id=_experiment_id(client, store), tags=dict(record.tags)) as run:
-        mlflow.log_params(dict(record.params))
-        mlflow.log_metrics(dict(record.metrics))
-        logged = mlflow.sklearn.log_model(
-            model,
-            name="model",
-            signature=_signature(),
-            input_example=record.example[list(MODEL_COLUMNS)],
-            serialization_format="skops",
-            skops_trusted_types=TRUSTED_TYPES,
-            pip_requirements=_requirements(),
-        )
-        version = _register_version(client, logged.model_uri, run.info.run_id)
+    `is_over` tells of the flow run with an id whether it has ended: runs that ended before they could say so to MLflow
+    are ended there as well. Raises RegistryError if the store cannot be used.
+    """
+    with _told(store):
+        mlflow = _mlflow()
+        _make_database(mlflow, store)
+        mlflow.set_tracking_uri(store.tracking_uri)
+        client = mlflow.MlflowClient()
+        experiment_id = _experiment_id(client, store)
+        _end_abandoned_runs(client, experiment_id, is_over)
+        with mlflow.start_run(experiment_id=experiment_id, tags=dict(record.tags)) as run:
+            try:
+                version = _log(client, run.info.run_id, model, record)
+            except (KeyboardInterrupt, SystemExit):
+                mlflow.end_run("KILLED")
+                raise
     return RegisteredModel(f"models:/{MODEL_NAME}/{version}", run.info.run_id, store.tracking_uri)
 
 
-def add_files(registered: RegisteredModel, folder: Path) -> None:
-    """Keep a folder's files (the report and its figures) with the training's run in MLflow."""
-    client = _mlflow().MlflowClient(tracking_uri=registered.tracking_uri)
-    client.log_artifacts(registered.run_id, str(folder), "report")
+def add_files(registered: RegisteredModel, files: Mapping[str, bytes]) -> None:
+    """Keep files by name (the report and its figures) with the training's run in MLflow. Raises RegistryError."""
+    with _told(Store(registered.tracking_uri, None)), tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        client = _mlflow().MlflowClient(tracking_uri=registered.tracking_uri)
+        client.log_artifacts(registered.run_id, folder, "report")
+
+
+def _log(client: "MlflowClient", run_id: str, model: Pipeline, record: TrainingRecord) -> str:
+    """Log everything to the current run; gives the version under which the model is registered."""
+    mlflow = _mlflow()
+    mlflow.log_params(dict(record.params))
+    mlflow.log_metrics(dict(record.metrics))
+    logged = mlflow.sklearn.log_model(
+        model,
+        name="model",
+        signature=_signature(),
+        input_example=record.example[list(MODEL_COLUMNS)],
+        serialization_format="skops",
+        skops_trusted_types=TRUSTED_TYPES,
+        pip_requirements=_requirements(),
+    )
+    return _register_version(client, logged.model_uri, run_id)
+
+
+def _get_ready(store: Store) -> None:
+    # Whatever goes wrong here goes wrong again, and is told, when a model is registered.
+    with suppress(Exception):
+        mlflow = _mlflow()
+        _make_database(mlflow, store)
+        mlflow.MlflowClient(tracking_uri=store.tracking_uri).get_experiment_by_name(EXPERIMENT_NAME)
 
 
 def _mlflow() -> ModuleType:
@@ -128,9 +146,42 @@ def _mlflow() -> ModuleType:
     return mlflow
 
 
-def _make_folder(store: Store) -> None:
-    if store.tracking_uri.startswith(SQLITE):
-        Path(store.tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _told(store: Store) -> Iterator[None]:
+    """Let what MLflow, or what it stands on, raises reach the user as a RegistryError."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(MLFLOWS_MODULES):
+            raise
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise RegistryError(
+            f"MLflow's store {store.tracking_uri} cannot be used ({reason}): check MLFLOW_TRACKING_URI and the store."
+        ) from error
+
+
+def _make_database(mlflow: ModuleType, store: Store) -> None:
+    """Make the store's SQLite file unless it is there: under another name first, so that it is whole or not there.
+
+    MLflow builds it in dozens of steps, and would never again open one that was left half-way.
+    """
+    path = store.database
+    if path is None or path.exists():
+        return
+    with lock_file(path.with_name(f"{path.name}.lock")):
+        for leftover in path.parent.glob(f".{path.name}.new*"):
+            leftover.unlink()
+        if not path.exists():
+            new = path.with_name(f".{path.name}.new")
+            mlflow.MlflowClient(tracking_uri=f"{SQLITE}{new}").search_experiments(max_results=1)
+            new.replace(path)
+
+
+def _end_abandoned_runs(client: "MlflowClient", experiment_id: str, is_over: Callable[[str], bool]) -> None:
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        flow_run_id = run.data.tags.get(FLOW_RUN_TAG)
+        if flow_run_id is not None and is_over(flow_run_id):
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _experiment_id(client: "MlflowClient", store: Store) -> str:

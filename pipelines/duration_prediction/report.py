@@ -4,7 +4,6 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES, REPORT_KEY, MonthPlan
 from pipelines.duration_prediction.data import MonthCounts, Trips
@@ -27,6 +26,7 @@ GENERATED_WARNING = (
     "The data of this report are generated, not real: random trips in the TLC's format, made because no real months "
     "were at hand. The figures show that the job works and say nothing about New York's taxis."
 )
+REPORT_FILE = f"{REPORT_KEY}.md"
 CAPTIONS = {
     "predicted-and-actual": "Predicted and actual minutes of the validation trips; the line is a perfect prediction.",
     "residuals": "Predicted minus actual minutes of the validation trips.",
@@ -99,15 +99,13 @@ def draw_figures(validate: Trips, predicted: Minutes) -> dict[str, bytes]:
     }
 
 
-def write_report(report: Report, folder: Path) -> Path:
-    """File the report as markdown and HTML with its figures beside them; gives the markdown file's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, png in report.figures.items():
-        (folder / figure_file(name)).write_bytes(png)
-    markdown = folder / f"{REPORT_KEY}.md"
-    markdown.write_text(to_markdown(report.document, figure_file), encoding="utf-8")
-    markdown.with_suffix(".html").write_text(to_html(report.document, figure_file), encoding="utf-8")
-    return markdown
+def report_files(report: Report) -> dict[str, bytes]:
+    """The report as markdown and HTML with its figures beside them, by file name."""
+    return {
+        **{figure_file(name): png for name, png in report.figures.items()},
+        f"{REPORT_KEY}.html": to_html(report.document, figure_file).encode(),
+        REPORT_FILE: to_markdown(report.document, figure_file).encode(),
+    }
 
 
 def figure_file(name: str) -> str:

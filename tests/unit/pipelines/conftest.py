@@ -1,6 +1,7 @@
 """Small months to learn from: every so manieth row of the real ones where TLC_DATA_DIR is set, else made-up ones."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips, load_month
+from pipelines.duration_prediction.registry import getting_ready
+from pipelines.duration_prediction.store import find_store
 from pipelines.embedded.months import make_month, write_month
 from pipelines.tlc import Month
 
@@ -23,6 +26,12 @@ def _one_thread_each() -> Iterator[None]:
     """Tests run side by side already; threads that wait for each other on busy cores would slow them tenfold."""
     with threadpool_limits(1):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests ask no public site for months."""
+    monkeypatch.setenv("TLC_SITE_URL", "")
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +55,24 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             write_month(month, target, ROWS)
     return target
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store of MLflow's, which takes seconds to make and none to copy."""
+    store = find_store({}, tmp_path_factory.mktemp("mlflow"))
+    with getting_ready(store):
+        assert store.database is not None
+    return store.database
+
+
+@pytest.fixture
+def made_home(mlflow_database: Path, tmp_path: Path) -> Path:
+    """The home folder of a test with an empty store of MLflow's in it."""
+    folder = tmp_path / "home" / "mlflow"
+    folder.mkdir(parents=True)
+    shutil.copy(mlflow_database, folder)
+    return folder.parent
 
 
 @pytest.fixture(scope="session")

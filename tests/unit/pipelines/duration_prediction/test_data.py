@@ -81,7 +81,7 @@ def test_a_duration_is_in_minutes() -> None:
 def test_months_of_different_types_become_one_frame(tmp_path: Path) -> None:
     months = [Month(2021, 1), Month(2023, 1), Month(2023, 2), Month(2024, 12), Month(2025, 1)]
     parts = [load_month(write_month(month, tmp_path, rows=300), month) for month in months]
-    trips = load_trips(tmp_path, months)
+    trips = load_trips({month: tmp_path / month.file_name for month in months})
     assert trips.frame.dtypes.to_dict() == parts[0].frame.dtypes.to_dict()
     assert len(trips) == sum(map(len, parts)) == sum(count.kept for count in trips.counts)
     assert [count.month for count in trips.counts] == months
@@ -111,13 +111,13 @@ def test_every_real_month_is_read(tlc_folder: Path) -> None:
 
 def test_a_missing_month_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingMonthError, match=rf"There is no {JANUARY.file_name} in {tmp_path}: provide that month"):
-        load_trips(tmp_path, [JANUARY])
+        load_trips({JANUARY: tmp_path / JANUARY.file_name})
 
 
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
     (tmp_path / JANUARY.file_name).touch()
     with pytest.raises(UnreadableFileError, match=f"{JANUARY.file_name} is an empty file"):
-        load_trips(tmp_path, [JANUARY])
+        load_trips({JANUARY: tmp_path / JANUARY.file_name})
 
 
 @pytest.mark.parametrize("keep", [10, 2_000, -1])
@@ -140,13 +140,13 @@ def test_a_damaged_column_is_found_when_it_is_read(tmp_path: Path) -> None:
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     pq.write_table(make_month(JANUARY, rows=20).drop_columns(["PULocationID"]), tmp_path / JANUARY.file_name)
     with pytest.raises(ContractError, match=f"{JANUARY.file_name} lacks the column PULocationID"):
-        load_trips(tmp_path, [JANUARY])
+        load_trips({JANUARY: tmp_path / JANUARY.file_name})
 
 
 def test_a_month_without_rows_is_named(tmp_path: Path) -> None:
     pq.write_table(make_month(JANUARY, rows=20).slice(0, 0), tmp_path / JANUARY.file_name)
     with pytest.raises(NoValidTripsError, match=f"{JANUARY.file_name} holds no rows"):
-        load_trips(tmp_path, [JANUARY])
+        load_trips({JANUARY: tmp_path / JANUARY.file_name})
 
 
 def test_a_month_without_valid_trips_says_why(tmp_path: Path) -> None:
@@ -165,5 +165,5 @@ def test_the_wrong_month_is_found_out(tmp_path: Path) -> None:
 def test_every_sentence_is_one_line(tmp_path: Path) -> None:
     (tmp_path / JANUARY.file_name).write_bytes(b"PAR1 nonsense PAR1")
     with pytest.raises(DataError) as caught:
-        load_trips(tmp_path, [JANUARY])
+        load_trips({JANUARY: tmp_path / JANUARY.file_name})
     assert "\n" not in str(caught.value)

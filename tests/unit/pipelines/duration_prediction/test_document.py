@@ -5,6 +5,7 @@ from pipelines.duration_prediction.document import (
     Figure,
     Heading,
     Paragraph,
+    Preformatted,
     Table,
     to_html,
     to_markdown,
@@ -18,6 +19,7 @@ DOCUMENT: Document = (
     Heading("Figures"),
     Table(("Model", "RMSE", "Note"), (("ours", "5.39", "a|b"), ("theirs", "-12.10", "none"))),
     Figure("residuals", 'Off by "minutes".'),
+    Preformatted("a  <b>\n```"),
 )
 
 
@@ -31,7 +33,8 @@ def test_markdown() -> None:
         "| :--- | ---: | :--- |\n"
         "| ours | 5.39 | a\\|b |\n"
         "| theirs | -12.10 | none |\n\n"
-        '![Off by "minutes".](residuals.png)\n'
+        '![Off by "minutes".](residuals.png)\n\n'
+        "````text\na  <b>\n```\n````\n"
     )
 
 
@@ -45,6 +48,7 @@ def test_html_escapes_its_text_and_fetches_nothing() -> None:
     assert "<p>All &lt;well&gt; &amp; *good*.</p>" in page
     assert "<p><strong>Mind this.</strong></p>" in page
     assert '<img src="cid:residuals" alt="Off by &quot;minutes&quot;."' in page
+    assert '<pre style="white-space:pre-wrap">a  &lt;b&gt;\n```</pre>' in page
     assert "http" not in page
     assert "<script" not in page
 
@@ -61,7 +65,7 @@ def test_text_lines_its_columns_up() -> None:
     assert "Report\n======\n\n" in text
     assert "Figures\n-------\n\n" in text
     assert "Model     RMSE  Note\nours      5.39  a|b\ntheirs  -12.10  none\n" in text
-    assert '[Figure: Off by "minutes".]' in text
+    assert '[Figure: Off by "minutes".]\n\na  <b>\n```\n' in text
 
 
 def test_a_table_without_rows_is_still_a_table() -> None:

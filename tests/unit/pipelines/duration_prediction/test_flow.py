@@ -11,15 +11,14 @@ from pydantic import SecretStr
 
 from blocks.aws import AwsClientParameters, AwsCredentials, S3Bucket
 from blocks.mail import EmailServerCredentials
-from blocks.s3_errors import S3ObjectNotFound
-from orchestration import get_artifact, test_harness
+from orchestration import get_artifact, get_client, test_harness
+from orchestration.sdk.block_errors import BlockNotFound
 from pipelines.duration_prediction.config import BUCKET_NAME, BUCKET_PREFIX, TrainingConfig
-from pipelines.duration_prediction.flow import duration_prediction, mail_report
+from pipelines.duration_prediction.flow import download_months, duration_prediction, is_over
 from pipelines.duration_prediction.outcome import TrainingOutcome
-from pipelines.duration_prediction.report import Report
 from pipelines.embedded.endpoints import mail_endpoint, s3_endpoint
 from pipelines.embedded.source import TlcFolder, fill_bucket
-from pipelines.errors import MonthError, PipelineError, UnreadableFileError
+from pipelines.errors import MonthError, PipelineError
 from pipelines.tlc import Month
 
 TRAIN, VALIDATE = Month(2021, 1), Month(2021, 2)
@@ -35,7 +34,8 @@ class Surroundings:
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Iterator[Surroundings]:
+def surroundings(tmp_path: Path, made_home: Path) -> Iterator[Surroundings]:
+    assert made_home == tmp_path / "home"
     with test_harness(), s3_endpoint() as s3, mail_endpoint(tmp_path / "outbox") as mail:
         credentials = AwsCredentials(
             aws_access_key_id="any",
@@ -94,22 +94,20 @@ def test_the_job_learns_judges_registers_publishes_and_mails(
     _check_mail(surroundings, outcome)
 
 
-def test_a_month_that_the_bucket_lacks_is_named(surroundings: Surroundings, quick: TrainingConfig) -> None:
-    fill_bucket(surroundings.s3_url, BUCKET_NAME, BUCKET_PREFIX, TlcFolder(Path()), [])
-    with pytest.raises(S3ObjectNotFound, match=r"data/green_tripdata_2021-01.parquet"):
-        _run(quick)
-
-
-def test_a_broken_month_leaves_nothing_behind(
-    surroundings: Surroundings, sample_folder: Path, tmp_path: Path, quick: TrainingConfig
+def test_a_second_run_fetches_only_what_has_changed(
+    surroundings: Surroundings, sample_folder: Path
 ) -> None:
-    for month, keep in ((TRAIN, None), (VALIDATE, 1_000)):
-        (tmp_path / month.file_name).write_bytes((sample_folder / month.file_name).read_bytes()[:keep])
-    fill_bucket(surroundings.s3_url, BUCKET_NAME, BUCKET_PREFIX, TlcFolder(tmp_path), [TRAIN, VALIDATE])
-    with pytest.raises(UnreadableFileError, match=r"green_tripdata_2021-02.parquet is not a readable parquet file"):
-        _run(quick)
-    assert get_artifact("duration-model-report") is None
-    assert surroundings.mails() == []
+    source = TlcFolder(sample_folder)
+    fill_bucket(surroundings.s3_url, BUCKET_NAME, BUCKET_PREFIX, source, [TRAIN, VALIDATE])
+    first = download_months("bucket", [TRAIN, VALIDATE])
+    marks = {month: path.stat().st_ino for month, path in first.items()}
+    S3Bucket.load("bucket").write_path(BUCKET_PREFIX + VALIDATE.file_name, b"another version")
+    second = download_months("bucket", [VALIDATE, TRAIN])
+    assert second[TRAIN] == first[TRAIN]
+    assert second[TRAIN].stat().st_ino == marks[TRAIN]
+    assert first[VALIDATE].read_bytes() == (sample_folder / VALIDATE.file_name).read_bytes()
+    assert second[VALIDATE].read_bytes() == b"another version"
+    assert all(path.is_absolute() for path in second.values())
 
 
 def test_months_that_cannot_be_judged_are_refused_before_anything_is_fetched() -> None:
@@ -117,8 +115,18 @@ def test_months_that_cannot_be_judged_are_refused_before_anything_is_fetched() -
         duration_prediction(train_months=["2021-01"], validate_month="2021-01", s3_block="none")
 
 
-def test_a_report_without_an_addressee_says_what_to_do(tmp_path: Path) -> None:
+def test_a_report_without_an_addressee_says_what_to_do_before_anything_is_fetched() -> None:
     with test_harness():
         EmailServerCredentials(smtp_server="localhost", smtp_type="INSECURE").save("nobody")
         with pytest.raises(PipelineError, match="mail block 'nobody' has no username: say with mail_to who gets"):
-            mail_report(Report((), {}), tmp_path, "Report", "nobody", None)
+            duration_prediction(mail_block="nobody", s3_block="none")
+
+
+def test_only_a_run_that_has_ended_is_over() -> None:
+    with test_harness(), get_client(sync_client=True) as client:
+        with pytest.raises(BlockNotFound):
+            duration_prediction(mail_block="none")
+        (run,) = client.read_flow_runs()
+        assert is_over(str(run.id))
+        assert not is_over("018f0000-0000-7000-8000-000000000000")
+        assert not is_over("nonsense")

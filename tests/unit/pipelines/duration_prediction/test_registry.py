@@ -2,28 +2,33 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
+from collections import UserDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 import pytest
 import skops.io
 
-from pipelines.duration_prediction.config import TrainingConfig
+from pipelines.duration_prediction.config import EXPERIMENT_NAME, TrainingConfig
 from pipelines.duration_prediction.data import Trips
 from pipelines.duration_prediction.registry import (
     TRUSTED_TYPES,
     RegisteredModel,
-    Store,
     TrainingRecord,
     add_files,
-    find_store,
+    getting_ready,
     register_model,
 )
+from pipelines.duration_prediction.store import Store, find_store
 from pipelines.duration_prediction.training import fit_model, predict_minutes
 from pipelines.duration_prediction.validation import DROPOFF
+from pipelines.errors import RegistryError
 
 ROOT = Path(__file__).parents[4]
 PROBE = """
@@ -50,38 +55,8 @@ Predict = Callable[[pd.DataFrame], list[float]]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return find_store({"ORCHESTRATION_HOME": str(tmp_path / "home")})
-
-
-def test_the_store_lies_under_the_home_folder(tmp_path: Path) -> None:
-    assert find_store({"ORCHESTRATION_HOME": str(tmp_path)}) == Store(
-        f"sqlite:///{tmp_path}/mlflow/mlflow.db", (tmp_path / "mlflow" / "artifacts").as_uri()
-    )
-
-
-def test_without_a_home_it_lies_in_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert find_store({}).tracking_uri == f"sqlite:///{tmp_path}/.orchestration/mlflow/mlflow.db"
-
-
-@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///./mlflow.db"])
-def test_a_place_on_disk_is_made_absolute(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert find_store({"MLFLOW_TRACKING_URI": uri}) == Store(
-        f"sqlite:///{tmp_path}/mlflow.db", (tmp_path / "artifacts").as_uri()
-    )
-
-
-@pytest.mark.parametrize("uri", ["runs", "./runs"])
-def test_a_folder_is_made_absolute(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert find_store({"MLFLOW_TRACKING_URI": uri}) == Store((tmp_path / "runs").as_uri(), None)
-
-
-def test_a_server_keeps_its_address_and_decides_where_files_go() -> None:
-    uri = "https://mlflow.example.com"
-    assert find_store({"MLFLOW_TRACKING_URI": uri, "ORCHESTRATION_HOME": "elsewhere"}) == Store(uri, None)
+def store(made_home: Path) -> Store:
+    return find_store({}, made_home)
 
 
 def _register(trips: Trips, config: TrainingConfig, store: Store) -> tuple[RegisteredModel, Predict]:
@@ -92,7 +67,7 @@ def _register(trips: Trips, config: TrainingConfig, store: Store) -> tuple[Regis
         tags={"data_source": "generated"},
         example=trips.frame.head(3),
     )
-    return register_model(model, record, store), lambda rows: predict_minutes(model, rows).tolist()
+    return register_model(model, record, store, lambda _: False), lambda rows: predict_minutes(model, rows).tolist()
 
 
 def test_a_registered_model_predicts_from_raw_rows(
@@ -100,14 +75,11 @@ def test_a_registered_model_predicts_from_raw_rows(
     quick: TrainingConfig,
     raw_months: dict[str, pd.DataFrame],
     store: Store,
-    tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     first, predict = _register(train, quick, store)
     second, _ = _register(train, quick, store)
-    (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "report.md").write_text("# Report")
-    add_files(second, tmp_path / "report")
+    add_files(second, {"report.md": b"# Report"})
     assert capfd.readouterr() == ("", ""), "the terminal belongs to the job"
     assert first.model_uri == "models:/nyc-taxi-duration/1"
     assert second.model_uri == "models:/nyc-taxi-duration/2"
@@ -144,6 +116,66 @@ def _check_predictions(model_uri: str, predict: Predict, months: dict[str, pd.Da
         assert model.predict(rows).tolist() == predict(rows), name
         metered = rows[rows["passenger_count"].notna()].astype({"passenger_count": "int64", "VendorID": "int32"})
         assert model.predict(metered).tolist() == predict(metered), name
+
+
+def test_runs_that_ended_unheard_are_ended_here(
+    train: Trips, quick: TrainingConfig, store: Store
+) -> None:
+    import mlflow  # noqa: PLC0415
+
+    _register(train, quick, store)
+    client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)
+    (experiment,) = client.search_experiments(filter_string=f"name = '{EXPERIMENT_NAME}'")
+    over, alive, other = (
+        client.create_run(experiment.experiment_id, tags=tags).info.run_id
+        for tags in ({"flow_run_id": "over"}, {"flow_run_id": "alive"}, {})
+    )
+    record = TrainingRecord({}, {}, {}, train.frame.head(3))
+    register_model(fit_model(train, quick), record, store, lambda flow_run_id: flow_run_id == "over")
+    assert [client.get_run(run).info.status for run in (over, alive, other)] == ["KILLED", "RUNNING", "RUNNING"]
+
+
+class Interrupting(UserDict[str, float]):
+    """Metrics that Ctrl-C meets when they are logged."""
+
+    def __iter__(self) -> NoReturn:
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_is_interrupted_is_marked_as_killed(train: Trips, quick: TrainingConfig, store: Store) -> None:
+    import mlflow  # noqa: PLC0415
+
+    record = TrainingRecord({"a": 1}, Interrupting(), {}, train.frame.head(3))
+    with pytest.raises(KeyboardInterrupt):
+        register_model(fit_model(train, quick), record, store, lambda _: False)
+    client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)
+    (experiment,) = client.search_experiments(filter_string=f"name = '{EXPERIMENT_NAME}'")
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["KILLED"]
+    assert client.search_registered_models() == []
+
+
+def test_a_store_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    store = find_store({}, tmp_path)
+    database = store.database
+    assert database is not None
+    database.parent.mkdir(parents=True)
+    for leftover in (".mlflow.db.new", ".mlflow.db.new-journal"):
+        (database.parent / leftover).write_bytes(b"half")
+    with getting_ready(store):
+        assert "mlflow" in [thread.name for thread in threading.enumerate()]
+    assert sorted(path.name for path in database.parent.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+    connection.close()
+
+
+def test_a_store_that_cannot_be_used_is_told_in_a_sentence(train: Trips, quick: TrainingConfig, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    store = find_store({"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}, tmp_path)
+    with pytest.raises(RegistryError) as caught, getting_ready(store):
+        _register(train, quick, store)
+    assert str(caught.value).startswith(f"MLflow's store sqlite:///{tmp_path}/mlflow.db cannot be used (")
+    assert "\n" not in str(caught.value)
 
 
 def test_loading_trusts_no_more_than_the_model_needs(train: Trips, quick: TrainingConfig) -> None:

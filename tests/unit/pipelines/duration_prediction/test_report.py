@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from pipelines.duration_prediction.report import (
     ReportFacts,
     build_report,
     draw_figures,
+    report_files,
     score_lines,
-    write_report,
 )
 
 PLAN = plan_months(["2021-01"], "2021-02")
@@ -91,12 +90,14 @@ def test_the_mail_refers_to_the_figures_that_travel_with_it() -> None:
     assert re.findall(r'src="([^"]+)"', build_report(FACTS, FIGURES).mail_html()) == ["cid:residuals"]
 
 
-def test_on_disk_the_figures_lie_beside_it(tmp_path: Path) -> None:
-    markdown = write_report(build_report(FACTS, FIGURES), tmp_path / "reports")
-    assert markdown.name == "duration-model-report.md"
-    (figure,) = re.findall(r"\]\((.+)\)", markdown.read_text())
-    assert (markdown.parent / figure).read_bytes() == PNG
-    assert figure in markdown.with_suffix(".html").read_text()
+def test_on_disk_the_figures_lie_beside_it() -> None:
+    files = report_files(build_report(FACTS, FIGURES))
+    assert sorted(files) == [
+        "duration-model-report-residuals.png", "duration-model-report.html", "duration-model-report.md",
+    ]  # fmt: skip
+    (figure,) = re.findall(r"\]\((.+)\)", files["duration-model-report.md"].decode())
+    assert files[figure] == PNG
+    assert figure in files["duration-model-report.html"].decode()
 
 
 def test_figures_are_drawn_of_the_validation_trips(validate: Trips) -> None:

@@ -11,9 +11,14 @@ from pathlib import Path
 import pytest
 
 from blocks.aws import S3Bucket
+from blocks.mail import EmailServerCredentials
 from orchestration import test_harness
 from orchestration.sdk.block_errors import BlockNotFound
 from pipelines.duration_prediction import train
+from pipelines.duration_prediction.config import plan_months
+from pipelines.duration_prediction.train import Storage
+from tests.support.s3_server import make_bucket, s3_server
+from tests.support.smtp_server import MailServer, smtp_server
 
 ROOT = Path(__file__).parents[4]
 KEYS = [
@@ -29,6 +34,7 @@ KEYS = [
     "data_source",
     "seconds",
 ]
+SHELL = {"AWS_PROFILE": "no-such-profile", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_SECRET_ACCESS_KEY": "shell"}
 HEAVY = ("boto3", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "sklearn")
 
 
@@ -59,15 +65,35 @@ def test_a_wrong_month_is_one_sentence(
     assert list(folder.iterdir()) == []
 
 
-def test_an_unknown_month_is_one_sentence(
+def test_an_unknown_month_fails_the_run_with_a_sentence_and_a_mail(
     folder: Path, sample_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TLC_DATA_DIR", str(sample_folder))
-    assert train.main(["--train", "2030-01"]) == 1
-    error = capsys.readouterr().err
-    assert "has no green_tripdata_2030-01.parquet (it has 2021-01, 2021-02)" in error
-    assert error.count("\n") == 1
+    assert train.main(["--train", "2030-01", "--validate", "2021-02"]) == 1
+    printed = capsys.readouterr().err
+    first, *_, last = printed.splitlines()
+    assert first.endswith(
+        "has no green_tripdata_2030-01.parquet (it has 2021-01, 2021-02): choose another month or add it."
+    )
+    assert last == (
+        "The bucket nyc-taxi-trips-data has no data/green_tripdata_2030-01.parquet (it holds 2021-02): upload that "
+        "month or choose another one."
+    )
+    assert "Traceback" not in printed
     assert not (folder / "reports").exists()
+    (mail,) = mailbox.Maildir(str(folder / "outbox"), create=False)
+    assert mail["Subject"].endswith(" ended as Failed")
+
+
+def test_a_place_that_cannot_be_written_to_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "home").touch()
+    monkeypatch.setenv("ORCHESTRATION_HOME", str(folder / "home"))
+    assert train.main([]) == 1
+    assert capsys.readouterr().err == (
+        f"A file could not be read or written: [Errno 17] File exists: '{folder}/home'.\n"
+    )
 
 
 def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,9 +103,12 @@ def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) ->
     assert "--month" in capsys.readouterr().err
 
 
-def test_the_job_files_report_metrics_and_mail(
+@pytest.mark.usefixtures("made_home")
+def test_the_job_files_report_metrics_and_mail_whatever_the_shell_says_of_aws(
     folder: Path, sample_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for name, value in SHELL.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("TLC_DATA_DIR", str(sample_folder))
     assert train.main(["--train", "2021-01", "--validate", "2021-02"]) == 0
     printed = capsys.readouterr().out
@@ -98,15 +127,84 @@ def test_the_job_files_report_metrics_and_mail(
     assert len(mailbox.Maildir(str(folder / "outbox"), create=False)) == 1
 
 
-def test_with_an_env_file_the_users_blocks_are_used_and_none_is_touched(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def servers() -> Iterator[tuple[str, MailServer]]:
+    """A bucket with months and a mail server of the user's own."""
+    with s3_server() as url, smtp_server(password="app password") as mails:
+        yield url, mails
+
+
+def _storage(url: str) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b1c2d3", "AWS_ENDPOINT_URL": url, "S3_BUCKET": "mine"}
+
+
+def _mail(mails: MailServer) -> dict[str, str]:
+    login = {"EMAIL_ADDRESS": "me@example.com", "EMAIL_PASSWORD": "app password"}
+    return {**login, "SMTP_SERVER": "127.0.0.1", "SMTP_PORT": str(mails.port), "SMTP_TYPE": "INSECURE"}
+
+
+def _write(env: Path, values: dict[str, str]) -> None:
+    env.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
+
+
+@pytest.mark.usefixtures("made_home")
+def test_with_an_env_file_the_users_bucket_and_mail_server_are_used(
+    folder: Path, sample_folder: Path, servers: tuple[str, MailServer], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / ".env").touch()
-    assert train.main([]) == 1
-    assert "aws-s3" in capsys.readouterr().err
+    url, mails = servers
+    _write(folder / ".env", {**_storage(url), **_mail(mails), "MAIL_TO": "team@example.com"})
+    make_bucket(url, {f"data/{path.name}": path.read_bytes() for path in sample_folder.iterdir()}, "mine")
+    assert train.main([]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Learning from 2021-01, judging on 2021-02.\nThe data are those of the bucket that .env")
+    assert "Mail:   sent by the server that .env describes\n" in printed
+    summary = json.loads((folder / "reports" / "metrics.json").read_text())
+    assert summary["data_source"] in {"s3", "generated"}
+    assert [mail.recipients for mail in mails.received] == [["team@example.com"]]
     assert not (folder / "outbox").exists()
-    with pytest.raises(BlockNotFound):
-        S3Bucket.load("embedded-s3")
+    for block, name in ((S3Bucket, "embedded-s3"), (EmailServerCredentials, "embedded-mail")):
+        with pytest.raises(BlockNotFound):
+            block.load(name)
+
+
+@pytest.mark.parametrize("described", ["nothing", "storage", "mail"])
+def test_storage_and_mail_are_decided_separately(
+    described: str, folder: Path, sample_folder: Path, servers: tuple[str, MailServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLC_DATA_DIR", str(sample_folder))
+    url, mails = servers
+    values = {"nothing": {}, "storage": _storage(url), "mail": _mail(mails)}[described]
+    _write(folder / ".env", values)
+    with train._surroundings(plan_months(["2021-01"], None), folder / "home") as surroundings:
+        storage, mail = surroundings.storage, surroundings.mail
+        assert storage == (Storage("aws-s3", "s3") if described == "storage" else Storage("embedded-s3", "tlc-dir"))
+        assert (mail.block, mail.to) == (
+            ("email-server-credentials-block", None) if described == "mail" else ("embedded-mail", "you@localhost")
+        )
+        with EmailServerCredentials.load(mail.block).get_server() as server:
+            assert server.noop()[0] == 250
+        if described != "storage":
+            assert len(S3Bucket.load(storage.block).list_objects("data/")) == 2
+
+
+def test_half_a_pair_is_refused_in_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write(folder / ".env", {"AWS_ACCESS_KEY_ID": "a", "S3_BUCKET": "mine"})
+    assert train.main([]) == 1
+    assert capsys.readouterr().err == (
+        "AWS_SECRET_ACCESS_KEY is missing in .env, so no block was saved; fill in what .env_example names.\n"
+    )
+    assert [path.name for path in folder.iterdir()] in ([".env", "home"], ["home", ".env"])
+
+
+def test_the_shells_word_on_aws_is_forgotten_and_loopback_needs_no_proxy() -> None:
+    environ = {**SHELL, "AWS_CA_BUNDLE": "/certificates", "NO_PROXY": "example.com", "HOME": "/home/me"}
+    train._forget_the_shell(environ)
+    assert environ == {
+        "AWS_CA_BUNDLE": "/certificates",
+        "HOME": "/home/me",
+        "NO_PROXY": "example.com,127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
 
 
 def test_an_interrupt_ends_with_a_sentence(

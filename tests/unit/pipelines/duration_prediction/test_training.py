@@ -1,5 +1,6 @@
 """The fitted model: one object from raw rows to minutes."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,28 @@ def test_durations_that_mean_nothing_teach_nothing(train: Trips, validate: Trips
     noise[DROPOFF] = noise["lpep_pickup_datetime"] + length.sample(frac=1, random_state=3).to_numpy()
     model = fit_model(replace(train, frame=noise), quick)
     assert evaluate(validate.minutes, predict_minutes(model, validate.frame)).r2 < 0.02
+
+
+def test_a_terminal_sees_the_trees_grow_and_gets_the_same_model(
+    model: Pipeline,
+    train: Trips,
+    quick: TrainingConfig,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    watched = fit_model(train, quick)
+    printed = capsys.readouterr()
+    assert f"\rFitting [{'#' * 28}] 100% \n" in printed.err
+    assert printed.out == ""
+    assert str(watched.get_params()) == str(model.get_params())
+    assert watched["minutes"].regressor_.get_params() == model["minutes"].regressor_.get_params()
+    assert predict_minutes(watched, train.frame).tobytes() == predict_minutes(model, train.frame).tobytes()
+
+
+def test_elsewhere_a_fit_is_silent(train: Trips, quick: TrainingConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    fit_model(train, quick)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_handful_of_trips_is_refused(train: Trips) -> None:
