@@ -11,8 +11,11 @@ import pytest
 from tests.architecture.source import PACKAGES, ROOT, name_of, pyproject, python_files, tree_of
 
 BLOCKS = {
-    "blocks.aws:AwsCredentials", "blocks.aws:MinIOCredentials", "blocks.aws:S3Bucket", "blocks.mail:EmailServerCredentials",
-}  # fmt: skip
+    "blocks.aws:AwsCredentials",
+    "blocks.aws:MinIOCredentials",
+    "blocks.aws:S3Bucket",
+    "blocks.mail:EmailServerCredentials",
+}
 ANNOUNCED: dict[str, str] = pyproject()["project"]["entry-points"]["orchestration.blocks"]
 
 INSTALLED = packages_distributions()
