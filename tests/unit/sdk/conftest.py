@@ -6,11 +6,14 @@ import pytest
 
 from orchestration import test_harness
 from orchestration.sdk.client import SyncClient
+from orchestration.sdk.logs import FLOW_LOGGER, ROOT, TASK_LOGGER
 from orchestration.sdk.session import Session
 
 
 @pytest.fixture
 def session() -> Iterator[Session]:
+    for logger in (ROOT, FLOW_LOGGER, TASK_LOGGER):
+        logger.disabled = False  # a tool that another test ran in this process may have silenced all loggers it found
     with test_harness() as session:
         yield session
 

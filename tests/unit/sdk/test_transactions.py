@@ -1,18 +1,13 @@
 """Transactions: results are written together or not at all, and undone by hooks when something fails."""
 
 import asyncio
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestration import (
-    CacheKeyFnPolicy,
     CommitMode,
-    FileSystemLockManager,
-    IsolationLevel,
-    MemoryLockManager,
     Task,
     Transaction,
     flow,
@@ -20,13 +15,12 @@ from orchestration import (
     task,
     transaction,
 )
-from orchestration.domain.errors import ConfigurationError, TransactionError, UsageError
+from orchestration.domain.errors import TransactionError, UsageError
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.results import FolderStorage, ResultStore
 from orchestration.sdk.serializers import JSONSerializer
 
 pytestmark = pytest.mark.usefixtures("session")
-SERIALIZABLE = IsolationLevel.SERIALIZABLE
 
 
 class Story:
@@ -318,70 +312,6 @@ def test_a_store_without_a_place_says_so() -> None:
         store.write("key", 1)
     assert store.find("key") is None
     assert store.storage.describe("key") == "key"
-
-
-@pytest.mark.parametrize("in_files", [False, True])
-def test_serializable_blocks_of_one_key_follow_one_another(in_files: bool, tmp_path: Path) -> None:
-    locks: Any = FileSystemLockManager(tmp_path / "locks") if in_files else MemoryLockManager()
-    store = ResultStore(FolderStorage(tmp_path / "results"), lock_manager=locks)
-    inside, go_on = threading.Event(), threading.Event()
-    seen: list[Any] = []
-
-    def first() -> None:
-        with transaction("key", store, isolation_level=SERIALIZABLE) as own:
-            inside.set()
-            assert go_on.wait(20)
-            own.stage(1)
-
-    def second() -> None:
-        with transaction("key", store, isolation_level=SERIALIZABLE) as own:
-            seen.append(own.is_committed())
-
-    threads = [threading.Thread(target=first), threading.Thread(target=second)]
-    threads[0].start()
-    assert inside.wait(20)
-    assert locks.is_locked("key")
-    threads[1].start()
-    go_on.set()
-    for thread in threads:
-        thread.join(20)
-    assert seen == [True]
-    assert not locks.is_locked("key")
-
-
-@pytest.mark.parametrize("exists", [False, True])
-def test_a_failing_block_gives_its_lock_back(exists: bool, tmp_path: Path) -> None:
-    locks = MemoryLockManager()
-    store = ResultStore(FolderStorage(tmp_path), lock_manager=locks)
-    if exists:
-        store.write("key", 1)
-    with pytest.raises(ValueError, match="x"), transaction("key", store, isolation_level=SERIALIZABLE):
-        raise ValueError("x")
-    assert not locks.is_locked("key")
-
-
-def test_serializable_needs_a_lock_manager_and_leaves_nothing_behind() -> None:
-    with pytest.raises(ConfigurationError, match="SERIALIZABLE needs a lock manager"):
-        transaction("key", isolation_level=SERIALIZABLE).__enter__()
-    assert get_transaction() is None
-
-
-def test_a_task_holds_the_lock_of_its_key_while_it_works_under_a_serializable_policy() -> None:
-    locks = MemoryLockManager()
-    policy = CacheKeyFnPolicy(lambda context, parameters: "key")
-
-    @task(cache_policy=policy.configure(isolation_level=SERIALIZABLE, lock_manager=locks), retries=1)
-    def work(fails: bool) -> bool:
-        if fails:
-            raise ValueError("x")
-        return locks.is_locked("key")
-
-    assert work(fails=True, return_state=True).is_failed()
-    assert not locks.is_locked("key")
-    assert work(fails=False) is True
-    assert not locks.is_locked("key")
-    assert work(fails=False, return_state=True).name == "Cached"
-    assert not locks.is_locked("key")
 
 
 def test_a_block_that_was_not_entered_cannot_be_left() -> None:
