@@ -26,6 +26,9 @@ OURS, BARE, PEER = "ours", "bare", "peer"
 IMPORT = "from orchestration import "
 BARE_DECORATORS = "flow = task = lambda function: function  # "
 
+PAIRS = {OURS: 5, BARE: 5, PEER: 1}
+"""How often a process measures a slope: between short flows it is noisy, and Prefect's take half a minute a pair."""
+
 Figures = Mapping[str, float]
 
 

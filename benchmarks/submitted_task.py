@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import BARE, OURS, PEER, Contender, Figures, Options, compare, run_program
+from benchmarks.common import BARE, OURS, PAIRS, PEER, Contender, Figures, Options, compare, run_program
 from benchmarks.report import Measure, main
 from benchmarks.stored import check_all_is_stored
 
@@ -21,22 +21,20 @@ def measure(options: Options) -> Sequence[Measure]:
         return Measure(what=what, unit="ms", ours=ours, bare=bare, peer=peer, at_most=at_most)
 
     return [
-        line("a submitted no-op task, all states and logs flushed", "submit", 0.22),
-        line("a mapped no-op task, all states and logs flushed", "map", 0.22),
-        line("the wait at the end of a flow of 2,000 submitted tasks, after the last result", "submit_wait", 50),
-        line("the wait at the end of a flow of 2,000 mapped tasks, after the last result", "map_wait", 50),
+        line("a submitted no-op task, all states and logs flushed", "submit slope", 0.22),
+        line("a mapped no-op task, all states and logs flushed", "map slope", 0.22),
+        line("the wait at the end of a flow of 2,000 submitted tasks, after the last result", "submit wait", 50),
+        line("the wait at the end of a flow of 2,000 mapped tasks, after the last result", "map wait", 50),
     ]
 
 
 def _run(contender: Contender, home: Path) -> Figures:
     program = "submitted_bare.py" if contender.name == BARE else "submitted.py"
-    figures = {}
-    for how in ("submit", "map"):
-        seconds = run_program(contender, home, program, how)
-        figures[how] = seconds["of_2000"] - seconds["of_1000"]
-        if "wait" in seconds:
-            figures[f"{how}_wait"] = seconds["wait"] * 1000
-    return figures
+    return {
+        f"{how} {figure}": value
+        for how in ("submit", "map")
+        for figure, value in run_program(contender, home, program, how, PAIRS[contender.name]).items()
+    }
 
 
 if __name__ == "__main__":

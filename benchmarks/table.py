@@ -28,9 +28,10 @@ Taken on {machine}. Medians of {runs} runs. {load}
 - Every run is a process of its own in a clean environment; ours, bare Python and Prefect take turns, so that whatever
   else the machine does meets them alike. *Times* is how many times as much Prefect needs: the median of the ratios
   within a round.
-- A task's cost is (time of 2,000 - time of 1,000) / 1,000 in one process and includes its states and log line being in
-  the store: before anything is measured, a flow is run whose rows another connection counts at the moment when the flow
-  returns. Prefect's time ends when the flow returns, whatever is still on its way to its server then.
+- A task's cost is (time of 2,000 - time of 1,000) / 1,000 in one process (the median of five such pairs; Prefect, whose
+  pair takes half a minute or more, runs one). It includes its states and log line being in the store: before anything
+  is measured, a flow is run whose rows another connection counts at the moment when the flow returns. Prefect's time
+  ends when the flow returns, whatever is still on its way to its server then.
 - *Over bare Python* and *over the bare loop* mean that the time of bare Python in the same round is taken off.
 - Nothing here fails a test: a time taken on a busy machine is no verdict. *Met* says how it was on this one.
 """

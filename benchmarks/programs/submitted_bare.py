@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 
 
 def noop(number: int) -> int:
@@ -34,4 +35,5 @@ def seconds_of(work: Callable[[int], None], count: int) -> float:
 
 if __name__ == "__main__":
     chosen = {"submit": submitting, "map": mapping}[sys.argv[1]]
-    print(json.dumps({"of_1000": seconds_of(chosen, 1000), "of_2000": seconds_of(chosen, 2000)}))
+    slopes = [-seconds_of(chosen, 1000) + seconds_of(chosen, 2000) for _ in range(int(sys.argv[2]))]
+    print(json.dumps({"slope": median(slopes)}))
