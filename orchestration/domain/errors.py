@@ -27,6 +27,7 @@
     │   └── UnfinishedRun
     ├── RunTimeoutError               a run took longer than its ``timeout_seconds`` (also a ``TimeoutError``)
     ├── AcquireTimeoutError           no concurrency slot came free in time (also a ``TimeoutError``)
+    ├── PauseTimeoutError             nobody resumed a paused run in time (also a ``TimeoutError``)
     └── TransactionError              a transaction was used out of order
 
     RunSignal (BaseException)         not errors: they steer the engine
@@ -133,6 +134,10 @@ class RunTimeoutError(OrchestrationError, TimeoutError):
 
 class AcquireTimeoutError(OrchestrationError, TimeoutError):
     """No concurrency slot came free in time."""
+
+
+class PauseTimeoutError(OrchestrationError, TimeoutError):
+    """Nobody resumed a paused run in time."""
 
 
 class TransactionError(OrchestrationError):

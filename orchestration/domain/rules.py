@@ -69,7 +69,7 @@ def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision
         return Abort(f"A run that is {current.name} cannot become {proposed.name}.")
     if _starts_again(current, proposed, attempt):
         delay = attempt.policy.delay(attempt.run_count, attempt.unit_random)
-        return Reject(awaiting_retry(attempt.now, delay), "Retrying")
+        return Reject(awaiting_retry(attempt.now, delay, proposed.message), "Retrying")
     return Accept(proposed)
 
 

@@ -171,7 +171,7 @@ class State:
         if self.type in _ERROR_BY_TYPE:
             if raise_on_failure:
                 raise self._error()
-            return None if self.data is NO_DATA else self._loaded()
+            return self._error() if self.data is NO_DATA or self.data is None else self._loaded()
         if self.type is not StateType.COMPLETED:
             kind = errors.PausedRun if self.is_paused() else errors.UnfinishedRun
             raise kind(f"The run is {self.name}, so it has no result yet; wait until it has ended.")
@@ -192,7 +192,8 @@ class State:
         failed = next((each for each in states_in(data) if not each.is_completed()), None)
         if failed is not None and failed.type in _ERROR_BY_TYPE:
             return failed._error()
-        return _ERROR_BY_TYPE[self.type](self.message or f"The run ended in the state {self.name}.")
+        said = data if isinstance(data, str) else self.message
+        return _ERROR_BY_TYPE[self.type](said or f"The run ended in the state {self.name}.")
 
     def __repr__(self) -> str:
         return f"{self.name}(message={self.message!r}, type={self.type.value}, result={self.data!r})"
@@ -279,6 +280,6 @@ def Suspended(message: str | None = None, pause_timeout: datetime | None = None,
     return Paused(message, pause_timeout, True, pause_key, "Suspended")
 
 
-def awaiting_retry(now: datetime, delay_seconds: float) -> State:
-    """The state of a run that failed at ``now`` and starts again ``delay_seconds`` later."""
-    return AwaitingRetry(now + timedelta(seconds=delay_seconds))
+def awaiting_retry(now: datetime, delay_seconds: float, why: str | None = None) -> State:
+    """The state of a run that failed at ``now``, of ``why``, and starts again ``delay_seconds`` later."""
+    return AwaitingRetry(now + timedelta(seconds=delay_seconds), why)

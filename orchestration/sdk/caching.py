@@ -58,7 +58,6 @@ def is_kept(task: Any, options: ResultOptions, settings: Settings) -> bool:
         task.result_storage_key,
         task.result_storage,
         task.result_serializer,
-        task.cache_expiration,
     )
     if any(option is not None for option in asked):
         return True

@@ -14,9 +14,25 @@ from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.session import Session, current_session
 
-ROOT = logging.getLogger("orchestration")
-FLOW_LOGGER = logging.getLogger("orchestration.flow_runs")
-TASK_LOGGER = logging.getLogger("orchestration.task_runs")
+
+class _Heard(logging.Logger):
+    """A logger that nobody switches off: ``dictConfig`` disables all loggers it does not know, unless told not to."""
+
+    disabled = property(lambda self: False, lambda self, value: None)
+
+
+def _heard(name: str) -> logging.Logger:
+    usual = logging.getLoggerClass()
+    logging.setLoggerClass(_Heard)
+    try:
+        return logging.getLogger(name)
+    finally:
+        logging.setLoggerClass(usual)
+
+
+ROOT = _heard("orchestration")
+FLOW_LOGGER = _heard("orchestration.flow_runs")
+TASK_LOGGER = _heard("orchestration.task_runs")
 LONGEST_LINE = 1_000_000
 """Characters of one log message; a longer one is cut, with a mark."""
 
@@ -67,7 +83,7 @@ def configure(session: Session) -> None:
     store = StoreHandler()
     extra_loggers = [logging.getLogger(name) for name in session.settings.logging_extra_loggers]
     for logger in (FLOW_LOGGER, TASK_LOGGER, *extra_loggers):
-        if session.settings.logging_to_store and not any(isinstance(each, StoreHandler) for each in logger.handlers):
+        if not any(isinstance(each, StoreHandler) for each in logger.handlers):
             logger.addHandler(store)
     for logger in extra_loggers:
         logger.setLevel(session.settings.logging_level)
@@ -114,6 +130,9 @@ class StoreHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record one line, whole; beyond ``LONGEST_LINE`` characters with a mark."""
+        session = current_session()
+        if not session.settings.logging_to_store:
+            return
         fields = _run_fields(record)
         flow_run_id, task_run_id = fields.get("flow_run_id"), fields.get("task_run_id")
         if flow_run_id is None and task_run_id is None:
@@ -126,7 +145,7 @@ class StoreHandler(logging.Handler):
             _id_text(flow_run_id),
             _id_text(task_run_id),
         )
-        current_session().recorder.log(row, record.levelno >= logging.WARNING)
+        session.recorder.log(row, record.levelno >= logging.WARNING)
 
 
 def _run_fields(record: logging.LogRecord) -> Mapping[str, Any]:

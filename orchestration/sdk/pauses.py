@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain.errors import MissingContextError, RunTimeoutError, SuspendSignal, UsageError
+from orchestration.domain.errors import MissingContextError, PauseTimeoutError, SuspendSignal, UsageError
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.runs import FlowRunInput
 from orchestration.domain.states import Paused, Running, Scheduled, State
@@ -35,7 +35,7 @@ def pause_flow_run(
 
     Raises:
         MissingContextError: outside a flow.
-        RunTimeoutError: nobody resumed the run in time.
+        PauseTimeoutError: nobody resumed the run in time.
     """
     flow = _current_flow()
     pause = _pause_state(flow, "Paused", key, timeout)
@@ -159,7 +159,7 @@ def _wait_until_resumed(flow: FlowRunContext, timeout: float, poll_interval: flo
             return
         left = deadline - time.monotonic()
         if left <= 0:
-            raise RunTimeoutError("The flow run was paused and never resumed.")
+            raise PauseTimeoutError("The flow run was paused and never resumed.")
         time.sleep(max(0.01, min(poll_interval, left, 1.0)))
 
 

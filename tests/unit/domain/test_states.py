@@ -139,7 +139,15 @@ def test_without_an_exception_of_its_own_it_raises_one_that_says_why(kind: State
     assert str(said.value) == "the disk was full"
     with pytest.raises(error, match=f"The run ended in the state {make().name}"):
         make(data=data).result()
-    assert make(data=data).result(raise_on_failure=False) == (None if data is NO_DATA else data)
+    kept = make(data=data).result(raise_on_failure=False)
+    assert isinstance(kept, error) if data in (None, NO_DATA) else kept == data
+
+
+@pytest.mark.parametrize("kind", UNSUCCESSFUL)
+def test_a_text_for_a_result_is_what_the_error_says(kind: StateType) -> None:
+    make, error = ERRORS[kind]
+    with pytest.raises(error, match="the disk was full"):
+        make(data="the disk was full").result()
 
 
 def test_a_run_of_runs_raises_the_error_of_the_first_that_did_not_complete() -> None:

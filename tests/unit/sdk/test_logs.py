@@ -132,14 +132,12 @@ def test_the_level_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _said() == ["high"]
 
 
-@pytest.mark.xfail(strict=True, reason="the handler that an earlier session of the process set up goes on writing")
 def test_lines_can_be_kept_out_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _said() == ["low", "high"]
     monkeypatch.setenv("ORCHESTRATION_LOGGING_TO_API_ENABLED", "false")
     assert _said() == []
 
 
-@pytest.mark.xfail(strict=True, reason="dictConfig's default disables the run loggers, and their lines are lost")
 def test_a_logging_configuration_of_somebody_else_does_not_silence_runs(client: SyncClient) -> None:
     @flow
     def configured() -> None:
