@@ -189,7 +189,8 @@ def after(run: FlowRun, state: State, now: datetime) -> FlowRun:
     if run.state is not None and run.state.is_running() and run.state.timestamp is not None:
         changes["total_run_time"] = run.total_run_time + max(0.0, (now - run.state.timestamp).total_seconds())
     if state.is_running():
-        changes["run_count"] = run.run_count + (0 if run.state is not None and run.state.is_paused() else 1)
+        resumed = run.state is not None and run.state.is_paused()
+        changes["run_count"] = max(1, run.run_count + (0 if resumed else 1))
         changes["start_time"] = run.start_time or now
     if state.is_scheduled():
         changes["expected_start_time"] = state.details.scheduled_time
