@@ -138,8 +138,9 @@ class Recorder:
         with self._lock:
             if self._timer is not None:
                 return
-            self._timer = threading.Thread(target=self._run, name="orchestration-recorder", daemon=True)
-        self._timer.start()
+            timer = threading.Thread(target=self._run, name="orchestration-recorder", daemon=True)
+            timer.start()
+            self._timer = timer
 
     def _run(self) -> None:
         while not self._closed:
