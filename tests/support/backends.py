@@ -1,0 +1,77 @@
+"""Stores that every backend's promises are tried on: each can be opened several times, as by several processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from orchestration.backend.connect import open_backend
+from orchestration.backend.port import Backend
+from orchestration.domain.settings import Settings
+from orchestration.domain.states import StoredResult
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reference(StoredResult):
+    """A result in storage, told by its document."""
+
+    document: Mapping[str, Any]
+
+    def as_document(self) -> dict[str, Any]:
+        """The document it was made of."""
+        return dict(self.document)
+
+
+@dataclass
+class Store:
+    """One store; ``open`` gives one more backend on it."""
+
+    connect: Callable[[], Backend]
+    opened: list[Backend] = field(default_factory=list)
+
+    def open(self) -> Backend:
+        """A backend of its own, closed at the end of the test."""
+        backend = self.connect()
+        self.opened.append(backend)
+        return backend
+
+
+@contextmanager
+def sqlite_store(folder: Path) -> Iterator[Store]:
+    """This machine's database, in a folder."""
+    store = Store(lambda: open_backend(Settings(folder / "store"), Reference))
+    try:
+        yield store
+    finally:
+        for backend in store.opened:
+            backend.close()
+
+
+STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {"sqlite": sqlite_store}
+"""By name: each is one more parameter of the whole contract."""
+
+
+def at_once(work: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """What each did, or the error it ended with, when all of them start at the same moment in threads."""
+    start = threading.Barrier(len(work))
+    ends: list[T | Exception] = [RuntimeError("did not end")] * len(work)
+
+    def run(place: int) -> None:
+        start.wait()
+        try:
+            ends[place] = work[place]()
+        except Exception as error:
+            ends[place] = error
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(work))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends
