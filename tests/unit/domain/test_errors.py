@@ -43,7 +43,7 @@ def test_a_wrong_argument_is_also_a_type_error(name: str) -> None:
     assert issubclass(CLASSES[name], TypeError)
 
 
-@pytest.mark.parametrize("name", ["RunTimeoutError", "AcquireTimeoutError"])
+@pytest.mark.parametrize("name", ["RunTimeoutError", "AcquireTimeoutError", "PauseTimeoutError"])
 def test_a_time_limit_is_also_a_timeout_error(name: str) -> None:
     assert issubclass(CLASSES[name], TimeoutError)
 

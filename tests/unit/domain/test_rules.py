@@ -144,6 +144,7 @@ def test_a_failure_is_retried_as_often_as_the_policy_says(run_count: int, retrie
         assert isinstance(decision, Reject)
         assert decision.reason == "Retrying"
         assert (decision.state.name, decision.state.type) == ("AwaitingRetry", StateType.SCHEDULED)
+        assert decision.state.message == "no", "why it is retried"
         assert decision.state.details.scheduled_time == NOW + timedelta(seconds=30)
     else:
         assert decision == Accept(Failed("no"))
