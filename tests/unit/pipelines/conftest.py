@@ -1,4 +1,4 @@
-"""Small months to learn from: every so manieth row of the real ones where TLC_DATA_DIR is set, else made-up ones."""
+"""Small months to learn from, and an empty store of MLflow's to register models in."""
 
 import os
 import shutil
@@ -14,11 +14,9 @@ from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips, load_month
 from pipelines.duration_prediction.registry import getting_ready
 from pipelines.duration_prediction.store import find_store
-from pipelines.embedded.months import make_month, write_month
+from pipelines.embedded.months import make_month
 from pipelines.tlc import Month
-
-ROWS = 4_000
-TRAIN, VALIDATE = Month(2021, 1), Month(2021, 2)
+from tests.support.months import TRAIN, VALIDATE, write_samples
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,15 +44,7 @@ def tlc_folder() -> Path:
 @pytest.fixture(scope="session")
 def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small training month and a small validation month under the TLC's names."""
-    target = tmp_path_factory.mktemp("months")
-    source = os.environ.get("TLC_DATA_DIR", "")
-    for month in (TRAIN, VALIDATE):
-        if source:
-            table = pq.read_table(Path(source) / month.file_name)
-            pq.write_table(table.take(list(range(0, table.num_rows, table.num_rows // ROWS))), target / month.file_name)
-        else:
-            write_month(month, target, ROWS)
-    return target
+    return write_samples(tmp_path_factory.mktemp("months"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,70 @@
+"""The registered model, loaded by a process that knows nothing of the training: minutes for any month's raw rows."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.duration_prediction.config import TrainingConfig
+from pipelines.duration_prediction.data import load_month
+from pipelines.duration_prediction.registry import TrainingRecord, register_model
+from pipelines.duration_prediction.store import find_store
+from pipelines.duration_prediction.training import fit_model
+from pipelines.embedded.months import write_month
+from pipelines.tlc import Month
+from tests.support.months import TRAIN, write_samples
+
+ROOT = Path(__file__).parents[2]
+GENERATIONS = (Month(2013, 8), Month(2021, 1), Month(2023, 2), Month(2025, 1))
+PREDICT = """
+import json, os, sys
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+import mlflow, numpy as np, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+for path in sys.argv[3:]:
+    rows = pd.read_parquet(path)
+    minutes = model.predict(rows)
+    part = rows.drop(columns=["lpep_dropoff_datetime"]).iloc[::-1].head(500)
+    others = [pd.read_parquet(path, dtype_backend=kind).iloc[::-1].head(500) for kind in ("numpy_nullable", "pyarrow")]
+    print(json.dumps({
+        "rows": len(rows), "predictions": len(minutes), "type": str(minutes.dtype),
+        "finite": bool(np.isfinite(minutes).all()), "range": [float(minutes.min()), float(minutes.max())],
+        "in order": all(np.array_equal(model.predict(each), minutes[::-1][:500]) for each in [part, *others]),
+    }))
+"""
+
+
+@pytest.fixture
+def months(tmp_path: Path) -> list[Path]:
+    """Every real month at hand, whole; else a made-up month of each generation of files."""
+    folder = os.environ.get("TLC_DATA_DIR", "")
+    if folder:
+        return sorted(Path(folder).glob("green_tripdata_*.parquet"))
+    return [write_month(month, tmp_path, rows=2_000) for month in GENERATIONS]
+
+
+def test_it_predicts_minutes_for_every_row_of_every_month(tmp_path: Path, months: list[Path]) -> None:
+    (tmp_path / "samples").mkdir()
+    trips = load_month(write_samples(tmp_path / "samples") / TRAIN.file_name, TRAIN)
+    config = TrainingConfig(max_iter=20, learning_rate=0.2, max_leaf_nodes=15)
+    record = TrainingRecord({}, {}, {}, trips.frame.head(3))
+    model = register_model(fit_model(trips, config), record, find_store({}, tmp_path), lambda _: False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PREDICT, model.tracking_uri, model.model_uri, *map(str, months)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_LOGGING_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(months)
+    for path, answer in zip(months, answers, strict=True):
+        assert answer["rows"] == answer["predictions"], path.name
+        assert (answer["type"], answer["finite"], answer["in order"]) == ("float64", True, True), path.name
+        assert 1 <= answer["range"][0] <= answer["range"][1] <= 60, path.name
