@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from orchestration.domain.states import State, StateType
@@ -31,38 +32,30 @@ def hooks_for(decorated: Any, state: State) -> Sequence[Callable[..., Any]]:
 
 def run_hooks(hooks: Sequence[Callable[..., Any]], subject: Subject, state: State, logger: RunLogger) -> None:
     """Call hooks one after another; async ones on an event loop of their own."""
-    for _ in _each(hooks, subject, state, logger, finish):
-        continue
+    for hook in hooks:
+        with _told(hook, state, logger):
+            answer = hook(*subject, state)
+            if inspect.isawaitable(answer):
+                finish(answer)
 
 
 async def arun_hooks(hooks: Sequence[Callable[..., Any]], subject: Subject, state: State, logger: RunLogger) -> None:
     """Call hooks one after another, awaiting async ones."""
-    for awaitable in _each(hooks, subject, state, logger, None):
-        try:
-            await awaitable
-        except Exception:
-            logger.exception("An async hook failed after the run entered state %r.", state.name)
-
-
-def _each(
-    hooks: Sequence[Callable[..., Any]],
-    subject: Subject,
-    state: State,
-    logger: RunLogger,
-    perform: Callable[[Awaitable[Any]], Any] | None,
-) -> Iterator[Awaitable[Any]]:
-    """Call each hook; awaitables that hooks return are performed here, or yielded to whoever can await them."""
     for hook in hooks:
-        name = getattr(hook, "__name__", repr(hook))
-        logger.info("Running hook %r in response to entering state %r", name, state.name)
-        try:
+        with _told(hook, state, logger):
             answer = hook(*subject, state)
             if inspect.isawaitable(answer):
-                if perform is None:
-                    yield answer
-                else:
-                    perform(answer)
-        except Exception:
-            logger.exception("An error was encountered while running hook %r", name)
-        else:
-            logger.info("Hook %r finished running successfully", name)
+                await answer
+
+
+@contextmanager
+def _told(hook: Callable[..., Any], state: State, logger: RunLogger) -> Iterator[None]:
+    """Log the beginning and the end of a hook; an error that it raises ends here."""
+    name = getattr(hook, "__name__", repr(hook))
+    logger.info("Running hook %r in response to entering state %r", name, state.name)
+    try:
+        yield
+    except Exception:
+        logger.exception("An error was encountered while running hook %r", name)
+    else:
+        logger.info("Hook %r finished running successfully", name)
