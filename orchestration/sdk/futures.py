@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -16,6 +18,7 @@ from orchestration.domain.states import State
 from orchestration.sdk.lending import lender
 
 R = TypeVar("R")
+_logger = logging.getLogger("orchestration")
 _lock = threading.Lock()
 """Guards the waiters of all futures: a lock each would be most of a future's memory."""
 
@@ -71,7 +74,8 @@ class TaskFuture(Generic[R]):
         event = asyncio.Event()
 
         def wake(_: TaskFuture[R]) -> None:
-            loop.call_soon_threadsafe(event.set)
+            with suppress(RuntimeError):  # the loop was closed meanwhile, so nobody waits any more
+                loop.call_soon_threadsafe(event.set)
 
         self.add_done_callback(wake)
         try:
@@ -96,7 +100,7 @@ class TaskFuture(Generic[R]):
             if not self._done:
                 self._callbacks = [*(self._callbacks or ()), fn]
                 return
-        fn(self)
+        self._tell(fn)
 
     def finish(self) -> None:
         """Note that the task run will change no more; for the engine."""
@@ -104,7 +108,14 @@ class TaskFuture(Generic[R]):
             self._done = True
             callbacks, self._callbacks = self._callbacks, None
         for fn in callbacks or ():
+            self._tell(fn)
+
+    def _tell(self, fn: Callable[[TaskFuture[R]], None]) -> None:
+        """Call a callback; one that raises must keep neither the others nor the flow run waiting."""
+        try:
             fn(self)
+        except Exception:
+            _logger.exception("A callback of %r failed.", self)
 
     def __repr__(self) -> str:
         return f"TaskFuture({self.record.name!r}, {self.state.name})"
