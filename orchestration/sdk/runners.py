@@ -56,7 +56,7 @@ class ThreadPoolTaskRunner:
         self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
-        self._idle = 0
+        self._jobs = 0
         self._stopped = False
 
     def start(self) -> None:
@@ -64,6 +64,8 @@ class ThreadPoolTaskRunner:
 
     def submit(self, submission: Submitted) -> None:
         """Queue a submission; a new thread starts when none is free and the pool is not full."""
+        with self._lock:
+            self._jobs += 1
         self._queue.put(submission)
         self._add_thread()
 
@@ -81,30 +83,27 @@ class ThreadPoolTaskRunner:
 
     def _add_thread(self) -> None:
         with self._lock:
-            if self._stopped or self._threads >= self._limit or self._idle >= self._queue.qsize():
+            if self._stopped or self._threads >= min(self._limit, self._jobs):
                 return
             self._threads += 1
         threading.Thread(target=self._work, name="orchestration-task", daemon=True).start()
 
     def _work(self) -> None:
         lend_by(self._while_waiting)
-        while self._is_needed():
-            submission = self._queue.get()
-            with self._lock:
-                self._idle -= 1
-            if submission is None:
-                return
+        while (submission := self._queue.get()) is not None:
             submission.live()
             del submission  # the task's arguments must not live until the next task comes
+            if not self._is_needed_further():
+                return
 
-    def _is_needed(self) -> bool:
-        """Whether a thread that has nothing to do is to wait for a job, not to end."""
+    def _is_needed_further(self) -> bool:
+        """Whether a thread that has done its job is to wait for another, not to end."""
         with self._lock:
-            if self._threads > self._limit:
-                self._threads -= 1
-                return False
-            self._idle += 1
-            return True
+            self._jobs -= 1
+            if self._threads <= self._limit:
+                return True
+            self._threads -= 1
+            return False
 
     @contextmanager
     def _while_waiting(self) -> Iterator[None]:
