@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from orchestration.domain.errors import MissingResult, UsageError
+from orchestration.domain.errors import MissingResult, SerializationError, UsageError
 from orchestration.domain.states import StoredResult
 from orchestration.sdk.awaiting import plainly
 from orchestration.sdk.serializers import PickleSerializer, Serializer, serializer_of
@@ -137,12 +137,12 @@ class StoredValue(StoredResult):
         """
         if self.value is _NOT_LOADED:
             try:
-                content = json.loads(self.storage.read(self.key))
+                content = self.storage.read(self.key)
             except KeyError:
                 raise MissingResult(
                     f"The stored result {self.storage.describe(self.key)} is not there any more."
                 ) from None
-            self.value = self.serializer.loads(content["result"].encode())
+            self.value = self.serializer.loads(_parts(content)[1])
         return self.value
 
     def forget(self) -> None:
@@ -192,21 +192,34 @@ class ResultStore:
         return stored
 
     def find(self, key: str) -> StoredValue | None:
-        """The stored result of a key, expired or not, if there is one that can be read."""
+        """The stored result of a key, expired or not, if there is one that can be read.
+
+        One that cannot be, say because its file was cut off or its class is gone, counts as not there:
+        the task then runs again and writes it anew.
+        """
         try:
-            content = json.loads(self.storage.read(key))
-            metadata = content["metadata"]
-            serializer = serializer_of(metadata.get("serializer"))
-            expiration = metadata.get("expiration")
-            return StoredValue(
-                key,
-                self.storage,
-                serializer,
-                datetime.fromisoformat(expiration) if expiration else None,
-                serializer.loads(content["result"].encode()),
-            )
-        except KeyError:
+            metadata, packed = _parts(self.storage.read(key))
+        except (KeyError, SerializationError):
             return None
+        expiration = metadata.get("expiration")
+        try:
+            serializer = serializer_of(metadata.get("serializer"))
+            until = datetime.fromisoformat(expiration) if expiration else None
+            return StoredValue(key, self.storage, serializer, until, serializer.loads(packed))
+        except (SerializationError, UsageError, TypeError, ValueError):
+            return None
+
+
+def _parts(content: bytes) -> tuple[Mapping[str, Any], bytes]:
+    """The metadata and the packed value of a result file."""
+    try:
+        document = json.loads(content)
+        metadata, packed = document["metadata"], document["result"].encode()
+        if not isinstance(metadata, Mapping):
+            raise TypeError("its metadata is no object")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SerializationError(f"A stored result is damaged ({error!r}); run again to renew it.") from error
+    return metadata, packed
 
 
 def new_result_key() -> str:
