@@ -97,6 +97,14 @@ class CompressedSerializer:
     serializer: Serializer
     compressionlib: str = "lzma"
 
+    def __post_init__(self) -> None:
+        if self.compressionlib not in _COMPRESSIONS:
+            raise UsageError(
+                f"There is no compression {self.compressionlib!r} here; use one of {', '.join(_COMPRESSIONS)}."
+            )
+        if isinstance(self.serializer, str):  # Prefect's form, CompressedSerializer(serializer="json")
+            object.__setattr__(self, "serializer", serializer_of(self.serializer))
+
     def dumps(self, value: Any) -> bytes:
         """The compressed bytes in base64."""
         packed: bytes = _COMPRESSIONS[self.compressionlib].compress(self.serializer.dumps(value))
