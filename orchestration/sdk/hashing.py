@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,8 +26,11 @@ def hash_objects(*values: Any) -> str:
         HashError: a value cannot be written as bytes, such as a lock or an open file.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for value in values:
-        _feed(digest, value)
+    try:
+        for value in values:
+            _feed(digest, value)
+    except RecursionError as error:
+        raise HashError(_sentence("that contains itself", error)) from error
     return digest.hexdigest()
 
 
@@ -56,6 +61,10 @@ def _feed(digest: _Digest, value: Any) -> None:
         _feed_bytes(digest, value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
     elif type(value) in _CONTAINERS:
         _CONTAINERS[type(value)](digest, value)
+    elif isinstance(value, Enum):
+        _feed(digest, value.value)
+    elif (record := _fields_of(value)) is not None:
+        _feed_mapping(digest, record)
     else:
         _feed_object(digest, value)
 
@@ -91,11 +100,26 @@ _CONTAINERS: Mapping[type, Callable[[_Digest, Any], None]] = {
 }
 
 
+def _fields_of(value: Any) -> Mapping[str, Any] | None:
+    """The fields of a record; its pickle may differ from process to process, above all if the script defines it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return dict(value._asdict())
+    if hasattr(type(value), "model_fields"):  # pydantic's, which this file does not load
+        return dict(value.__dict__)
+    return None
+
+
 def _feed_object(digest: _Digest, value: Any) -> None:
     try:
         _feed_bytes(digest, cloudpickle.dumps(value))
     except Exception as error:
-        raise HashError(
-            f"An argument of type {type(value).__name__} cannot be a part of a cache key ({error}); leave it out "
-            "with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE."
-        ) from error
+        raise HashError(_sentence(f"of type {type(value).__name__}", error)) from error
+
+
+def _sentence(what: str, error: Exception) -> str:
+    return (
+        f"An argument {what} cannot be a part of a cache key ({error}); leave it out "
+        "with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE."
+    )
