@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +75,7 @@ def update_progress_artifact(artifact_id: UUID, progress: float, description: st
         ObjectNotFound: there is no artifact of that id.
         UsageError: the progress is not between 0 and 100.
     """
-    started_session().backend.update_artifact(artifact_id, _percent(progress), description)
+    started_session().backend.update_artifact(artifact_id, _percent(progress), _told(description))
     return artifact_id
 
 
@@ -103,13 +105,17 @@ def _create(kind: str, data: Any, key: str | None, description: str | None) -> U
         updated=now,
         key=key,
         type=kind,
-        description=description,
+        description=_told(description),
         data=data,
         metadata={},
         flow_run_id=flow_run_id,
         task_run_id=task.record.id if task is not None else None,
     )
     return started_session().backend.create_artifact(artifact).id
+
+
+def _told(description: str | None) -> str | None:
+    return None if description is None else redact(description)
 
 
 def _percent(progress: float) -> float:
@@ -119,9 +125,14 @@ def _percent(progress: float) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """A table in which not-a-number stands as nothing, as JSON wants it."""
+    """A table as JSON can have it: numbers of any library as numbers, not-a-number as nothing, infinity as a word."""
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - only NaN differs from itself
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    number = int(value) if isinstance(value, Integral) else float(value)
+    if math.isfinite(number):
+        return number
+    return None if math.isnan(number) else str(number)

@@ -27,11 +27,12 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"The variable name {name!r} may have only lower-case letters, numbers, dashes and underscores."
+            f"The variable name {name!r} is none; "
+            "use 1 to 255 lower-case letters without accents, numbers, dashes and underscores."
         )
     try:
-        text = json.dumps(value)
-    except TypeError as error:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
         raise UsageError(f"The value of variable {name!r} is not JSON: {error}.") from None
     if len(text) > LONGEST_VALUE:
         raise UsageError(f"The value of variable {name!r} has {len(text)} characters; {LONGEST_VALUE} is the most.")
