@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id
-from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError
+from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
 from orchestration.sdk.awaiting import dispatch, in_thread
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
@@ -37,29 +37,38 @@ class Slots:
     _left: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Slots:
+        self._left.clear()
         for seconds in self._tries():
             time.sleep(seconds)
         return self
 
     async def __aenter__(self) -> Slots:
+        self._left.clear()
         tries = self._tries()
-        seconds = await in_thread(next, tries, None)
-        while seconds is not None:
-            await asyncio.sleep(seconds)
+        try:
             seconds = await in_thread(next, tries, None)
+            while seconds is not None:
+                await asyncio.sleep(seconds)
+                seconds = await in_thread(next, tries, None)
+        except BaseException:  # the thread may be taking slots at this moment, which nobody would give back
+            await in_thread(self._leave)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._left.set()
-        if self._lease is not None:
-            self.session.backend.release_lease(self._lease)
+        self._leave()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await in_thread(self.__exit__, kind, error, traceback)
+        await in_thread(self._leave)
+
+    def _leave(self) -> None:
+        self._left.set()
+        if self._lease is not None:
+            self.session.backend.release_lease(self._lease)
 
     def _tries(self) -> Generator[float, None, None]:
         """Ask until the slots are taken; yields the seconds to wait before asking again."""
@@ -71,6 +80,8 @@ class Slots:
         while (
             wait := self.session.backend.try_acquire(lease, self.names, self.occupy, self.lease_seconds)
         ) is not None:
+            if not asked:
+                self._refuse_too_many()
             asked += 1
             seconds = wait or _POLL_SECONDS * (0.5 + DICE.random())  # spreads the askers
             out_of_time = deadline is not None and time.monotonic() + seconds > deadline
@@ -81,12 +92,18 @@ class Slots:
                 )
             yield seconds
         self._lease = lease
-        threading.Thread(target=self._renew, name="orchestration-lease", daemon=True).start()
+        if self._left.is_set():
+            self._leave()
+            return
+        threading.Thread(target=self._renew, name="orchestration-lease", args=(lease,), daemon=True).start()
 
-    def _renew(self) -> None:
+    def _renew(self, lease: UUID) -> None:
         while not self._left.wait(self.lease_seconds / 3):
-            if self._lease is None or not self.session.backend.renew_lease(self._lease, self.lease_seconds):
-                return
+            try:
+                if not self.session.backend.renew_lease(lease, self.lease_seconds):
+                    return
+            except StoreError:
+                continue  # a store that is away for a moment; the lease lasts for two more tries
 
     def _refuse_unknown(self) -> None:
         known = {limit.name for limit in self.session.backend.concurrency_limits()}
@@ -95,6 +112,15 @@ class Slots:
             raise ConfigurationError(
                 f"There is no concurrency limit {missing[0]!r}; create it, or leave out strict=True."
             )
+
+    def _refuse_too_many(self) -> None:
+        """Tell of a limit below what is asked for; one of 0 is somebody's way to hold all up, so it is waited for."""
+        for limit in self.session.backend.concurrency_limits():
+            if limit.name in self.names and limit.active and 0 < limit.limit < self.occupy:
+                raise UsageError(
+                    f"The concurrency limit {limit.name!r} has {limit.limit} slot(s), so {self.occupy} can never be "
+                    "had; occupy fewer, or raise the limit."
+                )
 
 
 class NoSlots:
@@ -138,6 +164,7 @@ def concurrency(
     Raises:
         AcquireTimeoutError: no slot came free in time.
         ConfigurationError: ``strict``, and a name is no limit.
+        UsageError: a limit has fewer slots than are asked for.
     """
     wanted = [names] if isinstance(names, str) else list(names or ())
     if not wanted:

@@ -19,9 +19,9 @@ def catch_prints() -> None:
 
 
 def print_or_log(*args: Any, **kwargs: Any) -> None:
-    """Log what is printed to standard output inside a run with ``log_prints``; print everything else."""
+    """Log what is printed to standard output or error inside a run with ``log_prints``; print everything else."""
     context = TASK_RUN.get() or FLOW_RUN.get()
-    if context is None or not context.log_prints or kwargs.get("file") not in (None, sys.stdout):
+    if context is None or not context.log_prints or kwargs.get("file") not in (None, sys.stdout, sys.stderr):
         _print(*args, **kwargs)
         return
     buffer = io.StringIO()

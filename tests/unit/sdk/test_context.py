@@ -1,0 +1,147 @@
+"""Tags, the innermost run, and what a flow run knows of values and of submitted runs."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from orchestration import flow, get_run_logger, runtime, tags, task
+from orchestration.backend.clock import new_id
+from orchestration.domain.errors import MissingContextError
+from orchestration.sdk.client import SyncClient
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, Outstanding, Produced, log_extra, running_context
+
+pytestmark = pytest.mark.usefixtures("session")
+
+
+def test_runs_that_start_inside_the_block_are_tagged(client: SyncClient) -> None:
+    @task(tags=["own"])
+    def work() -> None: ...
+
+    @flow
+    def inner() -> None: ...
+
+    @flow
+    def main() -> None:
+        with tags("inside"):
+            work.submit().wait()
+            inner()
+        work()
+
+    with tags("around", "twice"), tags("twice", "deeper") as now:
+        assert now == {"around", "twice", "deeper"}
+        main()
+    main()
+    tagged = {"around", "deeper", "twice"}
+    first, second = [set(run.tags) for run in client.read_flow_runs()[::-1] if run.flow_name == "main"]
+    assert (first, second) == (tagged, set())
+    subflows = [set(run.tags) for run in client.read_flow_runs()[::-1] if run.flow_name == "inner"]
+    assert subflows == [{*tagged, "inside"}, {"inside"}]
+    works = [set(run.tags) for run in client.read_task_runs() if run.name.startswith("work")]
+    assert works == [{*tagged, "inside", "own"}, {*tagged, "own"}, {"inside", "own"}, {"own"}]
+
+
+def test_tags_end_with_the_block_that_raises() -> None:
+    with pytest.raises(ValueError, match="boom"), tags("a"):
+        raise ValueError("boom")
+    with tags() as now:
+        assert now == frozenset()
+
+
+def test_another_thread_starts_without_tags() -> None:
+    @flow
+    def main() -> list[str]:
+        return runtime.flow_run.tags
+
+    with tags("a"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(main).result() == []
+        assert main() == ["a"]
+
+
+def test_the_innermost_run_surrounds_the_code() -> None:
+    @task
+    def work() -> bool:
+        return running_context() is TASK_RUN.get()
+
+    @flow
+    def inner() -> bool:
+        return running_context() is FLOW_RUN.get()
+
+    @task
+    def starts() -> bool:
+        return inner()
+
+    @flow
+    def main() -> list[Any]:
+        return [running_context() is FLOW_RUN.get(), work(), starts(), TASK_RUN.get()]
+
+    assert main() == [True, True, True, None]
+    with pytest.raises(MissingContextError, match="no active flow or task run"):
+        running_context()
+
+
+def test_a_log_line_carries_the_innermost_run() -> None:
+    @task
+    def work() -> Any:
+        return log_extra(FLOW_RUN.get(), TASK_RUN.get())
+
+    @flow
+    def main() -> Any:
+        return log_extra(FLOW_RUN.get(), None), work(), get_run_logger().extra
+
+    of_flow, of_task, logged = main()
+    assert of_flow["prefix"].startswith("Flow run ")
+    assert of_flow["task_run_id"] is None
+    assert of_task["prefix"].startswith("Task run 'work-0'")
+    assert of_task["flow_run_id"] == of_flow["flow_run_id"]
+    assert logged == of_flow
+    assert log_extra(None, None) == {}
+
+
+def test_what_a_run_returned_is_known_while_it_lives() -> None:
+    class Model:
+        """Something that can be referred to weakly."""
+
+    produced, model, maker = Produced(), Model(), new_id()
+    assert not produced
+    produced.remember(5, new_id())
+    assert not produced
+    produced.remember(model, maker)
+    assert produced
+    assert produced.maker(model) == maker
+    assert produced.maker(Model()) is None
+    del model
+    assert not produced
+
+
+def test_an_id_that_was_used_again_is_no_proof() -> None:
+    class Model:
+        """Something that can be referred to weakly."""
+
+    produced, first, second = Produced(), Model(), Model()
+    produced.remember(first, new_id())
+    produced._makers[id(second)] = produced._makers[id(first)]
+    assert produced.maker(second) is None
+
+
+def test_outstanding_runs_are_waited_for() -> None:
+    outstanding, ended = Outstanding(), threading.Event()
+    outstanding.wait()
+    outstanding.add()
+    outstanding.add()
+
+    def wait() -> None:
+        outstanding.wait()
+        ended.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    outstanding.remove()
+    assert not ended.is_set()
+    outstanding.remove()
+    waiting.join(10)
+    assert ended.is_set()
+    assert not outstanding.abandoned
+    outstanding.abandon()
+    assert outstanding.abandoned
