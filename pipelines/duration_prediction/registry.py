@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from pipelines.duration_prediction.config import EXPERIMENT_NAME, MODEL_NAME
 from pipelines.duration_prediction.store import SQLITE, Store
-from pipelines.duration_prediction.validation import CONTRACT, MODEL_COLUMNS
+from pipelines.duration_prediction.validation import CONTRACT, MODEL_COLUMNS, PICKUP
 from pipelines.errors import RegistryError
 from pipelines.files import lock_file
 
@@ -46,8 +46,8 @@ TRUSTED_TYPES = [
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.model_selection._split.KFold",
 ]
-# How MLflow's signature calls the contract's types; a "long" takes every generation's ids.
-SIGNATURE_TYPES = {"timestamp[us]": "datetime", "int32": "long", "double": "double"}
+# The code that the model calls by name travels with it, so that it can be loaded where this repository is not.
+CODE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def _log(client: "MlflowClient", run_id: str, model: Pipeline, record: TrainingR
         serialization_format="skops",
         skops_trusted_types=TRUSTED_TYPES,
         pip_requirements=_requirements(),
+        code_paths=[str(CODE)],
     )
     return _register_version(client, logged.model_uri, run_id)
 
@@ -216,9 +217,7 @@ def _signature() -> "ModelSignature":
     from mlflow.types import ColSpec, Schema
 
     columns = [
-        ColSpec(SIGNATURE_TYPES[str(column.type)], column.name)
-        if column.required
-        else ColSpec(_any_type(), column.name, required=False)
+        ColSpec("datetime" if column.name == PICKUP else _any_type(), column.name, required=column.required)
         for column in CONTRACT
         if column.known_at_pickup
     ]
@@ -226,7 +225,7 @@ def _signature() -> "ModelSignature":
 
 
 def _any_type() -> "AnyType":
-    """Months store counts as int64 or double by turns, and MLflow would refuse to convert the one to the other."""
+    """Months store numbers as int32, int64 or double by turns, and MLflow would refuse the one for the other."""
     from mlflow.types.schema import AnyType
 
     return AnyType()  # type: ignore[no-untyped-call]
