@@ -209,9 +209,9 @@ class LocalBackend:
         return crashed + [run_id for run_id, owner in lone_tasks if is_dead(owner) and self._crash_task(run_id)]
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Mark Crashed the task runs of an ended flow run that have not ended."""
+        """Mark Crashed the task runs, and subflows, of an ended flow run that have not ended."""
         with self._db.transaction() as tx:
-            return task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
+            return self._crash_inside(tx, flow_run_id, message, now)
 
     def close(self) -> None:
         """Close the database."""
@@ -224,9 +224,17 @@ class LocalBackend:
             run = runs.read_flow_run(tx, run_id, self._revive)
             if run.state is None or run.state.is_final() or run.owner is None or not is_dead(run.owner):
                 return False
-            task_runs.crash_task_runs(tx, run_id, now, DIED, new_id)
+            self._crash_inside(tx, run_id, DIED, now)
             state = _stamped(Crashed(DIED), now)
             return isinstance(_settle(tx, run, state, Accept(state), now), Accept)
+
+    def _crash_inside(self, tx: Transaction, flow_run_id: UUID, message: str, now: datetime) -> int:
+        """Crash what a flow run leaves behind, subflows within subflows as well; the number of its task runs."""
+        for run_id in runs.unfinished_subflows(tx, flow_run_id):
+            self._crash_inside(tx, run_id, message, now)
+            state = _stamped(Crashed(message), now)
+            _settle(tx, runs.read_flow_run(tx, run_id, self._revive), state, Accept(state), now)
+        return task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
 
     def _crash_task(self, run_id: UUID) -> bool:
         with self._db.transaction() as tx:

@@ -114,7 +114,7 @@ class Backend(Protocol):
         """Mark Crashed every flow run, and task run outside flow runs, whose process has died; the runs so marked."""
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Mark Crashed the task runs of an ended flow run that have not ended; the number of them."""
+        """Mark Crashed the task runs, and subflows, of an ended flow run that have not; the number of task runs."""
 
     def close(self) -> None:
         """Release what the backend holds."""

@@ -160,6 +160,16 @@ def unfinished_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
     return [(UUID(row["id"]), _known_owner(row)) for row in rows]
 
 
+def unfinished_subflows(tx: Transaction, run_id: UUID) -> list[UUID]:
+    """The runs that have not ended and that this flow run's task runs stand for."""
+    rows = tx.execute(
+        "SELECT r.id FROM task_run t JOIN flow_run r ON r.parent_task_run_id = t.id WHERE t.flow_run_id = :run "
+        "AND r.state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')",
+        {"run": str(run_id)},
+    )
+    return [UUID(row["id"]) for row in rows]
+
+
 def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
     """Note which process the run lives in from now on."""
     tx.execute(

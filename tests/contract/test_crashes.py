@@ -172,6 +172,28 @@ def test_an_ended_flow_run_takes_its_task_runs_along(store: Store) -> None:
     assert backend.task_run(records[0].id).end_time == later(5)
 
 
+def test_an_ended_flow_run_takes_its_subflows_along(store: Store) -> None:
+    """Also those within subflows; not those that have ended, nor those of other runs."""
+    backend = store.open()
+    outer = backend.create_flow_run(flow_run(state=Running()))
+    above, runs = outer, []
+    for _ in range(2):
+        record = task_record(above.id)
+        backend.record(batch(born(record, at(Running(), 1))))
+        above = backend.create_flow_run(flow_run(state=Running(), parent_task_run_id=record.id))
+        runs.append(above)
+    ended = task_record(outer.id)
+    backend.record(batch(born(ended, at(Completed(), 1))))
+    runs.append(backend.create_flow_run(flow_run(state=Completed(), parent_task_run_id=ended.id)))
+    runs.append(backend.create_flow_run(flow_run(state=Running(), parent_task_run_id=new_id())))
+    assert backend.crash_task_runs(outer.id, "interrupted", later(5)) == 1
+    assert [backend.flow_run(run.id).state_name for run in runs] == ["Crashed", "Crashed", "Completed", "Running"]
+    inner = backend.flow_run(runs[1].id).state
+    assert inner is not None
+    assert inner.message == "interrupted"
+    assert [run.state_name for run in backend.task_runs()] == ["Crashed", "Crashed", "Completed"]
+
+
 def test_a_crash_is_no_failure_and_is_not_retried_by_itself(store: Store) -> None:
     backend = store.open()
     run = backend.create_flow_run(flow_run(state=Running()))
