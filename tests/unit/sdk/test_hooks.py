@@ -78,11 +78,11 @@ def test_a_failure_is_told_once_after_all_tries(told: Told) -> None:
 
 def test_a_returned_cancellation_and_a_crash_are_told(told: Told) -> None:
     @flow(name="cancelled", flow_run_name="run", **told.all_kinds())
-    def cancelled() -> Any:
+    def cancelled() -> State:
         return Cancelled("no more")
 
     @flow(name="crashed", flow_run_name="run", **told.all_kinds())
-    def crashed() -> Any:
+    def crashed() -> None:
         raise SystemExit(1)
 
     cancelled(return_state=True)
