@@ -116,7 +116,8 @@ def _current_flow() -> FlowRunContext:
 def _pause_state(flow: FlowRunContext, name: str, key: str | None, timeout: float | None) -> State:
     flow.pauses += 1
     until = None if timeout is None else utc_now() + timedelta(seconds=timeout)
-    return Paused(None, until, name == "Suspended", key or str(flow.pauses), name)
+    pause = Paused(None, until, name == "Suspended", key or str(flow.pauses), name)
+    return pause.evolve(details=replace(pause.details, flow_run_id=flow.run.id))
 
 
 def _enter(flow: FlowRunContext, pause: State, wait_for_input: Any) -> bool:

@@ -138,7 +138,7 @@ def test_what_goes_to_a_file_stays_there(client: SyncClient) -> None:
 
     @flow(log_prints=True)
     def main() -> None:
-        print("a", "b", sep="-", end="!", file=file)  # noqa: T201
+        print("a", "b", sep="-", end="!", file=file)
         print("standard output", file=sys.stdout)  # noqa: T201
         print("standard error", file=sys.stderr)  # noqa: T201
 

@@ -1,0 +1,48 @@
+"""The start of a run in a process: a store, and loggers that write to it."""
+
+import logging
+
+import pytest
+
+from orchestration import flow, test_harness
+from orchestration.sdk.logs import FLOW_LOGGER, ROOT, TASK_LOGGER, ConsoleHandler, StoreHandler
+from orchestration.sdk.session import Session, current_session
+from orchestration.sdk.start import started_session
+
+
+def _count(logger: logging.Logger, kind: type[logging.Handler]) -> int:
+    return sum(isinstance(handler, kind) for handler in logger.handlers)
+
+
+def test_it_is_the_session_of_the_process(session: Session) -> None:
+    assert started_session() is session
+    assert started_session() is current_session()
+
+
+@pytest.mark.usefixtures("session")
+def test_runs_can_log_to_console_and_store_once() -> None:
+    for _ in range(3):
+        started_session()
+    assert _count(ROOT, ConsoleHandler) == 1
+    assert (_count(FLOW_LOGGER, StoreHandler), _count(TASK_LOGGER, StoreHandler)) == (1, 1)
+
+
+def test_each_session_sets_the_level_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with test_harness():
+        started_session()
+        assert ROOT.level == logging.INFO
+        monkeypatch.setenv("ORCHESTRATION_LOGGING_LEVEL", "ERROR")
+        with test_harness():
+            started_session()
+            assert ROOT.level == logging.ERROR
+        started_session()
+        assert ROOT.level == logging.INFO
+
+
+def test_without_a_session_the_first_run_opens_one() -> None:
+    @flow
+    def main() -> bool:
+        return started_session() is current_session()
+
+    with test_harness():
+        assert main()
