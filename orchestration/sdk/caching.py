@@ -52,8 +52,8 @@ def is_kept(task: Any, options: ResultOptions, settings: Settings) -> bool:
         return bool(task.persist_result)
     if task.cache_key_fn is not None:
         return True
-    if task.cache_policy is not None:
-        return not isinstance(task.cache_policy, NoCache)
+    if task.cache_policy is not None and not isinstance(task.cache_policy, NoCache):
+        return True
     asked = (
         task.result_storage_key,
         task.result_storage,
@@ -82,6 +82,9 @@ def kept_results(
         key = policy.compute_key(context, inputs, flow_parameters, hash_objects=hash_objects, source_of=source_of)
     except HashError as error:
         return KeptResults(store, None, policy, str(error))
+    except Exception as error:  # of the user's key function or policy; the task itself has not failed
+        why = f"the cache key could not be computed ({type(error).__name__}: {error})"
+        return KeptResults(store, None, policy, why)
     return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")
 
 
