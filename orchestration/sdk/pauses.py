@@ -63,10 +63,14 @@ def suspend_flow_run(
 
     Raises:
         MissingContextError: outside a flow, without ``flow_run_id``.
+        UsageError: the run is a part of another flow run, whose process cannot end for it.
     """
-    if flow_run_id is not None:
+    current = FLOW_RUN.get()
+    if flow_run_id is not None and (current is None or str(current.run.id) != str(flow_run_id)):
         return _suspend_other(flow_run_id, timeout)
     flow = _current_flow()
+    if flow.run.parent_task_run_id is not None:
+        raise UsageError("A subflow cannot be suspended; pause it, or suspend the flow around it.")
     pause = _pause_state(flow, "Suspended", key, timeout)
     if not _enter(flow, pause, wait_for_input):
         return _answer(flow.run.id, pause, wait_for_input)

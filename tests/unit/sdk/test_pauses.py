@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -306,6 +307,46 @@ def test_a_suspended_run_has_no_result_yet() -> None:
     assert state.details.pause_reschedule is True
 
 
+def test_a_run_may_suspend_itself_by_its_id() -> None:
+    @flow
+    def main() -> None:
+        suspend_flow_run(flow_run_id=UUID(runtime.flow_run.id))
+        raise AssertionError("past the suspension")
+
+    assert main(return_state=True).name == "Suspended"
+
+
+def test_a_subflow_can_be_paused_and_not_suspended(client: SyncClient) -> None:
+    @flow
+    def inner() -> Any:
+        with pytest.raises(UsageError, match="A subflow cannot be suspended"):
+            suspend_flow_run()
+        return pause_flow_run(wait_for_input=int, timeout=30, poll_interval=POLL)
+
+    @flow
+    def main() -> Any:
+        return inner()
+
+    with Person(client, 5):
+        assert main() == 5
+
+
+def test_a_run_that_starts_again_is_not_paused_at_the_same_point_again(client: SyncClient) -> None:
+    answers: list[int] = []
+
+    @flow(retries=1)
+    def main() -> int:
+        answers.append(pause_flow_run(wait_for_input=int, timeout=30, poll_interval=POLL))
+        if len(answers) == 1:
+            raise ValueError("boom")
+        return sum(answers)
+
+    with Person(client, 4):
+        state = main(return_state=True)
+    assert state.result() == 8
+    assert _states(client, _id_of(state)).count("Paused") == 1
+
+
 @pytest.mark.parametrize("suspend", [suspend_flow_run, asuspend_flow_run])
 def test_an_async_run_can_be_suspended(suspend: Callable[..., Any], client: SyncClient) -> None:
     told: list[str] = []
@@ -323,13 +364,13 @@ def test_an_async_run_can_be_suspended(suspend: Callable[..., Any], client: Sync
 def test_another_run_can_be_suspended(client: SyncClient) -> None:
     @flow
     def other() -> None:
-        state = client.read_flow_runs()[0].state
-        assert state is not None
-        suspend_flow_run(flow_run_id=client.read_flow_runs()[0].id, timeout=60)
-        assert client.read_flow_runs()[0].state_name == "Suspended"
-        resume_flow_run(client.read_flow_runs()[0].id)
-        assert client.read_flow_runs()[0].state_name == "Resuming"
-        client.set_flow_run_state(client.read_flow_runs()[0].id, Running(), force=True)
+        run_id = UUID(runtime.flow_run.id)
+        with ThreadPoolExecutor(1) as elsewhere:  # in whose threads no run is current
+            elsewhere.submit(suspend_flow_run, flow_run_id=run_id, timeout=60).result()
+        assert client.read_flow_run(run_id).state_name == "Suspended"
+        resume_flow_run(run_id)
+        assert client.read_flow_run(run_id).state_name == "Resuming"
+        client.set_flow_run_state(run_id, Running(), force=True)
 
     other()
     (run,) = client.read_flow_runs()
