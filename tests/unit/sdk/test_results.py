@@ -183,7 +183,7 @@ def test_persisted_results_are_read_by_another_process(monkeypatch: pytest.Monke
     session = open_session(read_settings(os.environ, Path.home()))
     try:
         client = SyncClient(session)
-        states = [run.state for run in [*client.read_flow_runs(), *client.read_task_runs()]]
+        states = [run.state for run in client.read_flow_runs()] + [run.state for run in client.read_task_runs()]
         results = [state.result() for state in states if state is not None]
     finally:
         session.close()

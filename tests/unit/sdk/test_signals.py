@@ -22,7 +22,8 @@ LEFT_BEHIND = "The flow run around this task run has ended."
 ROOT = Path(__file__).resolve().parents[3]
 
 SCRIPT = """
-import threading
+import signal, threading
+signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a tool that measures coverage sets its own
 from orchestration import ThreadPoolTaskRunner, flow, task
 
 busy = threading.Barrier(3)
