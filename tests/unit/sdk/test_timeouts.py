@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -93,6 +94,10 @@ def test_code_cannot_swallow_the_end_of_its_time() -> None:
         call_within(BRIEF, stubborn)
 
 
+@pytest.mark.skipif(
+    sys.gettrace() is not None and sys.version_info < (3, 12),
+    reason="CPython 3.11 spins in every traced call while an exception is pending in a thread that is blocked",
+)
 def test_a_thread_that_waits_in_the_system_is_left_behind_at_once() -> None:
     let_go = threading.Event()
     try:
@@ -146,7 +151,7 @@ def test_the_outer_limit_passes_through_an_inner_one() -> None:
 def test_a_task_that_takes_too_long_is_timed_out(how: str, client: SyncClient) -> None:
     @task(timeout_seconds=BRIEF)
     def work() -> None:
-        threading.Event().wait(1)
+        threading.Event().wait(0.5)
 
     @task(timeout_seconds=BRIEF)
     async def awork() -> None:
