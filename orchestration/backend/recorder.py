@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from orchestration.domain.schemas.recording import Batch, LogRow, TaskRunChange, TaskRunRecord
 from orchestration.domain.states import State
+from orchestration.persistence.database import STANDS
 
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.25
@@ -107,8 +108,9 @@ class Recorder:
             return
         try:
             self._write(batch)
-        except BaseException:
-            self._put_back(batch)
+        except BaseException as error:
+            if STANDS not in getattr(error, "__notes__", ()):
+                self._put_back(batch)
             raise
         self._press_at = FLUSH_ROWS
 

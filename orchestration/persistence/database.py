@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 Row = Mapping[str, Any]
 Params = Mapping[str, Any]
 NO_PARAMS: Params = {}
+STANDS = "What was being written stands: the interruption came when it was committed."
+"""The note on an exception that ended a transaction too late to undo it, such as a Ctrl-C during the commit."""
 
 
 class Transaction(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakSet
 
 from orchestration.domain.errors import NewerSchemaError, StoreError
-from orchestration.persistence.database import NO_PARAMS, Params, Row, chunks
+from orchestration.persistence.database import NO_PARAMS, STANDS, Params, Row, chunks
 from orchestration.persistence.migrations import LATEST, migrations
 
 BUSY_SECONDS = 120.0
@@ -43,14 +43,17 @@ class SqliteDatabase:
     def transaction(self) -> Iterator[SqliteTransaction]:
         """A write transaction, taken at its first statement (``BEGIN IMMEDIATE``), so it never deadlocks."""
         with self._lock:
-            connection = self._connected()
+            connection, committing = self._connected(), False
             try:  # a Ctrl-C during the wait for the turn arrives when the turn has come: it must be given back
                 _run(connection, "BEGIN IMMEDIATE", NO_PARAMS)
                 yield SqliteTransaction(connection)
+                committing = True
                 _run(connection, "COMMIT", NO_PARAMS)
-            except BaseException:
+            except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                elif committing and not isinstance(error, StoreError):
+                    error.add_note(STANDS)
                 raise
 
     def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:

@@ -13,6 +13,7 @@ from orchestration.backend.clock import new_id
 from orchestration.backend.recorder import FLUSH_ROWS, GIVE_UP_ROWS, Recorder
 from orchestration.domain.schemas.recording import Batch, TaskRunRecord
 from orchestration.domain.states import Running, State
+from orchestration.persistence.database import STANDS
 from tests.support.properties import quick
 from tests.support.records import at, log_row, task_record
 
@@ -150,14 +151,19 @@ def test_many_threads_lose_nothing_to_a_store_that_fails_now_and_then(store: Sto
     assert [store.births_of(record) for record in records] == [1] * 4
 
 
-def test_an_interrupted_write_is_made_again(store: Store) -> None:
-    """Ctrl-C is no error of the store, and must not take the rows with it."""
+@pytest.mark.parametrize("stands", [True, False])
+def test_an_interrupted_write_is_made_again_unless_it_stands(store: Store, stands: bool) -> None:
+    """Ctrl-C is no error of the store: it must neither take the rows with it nor double them."""
     interrupts = [KeyboardInterrupt()]
 
     def write(batch: Batch) -> None:
+        if stands or not interrupts:
+            store.write(batch)
         if interrupts:
-            raise interrupts.pop()
-        store.write(batch)
+            interrupt = interrupts.pop()
+            if stands:
+                interrupt.add_note(STANDS)
+            raise interrupt
 
     recorder = Recorder(write)
     _log(recorder, "one")

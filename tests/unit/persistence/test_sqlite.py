@@ -13,11 +13,13 @@ from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestration.domain.errors import NewerSchemaError, StoreError
 from orchestration.persistence import sqlite
+from orchestration.persistence.database import STANDS
 from orchestration.persistence.migrations import LATEST, migrations
 from orchestration.persistence.sqlite import SqliteDatabase
 
@@ -234,6 +236,29 @@ with database.transaction() as tx:
 """
     said = _script(text, path)
     assert (said.stdout.split(), said.stderr) == (["interrupted", "free"], "")
+
+
+@pytest.mark.parametrize(("interrupted", "count", "notes"), [("BEGIN", 0, None), ("COMMIT", 1, [STANDS])])
+def test_an_interruption_tells_whether_what_was_written_stands(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, interrupted: str, count: int, notes: list[str] | None
+) -> None:
+    """A signal that comes during a statement is seen when the statement is done."""
+    run = sqlite._run
+
+    def run_and_see_the_signal(connection: Any, sql: str, params: Any) -> Any:
+        rows = run(connection, sql, params)
+        if sql.startswith(interrupted):
+            raise KeyboardInterrupt
+        return rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "_run", run_and_see_the_signal)
+        with pytest.raises(KeyboardInterrupt) as seen:
+            _insert(database)
+    assert getattr(seen.value, "__notes__", None) == notes
+    assert _count(database) == count
+    _insert(database, 1, start=1)
+    assert _count(database) == count + 1
 
 
 def test_a_forked_child_goes_on_with_a_connection_of_its_own(database: SqliteDatabase) -> None:
