@@ -173,6 +173,27 @@ def test_an_interrupted_write_is_made_again_unless_it_stands(store: Store, stand
     assert store.messages == ["one"]
 
 
+def test_what_comes_during_a_write_that_fails_stays_behind_it(store: Store) -> None:
+    record, noted = task_record(), []
+
+    def write(batch: Batch) -> None:
+        if store.tries == 0:
+            noted.append(_note(made, record).id)
+            _log(made, "during")
+        store.broken = store.tries == 0
+        store.write(batch)
+
+    made = Recorder(write)
+    made.add(record)
+    noted.append(_note(made, record).id)
+    _log(made, "before")
+    with pytest.raises(OSError, match="no room"):
+        made.flush()
+    made.close()
+    assert store.messages == ["before", "during"]
+    assert (store.states_of(record), store.births_of(record)) == (noted, 1)
+
+
 def test_a_batch_holds_what_came_before_the_flush(store: Store, recorder: Recorder) -> None:
     record = task_record()
     recorder.add(record)

@@ -68,6 +68,7 @@ def test_no_more_slots_are_given_than_there_are(slots: Slots) -> None:
 def test_a_lease_ends_at_its_time(slots: Slots) -> None:
     slots.limit("db", 1)
     slots.acquire("db", at=0, lasts=10)
+    assert [slots.taken(at)["db"] for at in (9.999, 10)] == [1, 0]
     assert [slots.acquire("db", at=at, lasts=0) for at in (9.999, 10)] == [0.0, None]
 
 

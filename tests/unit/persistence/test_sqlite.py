@@ -264,22 +264,23 @@ def test_an_interruption_tells_whether_what_was_written_stands(
 def test_a_forked_child_goes_on_with_a_connection_of_its_own(database: SqliteDatabase) -> None:
     """Also when the fork finds another thread in the midst of a transaction: it waits for its end."""
     inside, forking = threading.Event(), threading.Event()
+    os.register_at_fork(before=forking.set)  # runs before the database's own, which must wait
 
     def write() -> None:
         with database.transaction() as tx:
             inside.set()
-            assert forking.wait(10)
+            assert forking.wait(20)
             tx.insert_many(INSERT, _rows(1))
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert inside.wait(10)
+    assert inside.wait(20)
     child = multiprocessing.get_context("fork").Process(target=_insert, args=(database, 1, 1))
-    forking.set()
     child.start()
     _insert(database, 1, start=2)
-    child.join(60)
-    writer.join(60)
+    writer.join(20)
+    child.join(20)
+    child.kill()
     assert child.exitcode == 0
     assert _count(database) == 3
 
