@@ -42,9 +42,7 @@ class S3Bucket(WritableFileSystem, WritableDeploymentStorage):
     )
     bucket_folder: str = Field(
         default="",
-        description=(
-            "A default path to a folder within the S3 bucket to use for reading and writing objects."
-        ),
+        description=("A default path to a folder within the S3 bucket to use for reading and writing objects."),
     )
 
     @property
@@ -154,9 +152,7 @@ class S3Bucket(WritableFileSystem, WritableDeploymentStorage):
     acopy_object = awaited(copy_object)
 
     @either
-    def move_object(
-        self, from_path: str | Path, to_path: str | Path, to_bucket: S3Bucket | str | None = None
-    ) -> str:
+    def move_object(self, from_path: str | Path, to_path: str | Path, to_bucket: S3Bucket | str | None = None) -> str:
         """Copy an object inside S3 and then remove it; the new key. Onto itself, it stays."""
         bucket, key = self._destination(to_path, to_bucket)
         source = self._resolve_path(from_path)

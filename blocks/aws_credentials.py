@@ -137,6 +137,7 @@ class AwsCredentials(ServiceCredentials):
             region_name=self.region_name,
         )
 
+
 class MinIOCredentials(ServiceCredentials):
     """Credentials of a MinIO server."""
 

@@ -24,6 +24,8 @@ from orchestration.sdk.redaction import redact
 class MailError(OrchestrationError):
     """A mail could not be sent."""
 
+    is_users_mistake = True
+
 
 class MailHeaderError(MailError, ValueError):
     """A header would forge others, or there is nobody to write to."""

@@ -48,6 +48,8 @@ _UNREACHABLE = _INTERRUPTED | {
 class S3Error(OrchestrationError):
     """Something went wrong between here and a bucket."""
 
+    is_users_mistake = True
+
 
 class S3CredentialsError(S3Error):
     """The credentials are missing, wrong or expired, or may not do this."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.sdk.redaction import forget_secrets
+
 FOREIGN_SETTINGS = ("ORCHESTRATION_", "PREFECT_", "AWS_", "MLFLOW_", "S3_", "SMTP_", "EMAIL_", "MAIL_")
 
 
@@ -41,6 +43,7 @@ sys.addaudithook(_refuse_other_hosts)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _forget_settings()  # MLflow, for one, leaves its store's address in the environment
     monkeypatch.setenv("ORCHESTRATION_HOME", str(tmp_path / "home"))
+    forget_secrets()  # another test's secret would be masked in this one's texts
 
 
 def _command(pid: str) -> str:

@@ -39,6 +39,9 @@
 class OrchestrationError(Exception):
     """Base of all errors of this package."""
 
+    is_users_mistake = False
+    """Whether the sentence alone says what to do, so that a flow run logs it without a traceback."""
+
 
 class ConfigurationError(OrchestrationError):
     """A setting or a file cannot be honoured."""

@@ -69,12 +69,14 @@ async def in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     return await asyncio.to_thread(fn, *args, **kwargs)
 
 
-async def settle_started() -> None:
-    """Wait for the work that nobody awaited and that belongs to the running loop."""
+async def settle_started() -> list[BaseException]:
+    """Wait for the work that nobody awaited and that belongs to the running loop; the errors it ended with."""
     loop = asyncio.get_running_loop()
     mine = [future for future in _STARTED if future.get_loop() is loop]
-    if mine:
-        await asyncio.wait(mine)
+    if not mine:
+        return []
+    done, _ = await asyncio.wait(mine)
+    return [error for future in done if not future.cancelled() and (error := future.exception()) is not None]
 
 
 def plainly(method: Callable[P, R]) -> Callable[P, R]:

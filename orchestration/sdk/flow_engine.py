@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.processes import this_process
-from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, UpstreamTaskError
+from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, SuspendSignal, UpstreamTaskError
 from orchestration.domain.retries import RetryPolicy, retry_policy
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.runs import FlowRun
@@ -174,10 +174,10 @@ class FlowExecution:
         tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
         try:
             value = await areturned(self.flow, self.parameters)
-            await settle_started()
+            await self._settle()
             return await in_thread(self._outcome, value, context)
         except Exception as error:
-            await settle_started()
+            await self._settle()
             return await in_thread(self._failed, error, context)
         finally:
             TASK_RUN.reset(tokens[1])
@@ -248,6 +248,13 @@ class FlowExecution:
             level = self.logger.info if entered.is_completed() else self.logger.error
             level("Finished in state %s", entered)
             self.session.recorder.flush()
+
+    async def _settle(self) -> None:
+        """Wait for calls that the flow started and did not await; a suspension among them counts as if it had."""
+        for error in await settle_started():
+            if isinstance(error, SuspendSignal):
+                raise error
+            self.logger.error("A call that nobody awaited failed: %s", error)
 
     def _outcome(self, value: Any, context: FlowRunContext) -> State:
         context.outstanding.wait()

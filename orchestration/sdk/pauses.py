@@ -15,7 +15,7 @@ from orchestration.domain.errors import MissingContextError, PauseTimeoutError, 
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.runs import FlowRunInput
 from orchestration.domain.states import Paused, Running, Scheduled, State
-from orchestration.sdk.context import FLOW_RUN, FlowRunContext
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
 from orchestration.sdk.logs import get_run_logger
 from orchestration.sdk.start import started_session
 from orchestration.sdk.twins import awaited, either
@@ -69,6 +69,8 @@ def suspend_flow_run(
     if flow_run_id is not None and (current is None or str(current.run.id) != str(flow_run_id)):
         return _suspend_other(flow_run_id, timeout)
     flow = _current_flow()
+    if TASK_RUN.get() is not None:
+        raise UsageError("A task cannot suspend the flow run around it; call suspend_flow_run in the flow itself.")
     if flow.run.parent_task_run_id is not None:
         raise UsageError("A subflow cannot be suspended; pause it, or suspend the flow around it.")
     pause = _pause_state(flow, "Suspended", key, timeout)

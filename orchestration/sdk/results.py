@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -82,6 +83,19 @@ class BlockStorage:
 
     block: Any
 
+    @property
+    def block_id(self) -> str | None:
+        """The id of the block's document, by which another process finds it; ``None`` unless it was saved."""
+        document_id = getattr(self.block, "_block_document_id", None)
+        return str(document_id) if document_id is not None else None
+
+    @classmethod
+    def by_id(cls, block_id: str) -> BlockStorage:
+        """The storage of a saved block."""
+        # By name, because blocks open the session, and the session knows results.
+        block_class = resolve_name("orchestration.sdk.blocks:Block")
+        return cls(plainly(block_class.load_from_ref)({"block_document_id": block_id}))
+
     def read(self, key: str) -> bytes:
         """The bytes that the block has under that path."""
         try:
@@ -96,6 +110,25 @@ class BlockStorage:
 
     def describe(self, key: str) -> str:
         """The key; only the block knows more."""
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class _SavedBlock:
+    """The storage of a block that is loaded when a result is read: listing states must not load blocks."""
+
+    block_id: str
+
+    def read(self, key: str) -> bytes:
+        """The bytes that the block has under that path."""
+        return BlockStorage.by_id(self.block_id).read(key)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Let the block write the bytes."""
+        BlockStorage.by_id(self.block_id).write(key, content)
+
+    def describe(self, key: str) -> str:
+        """The key."""
         return key
 
 
@@ -156,17 +189,17 @@ class StoredValue(StoredResult):
             "expiration": self.expiration.isoformat() if self.expiration else None,
             "serializer": self.serializer.as_document(),
             "prefect_version": "3.8.8",
-            "storage_block_id": None,
+            "storage_block_id": self.storage.block_id if isinstance(self.storage, BlockStorage | _SavedBlock) else None,
         }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> StoredValue:
         """The stored result that a state's document names."""
-        path = Path(str(document.get("storage_key")))
+        name, block_id = str(document.get("storage_key")), document.get("storage_block_id")
         expiration = document.get("expiration")
         return cls(
-            path.name,
-            FolderStorage(path.parent),
+            name if block_id else Path(name).name,
+            _SavedBlock(str(block_id)) if block_id else FolderStorage(Path(name).parent),
             serializer_of(document.get("serializer")),
             datetime.fromisoformat(expiration) if expiration else None,
         )

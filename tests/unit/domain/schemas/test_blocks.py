@@ -21,7 +21,9 @@ from orchestration.domain.schemas.blocks import MASK, BlockDocument, BlockType, 
         ({"a": 1, "b": {"c": 2}}, ["*"], {"a": MASK, "b": {"c": MASK}}),
     ],
 )
-def test_secrets_are_masked_where_the_schema_says(data: dict[str, Any], paths: list[str], shown: dict[str, Any]) -> None:
+def test_secrets_are_masked_where_the_schema_says(
+    data: dict[str, Any], paths: list[str], shown: dict[str, Any]
+) -> None:
     before = repr(data)
     assert masked(data, paths) == shown
     assert repr(data) == before
