@@ -93,7 +93,9 @@ def _running(home: Path, call: str, *before: str) -> Iterator["subprocess.Popen[
     """A script that has come as far as saying that it is ready."""
     home.mkdir(exist_ok=True)
     (home / "script.py").write_text(f"{SCRIPT}\nif __name__ == '__main__':\n    {call}\n")
-    environment = {**os.environ, "ORCHESTRATION_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    # Measuring coverage takes SIGTERM for itself, and a handler that the program has set is not ours to replace.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environment |= {"ORCHESTRATION_HOME": str(home), "PYTHONPATH": str(ROOT)}
     command = [*before, sys.executable, str(home / "script.py")]
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment, start_new_session=True) as process:
         try:
