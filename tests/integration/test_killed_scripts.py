@@ -21,8 +21,10 @@ Ending = tuple[str, str | None]
 """The name of a run's last state, and its message."""
 
 SCRIPT = """
-import asyncio, sys, threading
+import asyncio, signal, sys, threading
 from orchestration import flow, get_run_logger, task
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def wait():
     print("ready", flush=True)
