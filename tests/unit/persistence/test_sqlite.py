@@ -213,6 +213,7 @@ def test_an_interrupted_wait_for_the_turn_leaves_the_turn_to_others(path: Path) 
 import signal, sqlite3, sys, threading
 from pathlib import Path
 from orchestration.persistence.sqlite import SqliteDatabase
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 database = SqliteDatabase(Path(sys.argv[1]))
 other = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
 other.execute("BEGIN IMMEDIATE")
