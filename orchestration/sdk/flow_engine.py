@@ -204,7 +204,7 @@ class FlowExecution:
         state = state_of_error(error, FLOW_RAISED) if isinstance(error, Exception) else state_of_crash(error)
         if state.is_crashed():
             self.logger.error("Crash detected! %s", state.message)
-        self._enter(state)
+        self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
         self.session.backend.crash_task_runs(self.record.id, "The flow run around this task run has ended.", utc_now())
         self.run_hooks(self.record.state or state)
 

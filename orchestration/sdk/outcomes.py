@@ -10,6 +10,7 @@ from orchestration.domain.errors import RunTimeoutError
 from orchestration.domain.states import Completed, Crashed, Failed, State, TimedOut, states_in
 from orchestration.sdk.futures import TaskFuture
 from orchestration.sdk.redaction import redact
+from orchestration.sdk.signals import Terminated
 from orchestration.sdk.upstream import replaced
 
 
@@ -41,6 +42,8 @@ def state_of_crash(error: BaseException) -> State:
     """The state of a run that something other than an exception of its code has ended."""
     if isinstance(error, KeyboardInterrupt):
         text = "Execution was aborted by an interrupt signal."
+    elif isinstance(error, Terminated):
+        text = "Execution was aborted by a termination signal."
     elif isinstance(error, SystemExit):
         text = "Execution was aborted by Python system exit call."
     elif isinstance(error, asyncio.CancelledError):

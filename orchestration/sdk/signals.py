@@ -11,9 +11,13 @@ from types import FrameType
 EXIT_CODE = 128 + signal.SIGTERM
 
 
+class Terminated(SystemExit):
+    """The exit of a program that was sent SIGTERM."""
+
+
 @contextmanager
 def termination_as_exit(is_outermost: bool) -> Iterator[None]:
-    """Turn SIGTERM into ``SystemExit`` while the outermost flow of the main thread runs.
+    """Turn SIGTERM into ``Terminated`` while the outermost flow of the main thread runs.
 
     A handler that the program has set stays in force.
     """
@@ -23,7 +27,7 @@ def termination_as_exit(is_outermost: bool) -> Iterator[None]:
         return
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
-        raise SystemExit(EXIT_CODE)
+        raise Terminated(EXIT_CODE)
 
     signal.signal(signal.SIGTERM, stop)
     try:

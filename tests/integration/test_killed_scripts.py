@@ -86,6 +86,7 @@ async def in_async():
 DIED = "The process of this run ended without a word; it was killed, or its machine went down."
 INTERRUPTED = "Execution was aborted by an interrupt signal."
 EXITED = "Execution was aborted by Python system exit call."
+TERMINATED = "Execution was aborted by a termination signal."
 CANCELLED = "Execution was cancelled by the runtime environment."
 UNSHARE = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"]
 
@@ -160,7 +161,7 @@ def test_after_kill_9_whoever_looks_next_marks_its_runs_crashed(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("how", "code", "message"),
-    [(signal.SIGINT, -signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 128 + signal.SIGTERM, EXITED)],
+    [(signal.SIGINT, -signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 128 + signal.SIGTERM, TERMINATED)],
 )
 @pytest.mark.parametrize("call", ["main()", "waits_for_its_retry()", "asyncio.run(in_async())"])
 def test_a_script_that_is_told_to_end_says_how_it_ended(

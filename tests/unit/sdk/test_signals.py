@@ -17,7 +17,7 @@ from orchestration.sdk.signals import termination_as_exit
 
 ENOUGH = 30.0
 INTERRUPTED = "Execution was aborted by an interrupt signal."
-EXITED = "Execution was aborted by Python system exit call."
+TERMINATED = "Execution was aborted by a termination signal."
 LEFT_BEHIND = "The flow run around this task run has ended."
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -90,8 +90,8 @@ def _interrupted(script: Path, signum: signal.Signals) -> tuple[int, str, str]:
     ("signum", "in_pool", "codes", "message"),
     [
         (signal.SIGINT, True, {-signal.SIGINT, 130}, INTERRUPTED),
-        (signal.SIGTERM, True, {143}, EXITED),
-        (signal.SIGTERM, False, {143}, EXITED),
+        (signal.SIGTERM, True, {143}, TERMINATED),
+        (signal.SIGTERM, False, {143}, TERMINATED),
     ],
 )
 def test_a_signal_ends_the_script_and_its_runs_as_crashed(
