@@ -15,6 +15,7 @@ import orchestration
 from orchestration import concurrency, flow, rate_limit, task
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
 from orchestration.sdk import concurrency as limits
+from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.concurrency import NoSlots, Slots
 from orchestration.sdk.session import Session
@@ -283,23 +284,25 @@ def test_a_lease_that_is_lost_is_not_renewed_any_more(client: SyncClient, sessio
 
 
 def test_a_rate_is_used_up_and_comes_back(client: SyncClient) -> None:
-    _limit(client, limit=2, decay=50.0)
+    _limit(client, limit=2, decay=0.001)
     rate_limit("db", occupy=2)
     with pytest.raises(AcquireTimeoutError):
         rate_limit("db", occupy=2, timeout_seconds=0)
-    rate_limit(["db"], occupy=2, timeout_seconds=5)  # 2 slots take 0.04 seconds
+    _limit(client, limit=2, decay=1000.0)
+    rate_limit(["db"], occupy=2, timeout_seconds=60)
 
 
 def test_a_rate_limits_async_code_too(client: SyncClient) -> None:
-    _limit(client, limit=1, decay=100.0)
+    _limit(client, limit=1, decay=0.001)
 
     async def main() -> None:
-        for _ in range(3):
-            await rate_limit("db")
+        await rate_limit("db")
+        with pytest.raises(AcquireTimeoutError):
+            await rate_limit("db", timeout_seconds=0)
+        await in_thread(_limit, client, limit=1, decay=1000.0)
+        await rate_limit("db", timeout_seconds=60)
 
     asyncio.run(main())
-    with pytest.raises(AcquireTimeoutError):
-        rate_limit("db", timeout_seconds=0)
 
 
 def test_a_rate_needs_a_limit_with_a_decay(client: SyncClient) -> None:
