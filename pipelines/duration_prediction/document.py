@@ -1,17 +1,20 @@
-"""A small document of headings, paragraphs, tables, figures and logs, written out as markdown, HTML or plain text."""
+"""A small document of headings, paragraphs, tables and figures, written out as markdown, HTML or plain text."""
 
 import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from pipelines.duration_prediction import document_style as style
 
 # Gives the address under which a figure can be fetched: a file name, a data URI, or a mail's content id.
 FigureSource = Callable[[str], str]
+Tone = Literal["good", "bad", "note"]
 
 MARKDOWN_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>|"})
-NUMBER_STARTS = tuple("-0123456789")
-PAGE_STYLE = "font-family:sans-serif;max-width:48em;margin:1em auto;padding:0 1em"
-CELL_STYLE = "padding:4px 12px;border-bottom:1px solid #d9d9d9"
+NUMBER = re.compile(r"(?:[-+]?[\d,.]+%?(?: to [-+]?[\d,.]+)?)?")
 
 
 @dataclass(frozen=True)
@@ -27,25 +30,42 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class Callout:
+    """A sentence that nobody may miss, and whether it is good news, bad news or a warning."""
+
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A row of figures that are seen at a glance: what, how much, and a word on it."""
+
+    tiles: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
 class Table:
-    """Cells as text; the first column names the row, and columns of numbers are set flush right."""
+    """Cells as text; the first column names the row, columns of numbers are set flush right, one row may stand out."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    marked: int | None = None
 
     @property
     def flush_right(self) -> tuple[bool, ...]:
         """For each column whether it holds numbers."""
         _, *others = zip(*self.rows, strict=True) if self.rows else self.columns
-        return (False, *(all(cell[:1] in NUMBER_STARTS for cell in cells) for cells in others))
+        return (False, *(bool("".join(cells)) and all(map(NUMBER.fullmatch, cells)) for cells in others))
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An image known by its name, and the sentence that says what to see in it."""
+    """An image known by its name, and the sentence that says what to see in it; two narrow ones share a line."""
 
     name: str
     caption: str
+    wide: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,7 @@ class Preformatted:
     text: str
 
 
-Block = Heading | Paragraph | Table | Figure | Preformatted
+Block = Heading | Paragraph | Callout | Tiles | Table | Figure | Preformatted
 Document = tuple[Block, ...]
 
 
@@ -67,9 +87,14 @@ def to_markdown(document: Document, source: FigureSource) -> str:
 def to_html(document: Document, source: FigureSource) -> str:
     """A page that stands alone and that mail programs show: no style sheet, no script, nothing fetched."""
     title = next((block.text for block in document if isinstance(block, Heading)), "")
-    body = "\n".join(_html(block, source) for block in document)
-    head = f'<head><meta charset="utf-8"><title>{html.escape(title)}</title></head>'
-    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body style="{PAGE_STYLE}">\n{body}\n</body>\n</html>\n'
+    lines = groupby(document, key=lambda block: isinstance(block, Figure) and not block.wide)
+    body = "\n".join(_html_line([_html(block, source) for block in blocks], shared) for shared, blocks in lines)
+    head = (
+        '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title></head>"
+    )
+    inside = f'<div style="{style.SHEET}">\n{body}\n</div>'
+    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n<body style="{style.PAGE}">\n{inside}\n</body>\n</html>\n'
 
 
 def to_text(document: Document) -> str:
@@ -77,47 +102,98 @@ def to_text(document: Document) -> str:
     return "\n\n".join(_text(block) for block in document) + "\n"
 
 
+def _plainer(block: Block) -> Block:
+    """Tiles as a table, where nothing can be set side by side."""
+    return Table(("Figure", "Value", "Note"), block.tiles) if isinstance(block, Tiles) else block
+
+
 def _markdown(block: Block, source: FigureSource) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {text.translate(MARKDOWN_SPECIAL)}"
+            written = f"{'#' * level} {text.translate(MARKDOWN_SPECIAL)}"
         case Paragraph(text, strong):
             escaped = text.translate(MARKDOWN_SPECIAL)
-            return f"**{escaped}**" if strong else escaped
-        case Table(columns, rows):
-            rule = "|".join(" ---: " if right else " :--- " for right in block.flush_right)
-            return "\n".join([_markdown_row(columns), f"|{rule}|", *map(_markdown_row, rows)])
+            written = f"**{escaped}**" if strong else escaped
+        case Callout(text):
+            written = f"> **{text.translate(MARKDOWN_SPECIAL)}**"
+        case Table():
+            written = _markdown_table(block)
+        case Tiles():
+            written = _markdown(_plainer(block), source)
         case Figure(name, caption):
-            return f"![{caption.translate(MARKDOWN_SPECIAL)}]({source(name)})"
+            written = f"![{caption.translate(MARKDOWN_SPECIAL)}]({source(name)})"
         case Preformatted(text):
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-            return f"{fence}text\n{text}\n{fence}"
+            written = f"{fence}text\n{text}\n{fence}"
+    return written
 
 
-def _markdown_row(cells: tuple[str, ...]) -> str:
-    return f"| {' | '.join(cell.translate(MARKDOWN_SPECIAL) for cell in cells)} |"
+def _markdown_table(table: Table) -> str:
+    rule = "|".join(" ---: " if right else " :--- " for right in table.flush_right)
+    rows = (_markdown_row(row, number == table.marked) for number, row in enumerate(table.rows))
+    return "\n".join([_markdown_row(table.columns), f"|{rule}|", *rows])
+
+
+def _markdown_row(cells: tuple[str, ...], marked: bool = False) -> str:
+    escaped = (cell.translate(MARKDOWN_SPECIAL) for cell in cells)
+    return f"| {' | '.join(f'**{cell}**' if marked and cell else cell for cell in escaped)} |"
+
+
+def _html_line(blocks: list[str], shared: bool) -> str:
+    return f'<div style="{style.SHARED_LINE}">\n{"".join(blocks)}\n</div>' if shared else "\n".join(blocks)
 
 
 def _html(block: Block, source: FigureSource) -> str:
     match block:
-        case Heading(text, level):
-            return f"<h{level}>{html.escape(text)}</h{level}>"
-        case Paragraph(text, strong):
-            return f"<p><strong>{html.escape(text)}</strong></p>" if strong else f"<p>{html.escape(text)}</p>"
-        case Table(columns, rows):
-            sides = ["right" if right else "left" for right in block.flush_right]
-            lines = [_html_row(columns, sides, "th"), *(_html_row(row, sides, "td") for row in rows)]
-            return '<table style="border-collapse:collapse">\n' + "\n".join(lines) + "\n</table>"
-        case Figure(name, caption):
-            text = html.escape(caption, quote=True)
-            return f'<p><img src="{html.escape(source(name), quote=True)}" alt="{text}" style="max-width:100%"></p>'
-        case Preformatted(text):
-            return f'<pre style="white-space:pre-wrap">{html.escape(text)}</pre>'
+        case Tiles(tiles):
+            cells = "".join(map(_html_tile, tiles))
+            return f'<table role="presentation" style="{style.TILES}"><tr>{cells}</tr></table>'
+        case Table():
+            return _html_table(block)
+        case Figure(name, caption, wide):
+            text, address = html.escape(caption, quote=True), html.escape(source(name), quote=True)
+            return (
+                f'<div style="{style.WIDE_FIGURE if wide else style.NARROW_FIGURE}">'
+                f'<img src="{address}" alt="{text}" style="{style.IMAGE}"><br>'
+                f'<span style="{style.CAPTION}">{text}</span></div>'
+            )
+        case _:
+            return _html_text(block)
 
 
-def _html_row(cells: tuple[str, ...], sides: list[str], tag: str) -> str:
+def _html_text(block: Heading | Paragraph | Callout | Preformatted) -> str:
+    text = html.escape(block.text)
+    match block:
+        case Heading(_, level):
+            return f'<h{level} style="{style.HEADINGS[level]}">{text}</h{level}>'
+        case Paragraph(_, strong):
+            return f'<p style="{style.PARAGRAPH}">{f"<strong>{text}</strong>" if strong else text}</p>'
+        case Callout(_, tone):
+            return f'<p style="{style.CALLOUT};{style.TONES[tone]}">{text}</p>'
+        case Preformatted():
+            return f'<pre style="{style.PREFORMATTED}">{text}</pre>'
+
+
+def _html_tile(tile: tuple[str, str, str]) -> str:
+    label, value, note = map(html.escape, tile)
+    return (
+        f'<td style="{style.TILE}"><span style="{style.TILE_LABEL}">{label}</span><br>'
+        f'<span style="{style.TILE_VALUE}">{value}</span><br><span style="{style.TILE_LABEL}">{note}</span></td>'
+    )
+
+
+def _html_table(table: Table) -> str:
+    sides = ["right" if right else "left" for right in table.flush_right]
+    lines = [_html_row(table.columns, sides, "th", style.HEAD_CELL)]
+    for number, row in enumerate(table.rows):
+        look = f"{style.CELL};{style.MARKED}" if number == table.marked else style.CELL
+        lines.append(_html_row(row, sides, "td", look))
+    return f'<table style="{style.TABLE}">\n' + "\n".join(lines) + "\n</table>"
+
+
+def _html_row(cells: tuple[str, ...], sides: list[str], tag: str, look: str) -> str:
     styled = zip(sides, cells, strict=True)
-    row = "".join(f'<{tag} style="{CELL_STYLE};text-align:{side}">{html.escape(cell)}</{tag}>' for side, cell in styled)
+    row = "".join(f'<{tag} style="{look};text-align:{side}">{html.escape(cell)}</{tag}>' for side, cell in styled)
     return f"<tr>{row}</tr>"
 
 
@@ -125,14 +201,22 @@ def _text(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"{text}\n{('=' if level == 1 else '-') * len(text)}"
-        case Paragraph(text) | Preformatted(text):
-            return text
-        case Table(columns, rows):
-            widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-            align = [str.rjust if right else str.ljust for right in block.flush_right]
-            return "\n".join(
-                "  ".join(put(cell, width) for put, cell, width in zip(align, row, widths, strict=True)).rstrip()
-                for row in (columns, *rows)
-            )
+        case Callout(text):
+            return f"*** {text}"
+        case Table():
+            return _text_table(block)
         case Figure(_, caption):
             return f"[Figure: {caption}]"
+        case Tiles():
+            return _text(_plainer(block))
+        case _:
+            return block.text
+
+
+def _text_table(table: Table) -> str:
+    widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    align = [str.rjust if right else str.ljust for right in table.flush_right]
+    return "\n".join(
+        "  ".join(put(cell, width) for put, cell, width in zip(align, row, widths, strict=True)).rstrip()
+        for row in (table.columns, *table.rows)
+    )
