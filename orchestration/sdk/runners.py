@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -14,6 +15,15 @@ from orchestration.sdk.lending import lend_by
 
 MOST_THREADS = 64
 """Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
+
+FEW_THREADS = 8
+"""Threads of a pool that start at once; on smaller machines, as many as there are processors."""
+
+LOOK_SECONDS = 0.005
+"""How long a pool looks on before it decides whether more threads would help."""
+
+QUIET_LOOKS = 4
+"""Looks in a row in which no task ends, after which more threads start even if the processor is busy."""
 
 
 class Submitted(Protocol):
@@ -46,17 +56,25 @@ class TaskRunner(Protocol):
 
 
 class ThreadPoolTaskRunner:
-    """Tasks in threads of this process: right for work that waits, and for libraries that compute outside Python."""
+    """Tasks in threads of this process: right for work that waits, and for libraries that compute outside Python.
+
+    A few threads start as jobs come. More of them would only fight over the interpreter's lock while tasks compute
+    in Python, so they start when jobs go on waiting although the processor is idle or no task ends.
+    """
 
     def __init__(self, max_workers: int | None = None) -> None:
         if max_workers is not None and max_workers < 1:
             raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
         self._max_workers = max_workers
-        self._limit = max_workers or MOST_THREADS
+        self._most = max_workers or MOST_THREADS
+        self._few = min(self._most, FEW_THREADS, usable_cores())
         self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
+        self._lent = 0
         self._jobs = 0
+        self._ended = 0
+        self._growing = False
         self._stopped = False
 
     def start(self) -> None:
@@ -82,11 +100,42 @@ class ThreadPoolTaskRunner:
         return ThreadPoolTaskRunner(self._max_workers)
 
     def _add_thread(self) -> None:
+        """Start a thread if a job waits: a worker while there are few, then the one that starts further workers."""
         with self._lock:
-            if self._stopped or self._threads >= min(self._limit, self._jobs):
-                return
-            self._threads += 1
-        threading.Thread(target=self._work, name="orchestration-task", daemon=True).start()
+            room = self._room()
+            starts_worker = room > 0 and self._threads < self._few + self._lent
+            starts_grower = room > 0 and not (starts_worker or self._growing)
+            self._threads += starts_worker
+            self._growing |= starts_grower
+        if starts_worker:
+            self._start(self._work)
+        elif starts_grower:
+            self._start(self._grow)
+
+    def _room(self) -> int:
+        """How many more threads there may be, and have a job."""
+        return 0 if self._stopped else min(self._most + self._lent, self._jobs) - self._threads
+
+    def _start(self, target: Callable[[], None]) -> None:
+        threading.Thread(target=target, name="orchestration-task", daemon=True).start()
+
+    def _grow(self) -> None:
+        """Add half as many threads again at each look that finds jobs waiting in vain; end when none waits."""
+        quiet_looks = 0
+        while True:
+            ended, computed, began = self._ended, time.process_time(), time.monotonic()
+            time.sleep(LOOK_SECONDS)
+            is_idle = time.process_time() - computed < (time.monotonic() - began) / 4
+            quiet_looks = 0 if self._ended != ended else quiet_looks + 1
+            with self._lock:
+                room = self._room()
+                self._growing = room > 0
+                if not self._growing:
+                    return
+                more = min(room, self._threads // 2 + 1) if is_idle or quiet_looks >= QUIET_LOOKS else 0
+                self._threads += more
+            for _ in range(more):
+                self._start(self._work)
 
     def _work(self) -> None:
         lend_by(self._while_waiting)
@@ -100,7 +149,8 @@ class ThreadPoolTaskRunner:
         """Whether a thread that has done its job is to wait for another, not to end."""
         with self._lock:
             self._jobs -= 1
-            if self._threads <= self._limit:
+            self._ended += 1
+            if self._threads <= self._most + self._lent:
                 return True
             self._threads -= 1
             return False
@@ -109,13 +159,13 @@ class ThreadPoolTaskRunner:
     def _while_waiting(self) -> Iterator[None]:
         """A thread that waits for another task lends its place, so that waiting tasks cannot fill the pool for ever."""
         with self._lock:
-            self._limit += 1
+            self._lent += 1
         self._add_thread()
         try:
             yield
         finally:
             with self._lock:
-                self._limit -= 1
+                self._lent -= 1
 
 
 def default_runner(max_workers: int | None) -> TaskRunner:

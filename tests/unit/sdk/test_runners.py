@@ -82,6 +82,36 @@ def test_one_worker_takes_one_job_after_the_other() -> None:
     assert order == list(range(50))
 
 
+def test_waiting_jobs_get_all_threads_of_the_pool() -> None:
+    runner = ThreadPoolTaskRunner()
+    together = threading.Barrier(MOST_THREADS)
+    jobs = _submit(runner, *[lambda: together.wait(ENOUGH)] * MOST_THREADS)
+    assert len(_end(runner, jobs)) == MOST_THREADS
+
+
+def test_only_a_few_threads_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.sdk.runners.usable_cores", lambda: 3)
+    monkeypatch.setattr("orchestration.sdk.runners.LOOK_SECONDS", 2.0)  # nobody looks on while this test does
+    runner = ThreadPoolTaskRunner()
+    go = threading.Event()
+    jobs = _submit(runner, *[lambda: go.wait(ENOUGH)] * 20)
+    assert (runner._threads, runner._growing) == (3, True)
+    go.set()
+    assert len(_end(runner, jobs)) == 3
+
+
+def test_jobs_that_compute_without_end_do_not_keep_others_waiting_for_ever() -> None:
+    runner = ThreadPoolTaskRunner()
+    released = threading.Event()
+
+    def spin() -> None:
+        while not released.is_set():
+            pass
+
+    jobs = _submit(runner, *[spin] * runner._few, released.set)
+    assert len(_end(runner, jobs)) > runner._few
+
+
 def test_a_place_that_is_lent_is_taken_and_given_back() -> None:
     runner = ThreadPoolTaskRunner(max_workers=1)
     second = threading.Event()
@@ -117,7 +147,7 @@ def test_a_duplicate_is_a_pool_of_its_own_with_the_same_limit() -> None:
     runner = ThreadPoolTaskRunner(max_workers=3)
     other = runner.duplicate()
     assert other is not runner
-    assert (other._limit, ThreadPoolTaskRunner().duplicate()._limit) == (3, MOST_THREADS)
+    assert (other._most, ThreadPoolTaskRunner().duplicate()._most) == (3, MOST_THREADS)
     runner.stop()
     jobs = _submit(other, lambda: None)
     _end(other, jobs)
@@ -126,7 +156,7 @@ def test_a_duplicate_is_a_pool_of_its_own_with_the_same_limit() -> None:
 def test_the_runner_of_a_flow_that_names_none_is_a_pool() -> None:
     runner = default_runner(2)
     assert isinstance(runner, ThreadPoolTaskRunner)
-    assert runner._limit == 2
+    assert runner._most == 2
     assert usable_cores() >= 1
 
 
