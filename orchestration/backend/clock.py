@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from orchestration.domain.ids import uuid7
+from orchestration.domain.names import run_name
 
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
 """Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next."""
@@ -38,3 +39,8 @@ def new_id() -> UUID:
             _last += 1 + (os.getpid() & 0xFFFF)
         value = _last
     return uuid7(value >> 74, value & ((1 << 74) - 1))
+
+
+def made_up_name() -> str:
+    """A name such as ``light-boar``."""
+    return run_name(DICE.getrandbits(62))

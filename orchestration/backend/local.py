@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orchestration.backend import deployments, work
 from orchestration.backend.blocks import BlockStore
+from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.clock import DICE, new_id, utc_now
-from orchestration.backend.port import PAGE
 from orchestration.backend.processes import is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
-from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord
-from orchestration.domain.schemas.filters import (
-    ALL_ARTIFACTS,
-    ALL_FLOW_RUNS,
-    ALL_LOGS,
-    ALL_TASK_RUNS,
-    ArtifactFilter,
-    FlowRunFilter,
-    LogFilter,
-    TaskRunFilter,
-)
-from orchestration.domain.schemas.recording import Batch
-from orchestration.domain.schemas.runs import Flow, FlowRun, FlowRunInput, Log, TaskRun
+from orchestration.domain.schemas.catalog import ConcurrencyLimit
+from orchestration.domain.schemas.recording import Batch, changed_task_run
+from orchestration.domain.schemas.runs import Flow, FlowRun, TaskRun
+from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Crashed, State
-from orchestration.persistence import catalog, concurrency, runs, task_runs
+from orchestration.persistence import concurrency, runs, task_runs
 from orchestration.persistence.database import Database, Transaction
 from orchestration.persistence.values import micros
 
 DIED = "The process of this run ended without a word; it was killed, or its machine went down."
 
 
-class LocalBackend:
+class LocalBackend(LocalCatalog):
     """Each method is one transaction on the database it is given."""
 
     def __init__(self, database: Database, blocks: BlockStore, revive: runs.Revive) -> None:
-        self._db = database
+        super().__init__(database)
         self._revive = revive
         self.blocks = blocks
 
@@ -57,15 +49,14 @@ class LocalBackend:
             runs.write_state(tx, started, None)
             return started
 
+    def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
+        """Store a run of a deployment."""
+        deployment = self.read("deployments", id=str(deployment_id))
+        return self.create_flow_run(deployments.run_of(deployment, wanted, utc_now()))
+
     def flow_run(self, run_id: UUID) -> FlowRun:
         """The run of that id."""
         return runs.read_flow_run(self._db, run_id, self._revive)
-
-    def flow_runs(self, wanted: FlowRunFilter = ALL_FLOW_RUNS, limit: int = PAGE, offset: int = 0) -> list[FlowRun]:
-        """Flow runs, newest first."""
-        from orchestration.persistence.queries import flow_runs as listed
-
-        return listed(self._db, wanted, limit, offset, self._revive)
 
     def flow_run_states(self, run_id: UUID) -> list[State]:
         """All states of a flow run, oldest first."""
@@ -79,77 +70,38 @@ class LocalBackend:
             run = runs.read_flow_run(tx, run_id, self._revive)
             return _settle(tx, run, proposed, Accept(proposed) if force else _decide(run, proposed, now), now)
 
-    def update_flow_run(self, run_id: UUID, name: str, tags: tuple[str, ...]) -> None:
-        """Give a flow run another name and tags."""
-        with self._db.transaction() as tx:
-            runs.rename(tx, run_id, name, tags)
-
     def record(self, batch: Batch) -> None:
-        """Store a batch of task runs and log lines."""
+        """Store a batch of task runs and log lines, unless it came before."""
         with self._db.transaction() as tx:
-            task_runs.write_task_runs(tx, batch.task_runs, this_process())
-            task_runs.write_logs(tx, batch.logs)
+            if batch.id is None or task_runs.is_new_batch(tx, batch.id, utc_now()):
+                task_runs.write_task_runs(tx, batch.task_runs, None if batch.is_foreign else this_process())
+                task_runs.write_logs(tx, batch.logs)
 
     def task_run(self, run_id: UUID) -> TaskRun:
         """The task run of that id."""
         return task_runs.read_task_run(self._db, run_id, self._revive)
 
-    def task_runs(self, wanted: TaskRunFilter = ALL_TASK_RUNS, limit: int = PAGE, offset: int = 0) -> list[TaskRun]:
-        """Task runs, oldest first."""
-        from orchestration.persistence.queries import task_runs as listed
-
-        return listed(self._db, wanted, limit, offset, self._revive)
-
     def task_run_states(self, run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
         return task_runs.read_task_run_states(self._db, run_id, self._revive)
 
-    def logs(self, wanted: LogFilter = ALL_LOGS, limit: int = PAGE, offset: int = 0) -> list[Log]:
-        """Log lines in the order in which they came."""
-        from orchestration.persistence.queries import logs as listed
-
-        return listed(self._db, wanted, limit, offset)
-
-    def create_artifact(self, artifact: Artifact) -> Artifact:
-        """Store an artifact."""
-        with self._db.transaction() as tx:
-            catalog.insert_artifact(tx, artifact)
-        return artifact
-
-    def update_artifact(self, artifact_id: UUID, data: Any, description: str | None = None) -> None:
-        """Give an artifact other data."""
-        with self._db.transaction() as tx:
-            catalog.update_artifact(tx, artifact_id, data, description, micros(utc_now()))
-
-    def artifacts(self, wanted: ArtifactFilter = ALL_ARTIFACTS, limit: int = PAGE, offset: int = 0) -> list[Artifact]:
-        """Artifacts, newest first."""
-        from orchestration.persistence.queries import artifacts as listed
-
-        return listed(self._db, wanted, limit, offset)
-
-    def latest_artifact(self, key: str) -> Artifact | None:
-        """The newest version of the artifact of that key."""
-        return catalog.read_latest_artifact(self._db, key)
-
-    def set_variable(self, name: str, value: Any, tags: tuple[str, ...], overwrite: bool) -> VariableRecord:
-        """Store a variable."""
+    def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
+        """Decide on the state of a task run, and write the outcome."""
         now = utc_now()
-        variable = VariableRecord(new_id(), name, value, now, now, tags)
+        run, proposed = self.task_run(run_id), _stamped(state, now)
+        decision = Accept(proposed) if force else _decide(run, proposed, now)
+        if isinstance(decision, Accept | Reject) and decision.state is not run.state:
+            entered = _stamped(decision.state, now)
+            self.record(Batch([changed_task_run(runs.after(run, entered, now), [entered])], (), is_foreign=True))
+            return Accept(entered) if isinstance(decision, Accept) else Reject(entered, decision.reason)
+        return decision
+
+    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
+        """Runs that workers of a pool may start by then, most urgent first."""
         with self._db.transaction() as tx:
-            return catalog.write_variable(tx, variable, overwrite)
-
-    def variable(self, name: str) -> VariableRecord | None:
-        """The variable of that name."""
-        return next(iter(catalog.read_variables(self._db, name)), None)
-
-    def variables(self) -> list[VariableRecord]:
-        """All variables by name."""
-        return catalog.read_variables(self._db)
-
-    def delete_variable(self, name: str) -> bool:
-        """Remove a variable."""
-        with self._db.transaction() as tx:
-            return catalog.delete_variable(tx, name)
+            due = work.due(tx, str(work_pool_id), queues, before, limit)
+            work.mark_polled(tx, due.queues, utc_now())
+        return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due.runs]
 
     def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
         """Make or change a limit."""
@@ -186,20 +138,6 @@ class LocalBackend:
         """Give back the slots of a lease."""
         with self._db.transaction() as tx:
             concurrency.release(tx, lease_id)
-
-    def send_input(self, value: FlowRunInput) -> None:
-        """Send a value to a flow run."""
-        with self._db.transaction() as tx:
-            catalog.write_input(tx, value)
-
-    def inputs(self, run_id: UUID, prefix: str) -> list[FlowRunInput]:
-        """The values sent to a flow run."""
-        return catalog.read_inputs(self._db, run_id, prefix)
-
-    def delete_input(self, run_id: UUID, key: str) -> None:
-        """Remove a value that was sent to a flow run."""
-        with self._db.transaction() as tx:
-            catalog.delete_input(tx, run_id, key)
 
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""
@@ -253,7 +191,7 @@ def _stamped(state: State, now: datetime) -> State:
     return state.evolve(id=state.id or new_id(), timestamp=state.timestamp or now)
 
 
-def _decide(run: FlowRun, proposed: State, now: datetime) -> Decision:
+def _decide(run: FlowRun | TaskRun, proposed: State, now: datetime) -> Decision:
     retriable = proposed.details.retriable is not False
     return decide(
         run.state,

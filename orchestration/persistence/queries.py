@@ -1,103 +1,56 @@
-"""Listings: a filter becomes a SELECT through SQLAlchemy Core and runs on the package's own connection."""
+"""Listings: a query becomes a SELECT through SQLAlchemy Core and runs on the package's own connection."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, select
+from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
-from orchestration.domain.schemas.catalog import Artifact
-from orchestration.domain.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter, TaskRunFilter
-from orchestration.domain.schemas.runs import FlowRun, Log, TaskRun
-from orchestration.persistence import tables
-from orchestration.persistence.catalog import artifact_from_row
-from orchestration.persistence.database import Database, Row
-from orchestration.persistence.runs import Revive, flow_run_from_row
-from orchestration.persistence.task_runs import log_from_row, task_run_from_row
+from orchestration.domain.schemas.filters import SORTS, Query
+from orchestration.persistence.columns import JOINED, to_row
+from orchestration.persistence.conditions import conditions
+from orchestration.persistence.database import NO_PARAMS, Database, Row
+from orchestration.persistence.tables import TABLES
 
 _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
 }
 
-
-def flow_runs(db: Database, wanted: FlowRunFilter, limit: int, offset: int, revive: Revive) -> list[FlowRun]:
-    """Flow runs, those that started last first."""
-    run, flow, state = tables.flow_run, tables.flow, tables.flow_run_state
-    statement = (
-        select(
-            run,
-            flow.c.name.label("flow_name"),
-            state.c.message.label("state_message"),
-            state.c.details.label("state_details"),
-            state.c.data.label("state_data"),
-        )
-        .join(flow, flow.c.id == run.c.flow_id)
-        .outerjoin(state, state.c.id == run.c.state_id)
-        .where(
-            *_among(run.c.id, wanted.ids),
-            *_among(run.c.name, wanted.names),
-            *_among(flow.c.name, wanted.flow_names),
-            *_among(run.c.state_type, wanted.state_types),
-            *_among(run.c.state_name, wanted.state_names),
-            *_among(run.c.parent_task_run_id, wanted.parent_task_run_ids),
-        )
-        .order_by(run.c.id.desc())
-    )
-    return [flow_run_from_row(row, revive) for row in _run(db, statement.limit(limit).offset(offset))]
+def rows(db: Database, resource: str, query: Query, keys: Mapping[str, Any] = NO_PARAMS) -> list[Row]:
+    """The rows of a page, of those with these ``keys``; what they show of other rows is named ``<name>_<field>``."""
+    table = TABLES[resource]
+    joined: dict[str, FromClause] = {}
+    source: FromClause = table
+    shown: list[ColumnElement[Any]] = []
+    for name, other, tie, fields in JOINED.get(resource, ()):
+        there = joined[name] = TABLES[other].alias(name)
+        via, _, column = tie.rpartition(".")
+        source = source.outerjoin(there, there.c.id == (joined[via] if via else table).c[column])
+        shown += [there.c[field].label(f"{name}_{field}") for field in fields]
+    equal = [table.c[name] == value for name, value in to_row(resource, keys).items()]
+    statement = select(table, *shown).select_from(source).where(*equal, *conditions(resource, table, query.where))
+    order = _order(resource, table, query.sort or SORTS[resource][0])
+    return _run(db, statement.order_by(*order).limit(query.limit).offset(query.offset))
 
 
-def task_runs(db: Database, wanted: TaskRunFilter, limit: int, offset: int, revive: Revive) -> list[TaskRun]:
-    """Task runs, in the order in which they were created."""
-    run = tables.task_run
-    statement = (
-        select(run)
-        .where(
-            *_among(run.c.id, wanted.ids),
-            *_among(run.c.name, wanted.names),
-            *_among(run.c.flow_run_id, wanted.flow_run_ids),
-            *_among(run.c.state_type, wanted.state_types),
-            *_among(run.c.state_name, wanted.state_names),
-        )
-        .order_by(run.c.id)
-    )
-    return [task_run_from_row(row, revive) for row in _run(db, statement.limit(limit).offset(offset))]
+def count(db: Database, resource: str, where: Mapping[str, Any]) -> int:
+    """How many rows the filters let through."""
+    table = TABLES[resource]
+    statement = select(func.count().label("number")).select_from(table).where(*conditions(resource, table, where))
+    return int(_run(db, statement)[0]["number"])
 
 
-def logs(db: Database, wanted: LogFilter, limit: int, offset: int) -> list[Log]:
-    """Log lines, in the order in which the store got them."""
-    log = tables.log
-    conditions = [*_among(log.c.flow_run_id, wanted.flow_run_ids), *_among(log.c.task_run_id, wanted.task_run_ids)]
-    if wanted.level_at_least:
-        conditions.append(log.c.level >= wanted.level_at_least)
-    if wanted.text:
-        conditions.append(log.c.message.icontains(wanted.text, autoescape=True))
-    if wanted.after:
-        conditions.append(log.c.sequence > wanted.after)
-    statement = select(log).where(*conditions).order_by(log.c.sequence)
-    return [log_from_row(row) for row in _run(db, statement.limit(limit).offset(offset))]
-
-
-def artifacts(db: Database, wanted: ArtifactFilter, limit: int, offset: int) -> list[Artifact]:
-    """Artifacts, newest first."""
-    artifact, collection = tables.artifact, tables.artifact_collection
-    conditions = [
-        *_among(artifact.c.id, wanted.ids),
-        *_among(artifact.c.key, wanted.keys),
-        *_among(artifact.c.type, wanted.types),
-        *_among(artifact.c.flow_run_id, wanted.flow_run_ids),
-    ]
-    if wanted.latest_only:
-        conditions.append(exists().where(collection.c.latest_id == artifact.c.id))
-    statement = select(artifact).where(*conditions).order_by(artifact.c.created.desc(), artifact.c.id.desc())
-    return [artifact_from_row(row) for row in _run(db, statement.limit(limit).offset(offset))]
-
-
-def _among(column: ColumnElement[Any], wanted: Sequence[Any]) -> list[ColumnElement[bool]]:
-    return [column.in_([str(value) for value in wanted])] if wanted else []
+def _order(resource: str, table: FromClause, sort: str) -> tuple[ColumnElement[Any], ...]:
+    name, _, direction = sort.lower().rpartition("_")
+    column: ColumnElement[Any] = table.c["expected_start_time" if name == "next_scheduled_start_time" else name]
+    if name == "start_time":
+        column = func.coalesce(table.c.start_time, table.c.expected_start_time, table.c.end_time)
+    ties = table.c["sequence" if resource == "logs" else "id"]
+    return (column.desc(), ties.desc()) if direction == "desc" else (column, ties)
 
 
 def _run(db: Database, statement: Select[Any]) -> list[Row]:

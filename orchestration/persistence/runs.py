@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.schemas.runs import Flow, FlowRun, Owner
+from orchestration.domain.schemas.runs import Flow, FlowRun, Owner, TaskRun
 from orchestration.domain.states import State
 from orchestration.persistence import values
 from orchestration.persistence.database import Database, Row, Transaction
+
+R = TypeVar("R", FlowRun, TaskRun)
 
 Revive = Callable[[Mapping[str, Any]], Any]
 """Turns the document of a stored result into an object that can load it."""
@@ -19,7 +22,8 @@ Revive = Callable[[Mapping[str, Any]], Any]
 _INSERT = """INSERT INTO flow_run (
     id, flow_id, name, created, updated, flow_version, deployment_id, parameters, context, policy, tags, labels,
     idempotency_key, parent_task_run_id, run_count, expected_start_time, start_time, end_time, total_run_time,
-    owner_host, owner_boot, owner_pid, owner_started)"""
+    owner_host, owner_boot, owner_pid, owner_started, deployment_version, work_queue_id, job_variables,
+    infrastructure_pid, auto_scheduled, created_by)"""
 
 SELECT_FLOW_RUN = """
 SELECT r.*, f.name AS flow_name, s.message AS state_message, s.details AS state_details, s.data AS state_data
@@ -30,7 +34,8 @@ FROM flow_run r JOIN flow f ON f.id = r.flow_id LEFT JOIN flow_run_state s ON s.
 def find_or_create_flow(tx: Transaction, flow: Flow) -> Flow:
     """The flow of that name; the given one is stored when there is none."""
     tx.execute(
-        "INSERT INTO flow (id, name, created, tags, labels) VALUES (:id, :name, :created, :tags, :labels) "
+        "INSERT INTO flow (id, name, created, updated, tags, labels) "
+        "VALUES (:id, :name, :created, :created, :tags, :labels) "
         "ON CONFLICT (name) DO NOTHING",
         {
             "id": str(flow.id),
@@ -70,6 +75,12 @@ def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
         owner and owner.boot,
         owner and owner.pid,
         owner and owner.started,
+        run.deployment_version,
+        values.text_id(run.work_queue_id),
+        values.encode(dict(run.job_variables)),
+        run.infrastructure_pid,
+        int(run.auto_scheduled),
+        run.created_by and values.encode(dict(run.created_by)),
     )
     tx.insert_many(_INSERT, [row])
 
@@ -185,15 +196,7 @@ def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
     )
 
 
-def rename(tx: Transaction, run_id: UUID, name: str, tags: tuple[str, ...]) -> None:
-    """Give the run another name and other tags."""
-    tx.execute(
-        "UPDATE flow_run SET name = :name, tags = :tags WHERE id = :id",
-        {"id": str(run_id), "name": name, "tags": values.encode(tags)},
-    )
-
-
-def after(run: FlowRun, state: State, now: datetime) -> FlowRun:
+def after(run: R, state: State, now: datetime) -> R:
     """The run once it has taken ``state``: its times (UTC), run count and seconds of running follow from it."""
     changes: dict[str, Any] = {"state": state}
     if run.state is not None and run.state.is_running() and run.state.timestamp is not None:
@@ -205,7 +208,7 @@ def after(run: FlowRun, state: State, now: datetime) -> FlowRun:
     if state.is_scheduled():
         changes["expected_start_time"] = state.details.scheduled_time
     changes["end_time"] = now if state.is_final() else None
-    return run.evolve(**changes)
+    return replace(run, **changes)
 
 
 def flow_from_row(row: Row) -> Flow:
@@ -243,6 +246,12 @@ def flow_run_from_row(row: Row, revive: Revive) -> FlowRun:
         end_time=values.moment(row["end_time"]),
         total_run_time=row["total_run_time"] / 1e6,
         owner=_known_owner(row) if row["owner_host"] else None,
+        deployment_version=row["deployment_version"],
+        work_queue_id=values.id_of(row["work_queue_id"]),
+        job_variables=values.decode(row["job_variables"]),
+        infrastructure_pid=row["infrastructure_pid"],
+        auto_scheduled=bool(row["auto_scheduled"]),
+        created_by=row["created_by"] and values.decode(row["created_by"]),
     )
 
 

@@ -42,13 +42,19 @@ _ON_CONFLICT = "ON CONFLICT (id) DO UPDATE SET history = task_run.history || exc
 _INSERT_LOG = "INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)"
 
 
-def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Owner) -> None:
+def is_new_batch(tx: Transaction, batch_id: UUID, now: datetime) -> bool:
+    """Whether a batch of that id was not stored before; from now on it was."""
+    sql = "INSERT INTO received_batch (id, received) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id"
+    return bool(tx.execute(sql, {"id": str(batch_id), "now": values.micros(now)}))
+
+
+def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Owner | None) -> None:
     """Store task runs, each with the states that are new since it was last stored.
 
     Batches may come in any order, and again: a run's row shows its newest state, an end before all others.
     A run outside flow runs is noted as living in the process ``owner``, since no flow run tells of it.
     """
-    living_in = values.owner_text(owner)
+    living_in = values.owner_text(owner) if owner is not None else None
     tx.insert_many(_INSERT, [_row(change, living_in) for change in changes], _ON_CONFLICT)
 
 
@@ -149,7 +155,7 @@ def log_from_row(row: Row) -> Log:
     )
 
 
-def _row(change: TaskRunChange, living_in: str) -> tuple[Any, ...]:
+def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:
     record, states, is_new = change
     run_id, created = str(record.id), values.micros(record.created)
     history = [values.history_line(state, record.details) for state in states]

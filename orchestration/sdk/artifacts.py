@@ -10,9 +10,9 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-from orchestration.backend.clock import new_id, utc_now
-from orchestration.domain.errors import UsageError
-from orchestration.domain.schemas.catalog import Artifact
+from orchestration.domain.errors import ObjectNotFound, UsageError
+from orchestration.domain.schemas.catalog import Artifact, artifact_of
+from orchestration.domain.schemas.wire import plain
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.start import started_session
@@ -75,14 +75,20 @@ def update_progress_artifact(artifact_id: UUID, progress: float, description: st
         ObjectNotFound: there is no artifact of that id.
         UsageError: the progress is not between 0 and 100.
     """
-    started_session().backend.update_artifact(artifact_id, _percent(progress), _told(description))
+    changes: dict[str, Any] = {"data": _percent(progress)}
+    if description is not None:
+        changes["description"] = redact(description)
+    started_session().backend.change("artifacts", changes, id=artifact_id)
     return artifact_id
 
 
 @either
 def get_artifact(key: str) -> Artifact | None:
     """The newest version of the artifact of that key; ``None`` when there is none."""
-    return started_session().backend.latest_artifact(key)
+    try:
+        return artifact_of(started_session().backend.read("artifacts", key=key))
+    except ObjectNotFound:
+        return None
 
 
 acreate_markdown_artifact = awaited(create_markdown_artifact)
@@ -96,26 +102,18 @@ aupdate_progress_artifact = awaited(update_progress_artifact)
 def _create(kind: str, data: Any, key: str | None, description: str | None) -> UUID:
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError(f"The artifact key {key!r} may have only lower-case letters, numbers and dashes.")
-    now = utc_now()
     flow, task = FLOW_RUN.get(), TASK_RUN.get()
     flow_run_id = flow.run.id if flow is not None else task.record.flow_run_id if task is not None else None
-    artifact = Artifact(
-        id=new_id(),
-        created=now,
-        updated=now,
-        key=key,
-        type=kind,
-        description=_told(description),
-        data=data,
-        metadata={},
-        flow_run_id=flow_run_id,
-        task_run_id=task.record.id if task is not None else None,
-    )
-    return started_session().backend.create_artifact(artifact).id
-
-
-def _told(description: str | None) -> str | None:
-    return None if description is None else redact(description)
+    artifact = {
+        "key": key,
+        "type": kind,
+        "description": None if description is None else redact(description),
+        "data": data,
+        "metadata": {},
+        "flow_run_id": flow_run_id,
+        "task_run_id": task.record.id if task is not None else None,
+    }
+    return UUID(started_session().backend.create("artifacts", plain(artifact))["id"])
 
 
 def _percent(progress: float) -> float:

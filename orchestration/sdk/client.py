@@ -7,20 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from orchestration.backend.port import PAGE, Backend
+from orchestration.backend.port import Backend
+from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.rules import Decision
-from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord
-from orchestration.domain.schemas.filters import (
-    ALL_ARTIFACTS,
-    ALL_FLOW_RUNS,
-    ALL_LOGS,
-    ALL_TASK_RUNS,
-    ArtifactFilter,
-    FlowRunFilter,
-    LogFilter,
-    TaskRunFilter,
-)
+from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord, artifact_of
+from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.domain.schemas.runs import FlowRun, Log, TaskRun
+from orchestration.domain.schemas.wire import Document, flow_run_of, record_of, task_run_of
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.session import Session
@@ -46,10 +39,16 @@ class SyncClient:
         return self._backend.flow_run(flow_run_id)
 
     def read_flow_runs(
-        self, flow_run_filter: FlowRunFilter = ALL_FLOW_RUNS, limit: int = PAGE, offset: int = 0
+        self,
+        flow_run_filter: Any = None,
+        sort: str | None = None,
+        limit: int = PAGE,
+        offset: int = 0,
+        **filters: Any,
     ) -> list[FlowRun]:
-        """Flow runs, newest first."""
-        return self._backend.flow_runs(flow_run_filter, limit, offset)
+        """Flow runs, newest first; filters are documents, or Prefect's filter objects, as ``flow_filter={...}``."""
+        filters["flow_run_filter"] = flow_run_filter
+        return [flow_run_of(each) for each in self._found("flow_runs", filters, sort, limit, offset)]
 
     def read_flow_run_states(self, flow_run_id: UUID) -> list[State]:
         """All states of a flow run, oldest first."""
@@ -64,32 +63,49 @@ class SyncClient:
         return self._backend.task_run(task_run_id)
 
     def read_task_runs(
-        self, task_run_filter: TaskRunFilter = ALL_TASK_RUNS, limit: int = PAGE, offset: int = 0
+        self,
+        task_run_filter: Any = None,
+        sort: str | None = None,
+        limit: int = PAGE,
+        offset: int = 0,
+        **filters: Any,
     ) -> list[TaskRun]:
         """Task runs, oldest first."""
-        return self._backend.task_runs(task_run_filter, limit, offset)
+        filters["task_run_filter"] = task_run_filter
+        return [task_run_of(each) for each in self._found("task_runs", filters, sort or "ID_ASC", limit, offset)]
 
     def read_task_run_states(self, task_run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
         return self._backend.task_run_states(task_run_id)
 
-    def read_logs(self, log_filter: LogFilter = ALL_LOGS, limit: int = PAGE, offset: int = 0) -> list[Log]:
-        """Log lines in the order in which the store got them."""
-        return self._backend.logs(log_filter, limit, offset)
+    def read_logs(
+        self, log_filter: Any = None, limit: int = PAGE, offset: int = 0, sort: str = "TIMESTAMP_ASC"
+    ) -> list[Log]:
+        """Log lines in the order in which they were logged."""
+        return [record_of(Log, each) for each in self._found("logs", {"log_filter": log_filter}, sort, limit, offset)]
 
     def read_artifacts(
-        self, artifact_filter: ArtifactFilter = ALL_ARTIFACTS, limit: int = PAGE, offset: int = 0
+        self,
+        artifact_filter: Any = None,
+        sort: str | None = None,
+        limit: int = PAGE,
+        offset: int = 0,
+        **filters: Any,
     ) -> list[Artifact]:
         """Artifacts, newest first."""
-        return self._backend.artifacts(artifact_filter, limit, offset)
+        filters["artifact_filter"] = artifact_filter
+        return [artifact_of(each) for each in self._found("artifacts", filters, sort, limit, offset)]
 
     def read_variable_by_name(self, name: str) -> VariableRecord | None:
         """The variable of that name."""
-        return self._backend.variable(name)
+        try:
+            return record_of(VariableRecord, self._backend.read("variables", name=name))
+        except ObjectNotFound:
+            return None
 
-    def read_variables(self) -> list[VariableRecord]:
-        """All variables by name."""
-        return self._backend.variables()
+    def read_variables(self, limit: int = PAGE) -> list[VariableRecord]:
+        """Variables by name."""
+        return [record_of(VariableRecord, each) for each in self._found("variables", {}, None, limit, 0)]
 
     def read_global_concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All concurrency limits by name, with their slots in use."""
@@ -105,10 +121,21 @@ class SyncClient:
         """Remove a concurrency limit; whether there was one."""
         return self._backend.delete_concurrency_limit(name)
 
+    def _found(
+        self, resource: str, filters: dict[str, Any], sort: str | None, limit: int, offset: int
+    ) -> list[Document]:
+        where = {name.removesuffix("_filter") + "s": _document(wanted) for name, wanted in filters.items() if wanted}
+        return self._backend.find(resource, Query(where, sort and str(getattr(sort, "value", sort)), limit, offset))
+
     @property
     def _backend(self) -> Backend:
         self._session.recorder.flush()
         return self._session.backend
+
+
+def _document(wanted: Any) -> Any:
+    """A filter as a document, whether it was given as one or as an object of pydantic's."""
+    return wanted.model_dump(mode="json", exclude_none=True) if hasattr(wanted, "model_dump") else wanted
 
 
 class AsyncClient:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from orchestration.backend.clock import new_id, utc_now
+from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.processes import this_process
 from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, SuspendSignal, UpstreamTaskError
 from orchestration.domain.retries import RetryPolicy, retry_policy
@@ -21,7 +21,7 @@ from orchestration.sdk.flow_context import new_context, with_kept_result
 from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
-from orchestration.sdk.naming import given_name, made_up_name
+from orchestration.sdk.naming import given_name
 from orchestration.sdk.outcomes import FLOW_RAISED, state_of_crash, state_of_error, state_of_value
 from orchestration.sdk.session import Session
 from orchestration.sdk.signals import termination_as_exit
@@ -271,7 +271,7 @@ class FlowExecution:
         return state_of_error(error, FLOW_RAISED)
 
     def _rename(self, name: str) -> None:
-        self.session.backend.update_flow_run(self.record.id, name, self.record.tags)
+        self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
         self.record = self.record.evolve(name=name)
         self.logger = self._logger()
 

@@ -6,14 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestration.backend.clock import DICE
 from orchestration.domain.errors import UsageError
-from orchestration.domain.names import run_name
-
-
-def made_up_name() -> str:
-    """A name such as ``light-boar``."""
-    return run_name(DICE.getrandbits(62))
 
 
 def given_name(spec: Callable[..., str] | str, parameters: Mapping[str, Any], option: str) -> str:

@@ -11,9 +11,15 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain.errors import MissingContextError, PauseTimeoutError, SuspendSignal, UsageError
+from orchestration.backend.port import Backend
+from orchestration.domain.errors import (
+    MissingContextError,
+    ObjectNotFound,
+    PauseTimeoutError,
+    SuspendSignal,
+    UsageError,
+)
 from orchestration.domain.rules import Abort, Wait
-from orchestration.domain.schemas.runs import FlowRunInput
 from orchestration.domain.states import Paused, Running, Scheduled, State
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
 from orchestration.sdk.logs import get_run_logger
@@ -100,9 +106,8 @@ def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None
         )
     keyset = state.details.run_input_keyset
     if keyset is not None and run_input is not None:
-        session.backend.delete_input(flow_run_id, keyset["response"])
         text = json.dumps(run_input if not hasattr(run_input, "model_dump") else run_input.model_dump(mode="json"))
-        session.backend.send_input(FlowRunInput(flow_run_id, keyset["response"], text, utc_now()))
+        _give_input(session.backend, flow_run_id, keyset["response"], text)
     resumed = Scheduled(utc_now(), name="Resuming") if state.details.pause_reschedule else Running()
     session.backend.propose_flow_run_state(flow_run_id, resumed, force=True)
 
@@ -154,8 +159,12 @@ def _save_schema(flow: FlowRunContext, pause: State, wanted: Any) -> None:
 
     keyset = pause.details.run_input_keyset or {}
     schema = json.dumps(TypeAdapter(wanted).json_schema())
-    flow.session.backend.delete_input(flow.run.id, keyset["schema"])
-    flow.session.backend.send_input(FlowRunInput(flow.run.id, keyset["schema"], schema, utc_now()))
+    _give_input(flow.session.backend, flow.run.id, keyset["schema"], schema)
+
+
+def _give_input(backend: Backend, run_id: UUID, key: str, text: str) -> None:
+    """Store a value of a flow run under a key, in place of the one that was there."""
+    backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 
 
 def _wait_until_resumed(flow: FlowRunContext, timeout: float, poll_interval: float) -> None:
@@ -177,10 +186,13 @@ def _answer(run_id: UUID, pause: State, wanted: Any) -> Any:
     from pydantic import TypeAdapter
 
     key = f"{pause.name.lower()}-{pause.details.pause_key}-response"
-    given = [value for value in started_session().backend.inputs(run_id, key) if value.key == key]
-    if not given:
-        raise UsageError("The flow run was resumed without the input that it waits for; resume it with run_input.")
-    return TypeAdapter(wanted).validate_json(given[0].value)
+    try:
+        given = started_session().backend.read("inputs", flow_run_id=run_id, key=key)
+    except ObjectNotFound:
+        raise UsageError(
+            "The flow run was resumed without the input that it waits for; resume it with run_input."
+        ) from None
+    return TypeAdapter(wanted).validate_json(given["value"])
 
 
 def _suspend_other(run_id: UUID, timeout: float | None) -> None:

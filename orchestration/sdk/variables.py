@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from orchestration.domain.errors import ObjectAlreadyExists, UsageError
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import VariableRecord
+from orchestration.domain.schemas.wire import record_of
 from orchestration.sdk.start import started_session
 from orchestration.sdk.twins import awaited, either
 
@@ -36,20 +37,32 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
         raise UsageError(f"The value of variable {name!r} is not JSON: {error}.") from None
     if len(text) > LONGEST_VALUE:
         raise UsageError(f"The value of variable {name!r} has {len(text)} characters; {LONGEST_VALUE} is the most.")
-    return started_session().backend.set_variable(name, value, tuple(tags or ()), overwrite)
+    document = {"name": name, "value": value, "tags": list(tags or ())}
+    try:
+        return record_of(VariableRecord, started_session().backend.create("variables", document, overwrite))
+    except ObjectAlreadyExists:
+        raise ObjectAlreadyExists(
+            f"The variable {name!r} exists already; pass overwrite=True to replace it."
+        ) from None
 
 
 @either
 def _get(name: str, default: Any = None) -> Any:
     """The value of a name; ``default`` when there is none."""
-    record = started_session().backend.variable(name)
-    return default if record is None else record.value
+    try:
+        return started_session().backend.read("variables", name=name)["value"]
+    except ObjectNotFound:
+        return default
 
 
 @either
 def _unset(name: str) -> bool:
     """Forget a name; whether there was a value."""
-    return started_session().backend.delete_variable(name)
+    try:
+        started_session().backend.delete("variables", name=name)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 class Variable:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orchestration.domain.schemas.wire import Document, record_of
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
@@ -23,6 +25,11 @@ class Artifact:
     metadata: Mapping[str, str] | None = None
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
+
+
+def artifact_of(document: Document) -> Artifact:
+    """The artifact of a document."""
+    return record_of(Artifact, document, metadata=document.get("metadata_"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,59 +1,143 @@
-"""What a listing may be narrowed to; a field left empty does not narrow."""
+"""What a listing may be narrowed to: the filter language of the REST interface, as data.
+
+A filter is a JSON document such as ``{"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}}``. The server makes its
+request models of this grammar, the store its statements, and a backend over HTTP sends the document as it is.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from uuid import UUID
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from orchestration.domain.states import StateType
+PAGE = 200
+"""Rows of a listing unless more or fewer are asked for, and the most that a server gives at once."""
+
+
+class Field(NamedTuple):
+    """A field to filter by: what kind of value it has, and by which operators."""
+
+    kind: str
+    operators: tuple[str, ...]
+
+
+Fields = Mapping[str, "Field | Fields"]
+
+
+def _fields(**lines: str | Fields) -> Fields:
+    """Fields by name, each ``"kind operator_ ..."`` or fields of its own."""
+    return {
+        name: Field(line.split()[0], tuple(line.split()[1:])) if isinstance(line, str) else line
+        for name, line in lines.items()
+    }
+
+
+_ID, _NAME, _TAGS = "id any_", "text any_ like_", "tags all_ any_ is_null_"
+_NAME_OR_PREFIX = "text any_ like_ startswith_"
+_WHEN = "time before_ after_ is_null_"
+_STATE = _fields(type="state any_ not_any_", name="text any_ not_any_")
+_ARTIFACT = {"flow_run_id": _ID, "task_run_id": _ID, "type": "text any_ not_any_", "key": "text any_ like_ exists_"}
+
+GRAMMAR: Mapping[str, Fields] = {
+    "flows": _fields(id="id any_ not_any_", name=_NAME, tags=_TAGS, deployment="flag is_null_"),
+    "flow_runs": _fields(
+        id="id any_ not_any_",
+        name=_NAME,
+        tags=_TAGS,
+        deployment_id="id any_ is_null_",
+        work_queue_name="text any_ is_null_",
+        state=_STATE,
+        flow_version="text any_",
+        start_time=_WHEN,
+        end_time=_WHEN,
+        expected_start_time=_WHEN,
+        next_scheduled_start_time=_WHEN,
+        parent_flow_run_id=_ID,
+        parent_task_run_id="id any_ is_null_",
+        idempotency_key="text any_ not_any_",
+        created_by="json id_ type_ is_null_",
+    ),
+    "task_runs": _fields(
+        id="id any_ not_any_",
+        name=_NAME,
+        tags=_TAGS,
+        state=_STATE,
+        start_time=_WHEN,
+        end_time=_WHEN,
+        expected_start_time=_WHEN,
+        subflow_runs="flag exists_",
+        flow_run_id="id any_ is_null_",
+    ),
+    "logs": _fields(
+        level="number ge_ le_",
+        timestamp=_WHEN,
+        flow_run_id=_ID,
+        task_run_id="id any_ is_null_",
+        text="words query",
+        sequence="number ge_ le_",
+    ),
+    "artifacts": _fields(id=_ID, **_ARTIFACT),
+    "artifact_collections": _fields(latest_id=_ID, **_ARTIFACT),
+    "variables": _fields(id=_ID, name=_NAME, tags=_TAGS),
+    "deployments": _fields(
+        id="id any_ not_any_",
+        name=_NAME,
+        flow_or_deployment_name="text like_",
+        paused="flag eq_",
+        tags=_TAGS,
+        work_queue_name="text any_",
+        concurrency_limit="number ge_ le_ is_null_",
+    ),
+    "work_pools": _fields(id=_ID, name="text any_", type="text any_"),
+    "work_queues": _fields(id=_ID, name=_NAME_OR_PREFIX, work_pool_id=_ID),
+    "workers": _fields(last_heartbeat_time=_WHEN, status="text any_ not_any_", work_pool_id=_ID),
+    "schedules": _fields(id=_ID, deployment_id=_ID, active="flag eq_"),
+}
+
+_RUN_SORTS = "ID_DESC ID_ASC EXPECTED_START_TIME_ASC EXPECTED_START_TIME_DESC NEXT_SCHEDULED_START_TIME_ASC"
+_CHANGED = "CREATED_DESC UPDATED_DESC"
+SORTS: Mapping[str, tuple[str, ...]] = {
+    "flows": (*_CHANGED.split(), "NAME_ASC", "NAME_DESC"),
+    "flow_runs": (*_RUN_SORTS.split(), "START_TIME_ASC", "START_TIME_DESC", "NAME_ASC", "NAME_DESC", "END_TIME_DESC"),
+    "task_runs": (*_RUN_SORTS.split(), "NAME_ASC", "NAME_DESC", "END_TIME_DESC"),
+    "logs": ("TIMESTAMP_ASC", "TIMESTAMP_DESC"),
+    "artifacts": ("ID_DESC", *_CHANGED.split(), "KEY_DESC", "KEY_ASC"),
+    "artifact_collections": ("ID_DESC", *_CHANGED.split(), "KEY_DESC", "KEY_ASC"),
+    "variables": ("NAME_ASC", *_CHANGED.split(), "NAME_DESC"),
+    "deployments": ("NAME_ASC", *_CHANGED.split(), "NAME_DESC"),
+    "work_pools": ("NAME_ASC",),
+    "work_queues": ("NAME_ASC",),
+    "workers": ("LAST_HEARTBEAT_TIME_DESC",),
+    "schedules": ("CREATED_ASC",),
+}
+"""The orders of each listing; the first is what an own listing has unless asked for another."""
 
 
 @dataclass(frozen=True, slots=True)
-class FlowRunFilter:
-    """Which flow runs to list."""
+class Query:
+    """A page of a listing: the rows that ``where`` lets through, in the order ``sort``."""
 
-    ids: tuple[UUID, ...] = ()
-    names: tuple[str, ...] = ()
-    flow_names: tuple[str, ...] = ()
-    state_types: tuple[StateType, ...] = ()
-    state_names: tuple[str, ...] = ()
-    parent_task_run_ids: tuple[UUID, ...] = ()
+    where: Mapping[str, Any] = field(default_factory=dict)
+    sort: str | None = None
+    limit: int = PAGE
+    offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRunFilter:
-    """Which task runs to list."""
-
-    ids: tuple[UUID, ...] = ()
-    names: tuple[str, ...] = ()
-    flow_run_ids: tuple[UUID, ...] = ()
-    state_types: tuple[StateType, ...] = ()
-    state_names: tuple[str, ...] = ()
+EVERYTHING = Query()
 
 
-@dataclass(frozen=True, slots=True)
-class LogFilter:
-    """Which log lines to list; ``after`` is a sequence number, for following a log."""
+def among(resource: str, **wanted: Any) -> dict[str, Any]:
+    """The filter of a resource whose fields have one of the given values, a list each; an empty one does not narrow.
 
-    flow_run_ids: tuple[UUID, ...] = ()
-    task_run_ids: tuple[UUID, ...] = ()
-    level_at_least: int = 0
-    text: str | None = None
-    after: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactFilter:
-    """Which artifacts to list; ``latest_only`` leaves out superseded versions of a key."""
-
-    ids: tuple[UUID, ...] = ()
-    keys: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    flow_run_ids: tuple[UUID, ...] = ()
-    latest_only: bool = False
-
-
-ALL_FLOW_RUNS = FlowRunFilter()
-ALL_TASK_RUNS = TaskRunFilter()
-ALL_LOGS = LogFilter()
-ALL_ARTIFACTS = ArtifactFilter()
+    ``state_type`` and ``state_name`` stand for the fields within ``state``.
+    """
+    document: dict[str, Any] = {}
+    for name, values in wanted.items():
+        if not values:
+            continue
+        inner = {"any_": [str(value) for value in values]}
+        if name.startswith("state_"):
+            document.setdefault("state", {})[name.removeprefix("state_")] = inner
+        else:
+            document[name] = inner
+    return {resource: document} if document else {}

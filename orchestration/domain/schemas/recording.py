@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.schemas.runs import TaskRun
 from orchestration.domain.states import NO_DETAILS, Pending, State, StateDetails
 
 PENDING = Pending()
@@ -47,6 +48,9 @@ class TaskRunRecord:
     """What all states of this run say alike: the ids of the run and of its flow run."""
 
 
+_SHARED = frozenset(TaskRunRecord.__slots__) & frozenset(TaskRun.__slots__)
+
+
 class TaskRunChange(NamedTuple):
     """A task run with the states that it entered since it was last written, or since its birth."""
 
@@ -61,3 +65,13 @@ class Batch:
 
     task_runs: Sequence[TaskRunChange]
     logs: Sequence[LogRow]
+    id: UUID | None = None
+    """The same for a batch that is sent again."""
+    is_foreign: bool = False
+    """Whether the runs live in processes of other machines, or nobody knows where."""
+
+
+def changed_task_run(run: TaskRun, states: Sequence[State]) -> TaskRunChange:
+    """A task run as it is told of from outside its process, with the states that are new."""
+    shared = {field.name: getattr(run, field.name) for field in fields(TaskRun) if field.name in _SHARED}
+    return TaskRunChange(TaskRunRecord(**shared), states, is_new=False)

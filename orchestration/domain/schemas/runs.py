@@ -58,6 +58,12 @@ class FlowRun:
     end_time: datetime | None = None
     total_run_time: float = 0.0
     owner: Owner | None = None
+    deployment_version: str | None = None
+    work_queue_id: UUID | None = None
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    infrastructure_pid: str | None = None
+    auto_scheduled: bool = False
+    created_by: Mapping[str, Any] | None = None
 
     @property
     def state_id(self) -> UUID | None:

@@ -7,7 +7,8 @@ import pytest
 from orchestration import flow, runtime, task
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.naming import given_name, made_up_name
+from orchestration.backend.clock import made_up_name
+from orchestration.sdk.naming import given_name
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -1,0 +1,133 @@
+"""Documents of this machine's database: the part of ``LocalBackend`` that knows no runs in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestration.backend import deployments
+from orchestration.backend.clock import new_id, utc_now
+from orchestration.domain.schemas.filters import EVERYTHING, Query
+from orchestration.domain.schemas.wire import Document
+from orchestration.persistence import documents
+from orchestration.persistence.columns import JOINED
+from orchestration.persistence.database import NO_PARAMS, Database, Transaction
+from orchestration.persistence.presenting import present
+
+PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "flows": (("deployments", "flow_id"), ("flow_runs", "flow_id")),
+    "flow_runs": tuple((part, "flow_run_id") for part in ("task_runs", "logs", "flow_run_states", "inputs")),
+    "task_runs": (("logs", "task_run_id"),),
+    "deployments": (("schedules", "deployment_id"),),
+    "work_pools": (("work_queues", "work_pool_id"), ("workers", "work_pool_id")),
+}
+"""What goes with a document that is removed: resources, and the column that names the one they are part of."""
+
+
+class LocalCatalog:
+    """Each method is one transaction on the database it is given."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def find(self, resource: str, query: Query = EVERYTHING) -> list[Document]:
+        """A page of any resource's listing."""
+        return self._listed(resource, query)
+
+    def count(self, resource: str, where: Mapping[str, Any] = NO_PARAMS) -> int:
+        """How many there are that the filters let through."""
+        from orchestration.persistence.queries import count
+
+        return count(self._db, resource, where)
+
+    def read(self, resource: str, **keys: Any) -> Document:
+        """The one whose fields have these values."""
+        if resource in JOINED:
+            found = self._listed(resource, Query(limit=1), keys)
+        else:
+            found = [present(resource, row, utc_now()) for row in documents.rows(self._db, resource, keys)]
+        if not found:
+            raise documents.not_found(resource, keys)
+        return found[0]
+
+    def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
+        """Store one; id and times are given where they are missing."""
+        now = utc_now()
+        given = {name: value for name, value in document.items() if name not in ("id", "created") or value is not None}
+        whole = {"id": str(new_id()), "created": now, "updated": now, **given}
+        with self._db.transaction() as tx:
+            before = _BEFORE.get(resource)
+            stored = documents.insert(tx, resource, before(tx, whole) if before else whole, overwrite)
+            after = _AFTER.get(resource)
+            if after is not None:
+                after(tx, stored, whole)
+        return self.read(resource, id=stored["id"])
+
+    def change(self, resource: str, changes: Mapping[str, Any], **keys: Any) -> None:
+        """Give the one with these keys other values in the fields that are named."""
+        with self._db.transaction() as tx:
+            before = _BEFORE.get(resource)
+            row = before(tx, {**changes}) if before else changes
+            changed = documents.update(tx, resource, {**row, "updated": utc_now()}, keys)
+            if not changed:
+                raise documents.not_found(resource, keys)
+            if resource in ("deployments", "schedules"):
+                deployments.after_change(tx, resource, changed[0], changes)
+
+    def delete(self, resource: str, **keys: Any) -> None:
+        """Remove the one with these keys, and what is part of it."""
+        with self._db.transaction() as tx:
+            if not _remove(tx, resource, keys):
+                raise documents.not_found(resource, keys)
+
+    def _listed(self, resource: str, query: Query, keys: Mapping[str, Any] = NO_PARAMS) -> list[Document]:
+        from orchestration.persistence.queries import rows
+
+        now = utc_now()
+        found = [present(resource, row, now) for row in rows(self._db, resource, query, keys)]
+        if resource == "deployments":
+            deployments.with_schedules(self._db, found)
+        return found
+
+
+def _remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:
+    removed = documents.delete(tx, resource, keys)
+    for document in removed:
+        for part, column in PARTS.get(resource, ()):
+            _remove(tx, part, {column: document["id"]})
+        after = _AFTER_REMOVAL.get(resource)
+        if after is not None:
+            after(tx, document)
+    return removed
+
+
+def _point_at_latest(tx: Transaction, artifact: Document, _given: Mapping[str, Any] = NO_PARAMS) -> None:
+    """Make the newest version of a key the one that its collection shows; a collection without versions goes."""
+    if artifact["key"] is None:
+        return
+    versions = documents.read(tx, "artifacts", {"key": artifact["key"]})
+    if not versions:
+        documents.delete(tx, "artifact_collections", {"key": artifact["key"]})
+        return
+    newest = versions[0]
+    collection = {name: newest[name] for name in ("key", "created", "updated")}
+    whole = {**collection, "id": newest["id"], "latest_id": newest["id"]}
+    documents.insert(tx, "artifact_collections", whole, overwrite=True)
+
+
+def _with_default_queue(tx: Transaction, pool: Document, given: Mapping[str, Any]) -> None:
+    if pool["default_queue_id"] is None:
+        queue = deployments.queue_of(tx, pool["id"], "default")
+        documents.update(tx, "work_pools", {"default_queue_id": queue["id"]}, {"id": pool["id"]})
+
+
+_BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {"deployments": deployments.with_queue}
+_AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
+    "artifacts": _point_at_latest,
+    "work_pools": _with_default_queue,
+    "deployments": deployments.after_create,
+}
+_AFTER_REMOVAL: Mapping[str, Callable[[Transaction, Document], None]] = {
+    "artifacts": _point_at_latest,
+    "deployments": lambda tx, deployment: deployments.forget_future_runs(tx, {"deployment_id": deployment["id"]}),
+}

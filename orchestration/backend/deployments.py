@@ -1,0 +1,131 @@
+"""Deployments in this machine's database: their queue, their schedules, and the runs that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.clock import made_up_name, new_id, utc_now
+from orchestration.domain.errors import ObjectNotFound
+from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.wire import Document, policy_of, state_of
+from orchestration.domain.states import Scheduled
+from orchestration.persistence import documents
+from orchestration.persistence.database import Database, Transaction
+
+SCHEDULE_FIELDS = ("active", "schedule", "max_scheduled_runs", "parameters", "slug")
+
+
+def with_queue(tx: Transaction, deployment: Document) -> Document:
+    """The deployment with the queue of its pool; a queue that is named for the first time is made."""
+    pool_name, queue_name = deployment.get("work_pool_name"), deployment.get("work_queue_name")
+    if pool_name is None and queue_name is None:
+        return deployment
+    if pool_name is None:
+        own = documents.read(tx, "deployments", {"id": deployment["id"]}) if "id" in deployment else []
+        queues = documents.read(tx, "work_queues", {"id": own[0]["work_queue_id"]}) if own else []
+        pools = documents.read(tx, "work_pools", {"id": queues[0]["work_pool_id"]}) if queues else []
+    else:
+        pools = documents.read(tx, "work_pools", {"name": pool_name})
+    if not pools:
+        raise ObjectNotFound(
+            f"There is no work pool {pool_name!r}; make it with "
+            f"`orchestrate work-pool create --type process {pool_name or 'NAME'}`."
+        )
+    queue = queue_of(tx, pools[0]["id"], queue_name or "default")
+    return {**deployment, "work_queue_id": queue["id"]}
+
+
+def queue_of(tx: Transaction, work_pool_id: str, name: str) -> Document:
+    """The queue of that name in a pool; made when it is not there, less urgent than those that are."""
+    keys = {"work_pool_id": work_pool_id, "name": name}
+    found = documents.read(tx, "work_queues", keys)
+    if found:
+        return found[0]
+    now, others = utc_now(), documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
+    priority = 1 + max((queue["priority"] for queue in others), default=0)
+    new = {"id": str(new_id()), "created": now, "updated": now, "priority": priority, **keys}
+    return documents.insert(tx, "work_queues", new)
+
+
+def with_schedules(db: Database, found: Sequence[Document]) -> None:
+    """Put into each deployment the schedules that it has."""
+    for deployment in found:
+        deployment["schedules"] = documents.read(db, "schedules", {"deployment_id": deployment["id"]})[::-1]
+
+
+def after_create(tx: Transaction, deployment: Document, given: Mapping[str, Any]) -> None:
+    """Keep the schedules that a deployment was given; where none are named, it keeps those that it has."""
+    after_change(tx, "deployments", deployment, given)
+
+
+def after_change(tx: Transaction, resource: str, changed: Document, changes: Mapping[str, Any]) -> None:
+    """Let schedules, and the runs that they planned, follow a change of a deployment or of one schedule."""
+    deployment_id = changed["id"] if resource == "deployments" else changed["deployment_id"]
+    schedules = changes.get("schedules") if resource == "deployments" else None
+    if schedules is not None:
+        replace_schedules(tx, deployment_id, schedules)
+    if schedules is not None or resource == "schedules" or {"paused", "parameters"} & set(changes):
+        forget_future_runs(tx, {"deployment_id": deployment_id})
+
+
+def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Give a deployment these schedules; one that has a slug, or the same times, as before stays the same one."""
+    known = documents.read(tx, "schedules", {"deployment_id": deployment_id})
+    now = utc_now()
+    for given in wanted:
+        same = next((each for each in known if _is_same(each, given)), None)
+        fields = {name: given[name] for name in SCHEDULE_FIELDS if given.get(name) is not None}
+        if same is None:
+            born = {"id": str(new_id()), "deployment_id": deployment_id, "created": now, "updated": now}
+            documents.insert(tx, "schedules", {**born, **fields})
+        else:
+            known.remove(same)
+            documents.update(tx, "schedules", {**fields, "updated": now}, {"id": same["id"]})
+    for each in known:
+        documents.delete(tx, "schedules", {"id": each["id"]})
+
+
+def _is_same(known: Document, given: Mapping[str, Any]) -> bool:
+    names = {name for name in (given.get("replaces"), given.get("slug")) if name}
+    return known["slug"] in names if names else known["slug"] is None and known["schedule"] == given.get("schedule")
+
+
+def forget_future_runs(tx: Transaction, keys: Mapping[str, Any]) -> None:
+    """Remove the planned runs that have not begun, so that they are planned anew."""
+    where = {**keys, "auto_scheduled": True, "state_type": "SCHEDULED", "state_name": "Scheduled"}
+    for run in documents.delete(tx, "flow_runs", where):
+        documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
+
+
+def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:
+    """A run of a deployment; ``wanted`` has what differs from it. Without a state it is due at once."""
+    state = state_of(wanted["state"]) if wanted.get("state") else Scheduled(now)
+    if state.is_scheduled() and state.details.scheduled_time is None:
+        state = Scheduled(now, name=state.name)
+    queue_id = wanted.get("work_queue_id") or deployment["work_queue_id"]
+    parent = wanted.get("parent_task_run_id")
+    return FlowRun(
+        id=new_id(),
+        flow_id=UUID(deployment["flow_id"]),
+        flow_name=deployment["flow_name"],
+        name=wanted.get("name") or made_up_name(),
+        created=now,
+        state=state,
+        deployment_id=UUID(deployment["id"]),
+        deployment_version=deployment["version"],
+        flow_version=None,
+        parameters={**deployment["parameters"], **(wanted.get("parameters") or {})},
+        context=wanted.get("context") or {},
+        policy=policy_of(wanted.get("empirical_policy")),
+        tags=tuple(sorted({*deployment["tags"], *(wanted.get("tags") or ())})),
+        labels={**(deployment["labels"] or {}), **(wanted.get("labels") or {})},
+        idempotency_key=wanted.get("idempotency_key"),
+        parent_task_run_id=UUID(str(parent)) if parent else None,
+        expected_start_time=state.details.scheduled_time or now,
+        work_queue_id=UUID(str(queue_id)) if queue_id else None,
+        job_variables=wanted.get("job_variables") or {},
+        created_by=wanted.get("created_by"),
+    )

@@ -1,0 +1,195 @@
+"""States, runs and decisions as the JSON documents of the REST interface, in both directions.
+
+The documents are Prefect's (``state_details``, ``empirical_policy``, ``orchestration result``), so that either side
+may be ours or theirs. Ids are text and times ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, TypeVar, get_type_hints
+from uuid import UUID
+
+from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.rules import Abort, Accept, Decision, Reject, Wait
+from orchestration.domain.schemas.runs import FlowRun, Owner, TaskRun
+from orchestration.domain.states import NO_DATA, State, StateDetails, StateType, StoredResult
+
+Document = dict[str, Any]
+Revive = Callable[[Mapping[str, Any]], Any]
+T = TypeVar("T")
+
+PROCESS_LABEL = "orchestration.process"
+"""The label by which a run tells a server what process it lives in."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument(StoredResult):
+    """A result that only its own side can load; a server keeps where it lies, whoever wrote it."""
+
+    document: Any
+
+    def load(self) -> Any:
+        """The document itself."""
+        return self.document
+
+    def as_document(self) -> Any:
+        """What was given."""
+        return self.document
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """The time of a document, in UTC."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def moment_text(moment: datetime | None) -> str | None:
+    """A time as documents have it."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can have it."""
+    if isinstance(value, datetime):
+        return moment_text(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def state_document(state: State) -> Document:
+    """The document of a state."""
+    return {
+        "id": plain(state.id),
+        "type": state.type.value,
+        "name": state.name,
+        "timestamp": moment_text(state.timestamp),
+        "message": state.message,
+        "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
+        "state_details": {name: plain(getattr(state.details, name)) for name in StateDetails.__slots__},
+    }
+
+
+def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> State:
+    """The state of a document; ``revive`` turns what it says of a stored result into what can load it."""
+    kind = StateType(document["type"])
+    data = document.get("data")
+    return State(
+        kind,
+        document.get("name") or kind.value.capitalize(),
+        document.get("message"),
+        NO_DATA if data is None else revive(data),
+        record_of(StateDetails, document.get("state_details") or {}),
+        moment_of(document.get("timestamp")),
+        UUID(document["id"]) if document.get("id") else None,
+    )
+
+
+def decision_document(decision: Decision, current: State | None) -> Document:
+    """The document of what the rules decided, for a run that is in ``current``."""
+    match decision:
+        case Accept(state):
+            return {"status": "ACCEPT", "state": state_document(state), "details": {"type": "accept_details"}}
+        case Reject(state, reason):
+            details = {"type": "reject_details", "reason": reason}
+            return {"status": "REJECT", "state": state_document(state), "details": details}
+        case Wait(seconds, reason):
+            wait = {"type": "wait_details", "delay_seconds": max(1, math.ceil(seconds)), "reason": reason}
+            return {"status": "WAIT", "state": None, "details": wait}
+        case Abort(reason):
+            details = {"type": "abort_details", "reason": reason}
+            return {"status": "ABORT", "state": current and state_document(current), "details": details}
+
+
+def decision_of(document: Mapping[str, Any], revive: Revive) -> Decision:
+    """The decision of a document."""
+    details = document.get("details") or {}
+    reason = details.get("reason") or ""
+    match document["status"]:
+        case "WAIT":
+            return Wait(details["delay_seconds"], reason)
+        case "ABORT":
+            return Abort(reason)
+        case "REJECT":
+            return Reject(state_of(document["state"], revive), reason)
+        case _:
+            return Accept(state_of(document["state"], revive))
+
+
+def policy_document(policy: RetryPolicy) -> Document:
+    """The document of a retry policy; a single delay stands for itself."""
+    delay = policy.delays[0] if len(policy.delays) == 1 else list(policy.delays) or None
+    return {"retries": policy.retries, "retry_delay": delay, "retry_jitter_factor": policy.jitter_factor}
+
+
+def policy_of(document: Mapping[str, Any] | None) -> RetryPolicy:
+    """The retry policy of a document."""
+    given = document or {}
+    retries, delay = given.get("retries") or 0, given.get("retry_delay")
+    delays = tuple(delay) if isinstance(delay, list) else (delay,) if delay else ()
+    return RetryPolicy(retries, delays, given.get("retry_jitter_factor")) if retries else NEVER
+
+
+def flow_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> FlowRun:
+    """The flow run of a document."""
+    return _run(FlowRun, document, revive).evolve(owner=owner_of(document.get("labels") or {}))
+
+
+def task_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> TaskRun:
+    """The task run of a document."""
+    return _run(TaskRun, document, revive)
+
+
+def _run(kind: type[T], document: Mapping[str, Any], revive: Revive) -> T:
+    state = document.get("state")
+    return record_of(
+        kind,
+        {name: value for name, value in document.items() if name != "state"},
+        state=state_of(state, revive) if state else None,
+        policy=policy_of(document.get("empirical_policy")),
+    )
+
+
+def owner_label(owner: Owner | None) -> Document:
+    """The label that tells what process a run lives in."""
+    return {PROCESS_LABEL: f"{owner.host}/{owner.boot}/{owner.pid}/{owner.started}"} if owner else {}
+
+
+def owner_of(labels: Mapping[str, Any]) -> Owner | None:
+    """The process that a run's labels name."""
+    parts = str(labels.get(PROCESS_LABEL, "")).split("/")
+    if len(parts) != len(Owner.__slots__) or not parts[2].isdecimal():
+        return None
+    return Owner(parts[0], parts[1], int(parts[2]), parts[3])
+
+
+def record_of(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
+    """A record of ``kind`` with the fields that the document has for it; those ``given`` are taken as they are."""
+    record: Any = kind
+    wanted = {name: read for name, read in _readers(record).items() if name not in given}
+    found = {name: read(document[name]) for name, read in wanted.items() if document.get(name) is not None}
+    return kind(**found, **given)
+
+
+@lru_cache
+def _readers(kind: type[Any]) -> Mapping[str, Callable[[Any], Any]]:
+    """How each field of a record is read from JSON."""
+    hints = get_type_hints(kind)
+    return {field.name: _reader(str(hints[field.name])) for field in fields(kind)}
+
+
+def _reader(hint: str) -> Callable[[Any], Any]:
+    if "UUID" in hint:
+        return lambda value: UUID(str(value))
+    if "datetime" in hint:
+        return moment_of
+    return tuple if hint.startswith("tuple") else lambda value: value

@@ -1,0 +1,106 @@
+"""From a row of a listing to the document that the REST interface shows, with what follows from the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orchestration.domain.schemas.wire import Document, StoredDocument, moment_text, state_document
+from orchestration.persistence import values
+from orchestration.persistence.columns import JOINED, to_document
+from orchestration.persistence.database import Row
+
+HIDDEN = ("owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp")
+"""Columns that are the store's own."""
+
+HEARTBEATS_MISSED = 3
+"""After so many heartbeats that did not come a worker counts as offline, as with Prefect."""
+HEARTBEAT_SECONDS = 30
+
+
+def present(resource: str, row: Row, now: datetime) -> Document:
+    """The document of a row, as seen at ``now`` (UTC)."""
+    document = to_document(resource, row)
+    for name, _, _, fields in JOINED.get(resource, ()):
+        document.update({f"{name}_{field}": row[f"{name}_{field}"] for field in fields if name != "state"})
+    add = _ADDITIONS.get(resource)
+    if add is not None:
+        add(document, row, now)
+    document.setdefault("updated", document.get("created"))
+    for name in HIDDEN:
+        document.pop(name, None)
+    return document
+
+
+def _flow_run(document: Document, row: Row, now: datetime) -> None:
+    fields = ("id", "type", "name", "timestamp", "message", "details", "data")
+    state = {name: row[f"state_{name}"] for name in fields} if row["state_id"] else None
+    document["state"] = state and state_document(values.state_from_row(state, StoredDocument))
+    _run(document, row, now)
+
+
+def _task_run(document: Document, row: Row, now: datetime) -> None:
+    state = values.state_in(row["history"], row["state_id"], StoredDocument) if row["state_id"] else None
+    document["state"] = state and state_document(state)
+    for name, empty in (("tags", []), ("labels", {}), ("task_inputs", {})):
+        document[name] = document[name] or empty
+    _run(document, row, now)
+
+
+def _run(document: Document, row: Row, now: datetime) -> None:
+    """What flow runs and task runs have in common."""
+    instant, began, expected = values.micros(now), row["start_time"], row["expected_start_time"]
+    running = instant - row["state_timestamp"] if row["state_type"] == "RUNNING" else 0
+    late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
+    document["estimated_run_time"] = (row["total_run_time"] + max(0, running)) / 1e6
+    document["estimated_start_time_delta"] = late / 1e6
+    document["next_scheduled_start_time"] = (
+        document["expected_start_time"] if row["state_type"] == "SCHEDULED" else None
+    )
+    document["empirical_policy"] = document["policy"]
+    document["updated"] = moment_text(values.moment(row["state_timestamp"])) or document["created"]
+
+
+def _log(document: Document, _row: Row, _now: datetime) -> None:
+    document["id"] = str(UUID(int=document["sequence"]))
+    document["created"] = document["timestamp"]
+
+
+def _artifact(document: Document, _row: Row, _now: datetime) -> None:
+    document["metadata_"] = document.pop("metadata")
+
+
+def _artifact_collection(document: Document, row: Row, _now: datetime) -> None:
+    for _, _, _, fields in JOINED["artifact_collections"]:
+        shown = {field: document.pop(f"artifact_{field}") for field in fields}
+    data, metadata = shown.pop("data"), shown.pop("metadata")
+    document.update(shown, data=data and values.decode(data), metadata_=metadata and values.decode(metadata))
+
+
+def _work_pool(document: Document, _row: Row, _now: datetime) -> None:
+    document["status"] = "PAUSED" if document["is_paused"] else "NOT_READY"
+
+
+def _worker(document: Document, _row: Row, now: datetime) -> None:
+    document["status"] = "ONLINE" if is_online(document, now) else "OFFLINE"
+
+
+def is_online(worker: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a worker has shown life lately."""
+    seen = worker["last_heartbeat_time"]
+    patience = HEARTBEATS_MISSED * (worker["heartbeat_interval_seconds"] or HEARTBEAT_SECONDS)
+    return seen is not None and (now - datetime.fromisoformat(seen)).total_seconds() <= patience
+
+
+_ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
+    "flow_runs": _flow_run,
+    "task_runs": _task_run,
+    "logs": _log,
+    "artifacts": _artifact,
+    "artifact_collections": _artifact_collection,
+    "work_pools": _work_pool,
+    "work_queues": _work_pool,
+    "workers": _worker,
+}
