@@ -1,33 +1,170 @@
-"""What ``@flow`` and ``@task`` refuse at once, so that a slip is told where it was made and not in the middle of a run.
+"""What flows and tasks have in common: a function, the options of its runs, and calls that keep its signature.
 
 Loads nothing: decorating is to stay free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from copy import copy
+from functools import partial
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 from orchestration.domain.errors import UsageError
+from orchestration.domain.functions import check_decorated, is_async
+
+if TYPE_CHECKING:
+    from orchestration.domain.states import State
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+Added = TypeVar("Added", bound=Callable[..., Any])
+
+Hook = Callable[[Any, Any, Any], Awaitable[None] | None]
+Delay = float | int | list[float] | Callable[[int], list[float]]
 
 ENGINES_OWN = ("return_state", "wait_for")
 """Keyword arguments of a call that never reach the function."""
 
+_KEPT_AS: Mapping[str, Callable[[Any], Any]] = {
+    "timeout_seconds": lambda seconds: float(seconds) if seconds else None,
+    "tags": lambda tags: frozenset(tags or ()),
+    "asset_deps": lambda assets: list(assets or ()),
+}
+"""The form in which a flow or task keeps an option that may be given in several."""
 
-def check_parameters(fn: Callable[..., Any], decorator: str) -> None:
-    """Refuse a function with a parameter that the engine would take away from it.
 
-    Raises:
-        UsageError: naming the parameter.
-    """
-    code = getattr(fn, "__code__", None)
-    if code is None:
-        return
-    for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
-        if name in ENGINES_OWN:
-            raise UsageError(
-                f"A {decorator} cannot have a parameter {name!r}, which calls of flows and tasks use; rename it."
-            )
+class Decorated(Generic[P, R]):
+    """A function and what its runs are to be like. Each option of the decorator is an attribute."""
+
+    _kind: ClassVar[str]
+    name: str
+    description: str | None
+    version: str | None
+
+    def _keep(self, given: Mapping[str, Any]) -> None:
+        """Keep the arguments of ``__init__``.
+
+        Raises:
+            UsageError: the function cannot be a flow or task, or a list of hooks holds something else.
+        """
+        fn = given["fn"]
+        check_decorated(fn, self._kind)
+        _check_parameters(fn, self._kind)
+        for option in self._options():
+            attribute, value = self._attribute(option), given[option]
+            kept = callables(value, option) if attribute.endswith("_hooks") else _KEPT_AS.get(option, _as_it_is)(value)
+            setattr(self, attribute, kept)
+        self.fn: Callable[P, R] = fn
+        self.name = self.name or self._name_of(str(getattr(fn, "__name__", type(fn).__name__)))
+        self.description = self.description or getattr(fn, "__doc__", None)
+        self.isasync = is_async(fn)
+        self.__name__ = getattr(fn, "__name__", self.name)
+        self.__doc__ = getattr(fn, "__doc__", None)
+        self.__wrapped__ = fn
+        self._forget()
+
+    @classmethod
+    def _options(cls) -> tuple[str, ...]:
+        """The arguments of ``__init__`` after the function."""
+        code = cls.__init__.__code__
+        return code.co_varnames[2 : code.co_argcount]
+
+    @classmethod
+    def _attribute(cls, option: str) -> str:
+        if option == "validate_parameters":
+            return "should_validate_parameters"
+        return f"{option}_hooks" if option.startswith("on_") else option
+
+    @staticmethod
+    def _name_of(function: str) -> str:
+        """The name of a flow or task that is given none."""
+        return function
+
+    def _forget(self) -> None:
+        """Let the engine work out anew what it keeps here of the signature and the retries."""
+        self._binder: Any = None
+        self._policy: Any = None
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(
+        self: Decorated[P, Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] = ...,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(
+        self, *args: Any, return_state: Literal[True], wait_for: Iterable[Any] = ..., **kwargs: Any
+    ) -> State: ...
+
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it; its result, or with ``return_state=True`` its final state. Async ones are to be awaited.
+
+        Raises:
+            ParameterTypeError: a parameter of a flow does not fit its annotation.
+            Exception: the function's own, when it failed.
+        """
+        return self._run(args, kwargs)
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Load the engine and run the function in it."""
+        raise NotImplementedError
+
+    def _bound_to(self, instance: Any) -> Self:
+        """A decorated method, bound to the instance that it is called on."""
+        if instance is None:
+            return self
+        bound = copy(self)
+        bound.fn = MethodType(self.fn, instance)
+        bound._forget()
+        return bound
+
+    def with_options(self, **options: Any) -> Self:
+        """A copy with some of the decorator's arguments changed.
+
+        Raises:
+            UsageError: the decorator has no such argument.
+        """
+        known = self._options()
+        for option in options:
+            if option not in known:
+                raise UsageError(f"{self!r} has no option {option!r}; it has {', '.join(known)}.")
+        kept = {option: getattr(self, self._attribute(option)) for option in known}
+        changed: Self = decorate(type(self), self.fn, {**kept, **options})
+        return changed
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        return {**self.__dict__, "_binder": None, "_policy": None}
+
+
+def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
+    """A method that decorates a function to be called at a moment of each run."""
+
+    def add(self: Any, fn: Added) -> Added:
+        getattr(self, f"{option}_hooks").append(fn)
+        return fn
+
+    add.__name__, add.__doc__ = option, f"Decorate a function to be called when {moment}."
+    return add
+
+
+def decorate(kind: Callable[..., Any], fn: Callable[..., Any] | None, options: Mapping[str, Any]) -> Any:
+    """What a decorator with these options makes of a function; without the function, what will make it."""
+    return partial(kind, **options) if fn is None else kind(fn, **options)
 
 
 def callables(hooks: Iterable[Any] | None, option: str) -> list[Any]:
@@ -43,3 +180,18 @@ def callables(hooks: Iterable[Any] | None, option: str) -> list[Any]:
     if wrong:
         raise UsageError(f"{option} has {wrong[0]!r} in its list, which cannot be called; give functions.")
     return listed
+
+
+def _check_parameters(fn: Callable[..., Any], decorator: str) -> None:
+    """Refuse a function with a parameter that the engine would take away from it."""
+    code = getattr(fn, "__code__", None)
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
+    for name in ENGINES_OWN:
+        if name in names:
+            raise UsageError(
+                f"A {decorator} cannot have a parameter {name!r}, which calls of flows and tasks use; rename it."
+            )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

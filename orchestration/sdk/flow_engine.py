@@ -65,7 +65,7 @@ def new_flow_run(
 ) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
     session = started_session()
-    given = flow.binder.bind(args, kwargs)
+    given = parameters.binder_of(flow).bind(args, kwargs)
     state = Pending()
     if FLOW_RUN.get() is not None or wait_for:
         try:
@@ -123,7 +123,7 @@ class FlowExecution:
             return self.record.state
         try:
             if self.flow.should_validate_parameters:
-                self.parameters = parameters.validate(self.flow.fn, self.flow.binder, self.parameters)
+                self.parameters = parameters.validate(self.flow.fn, parameters.binder_of(self.flow), self.parameters)
             return None
         except ParameterTypeError as error:
             message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"

@@ -83,6 +83,14 @@ class Binder:
         return dict(bound.arguments)
 
 
+def binder_of(decorated: Any) -> Binder:
+    """The signature of a flow or task, ready to bind arguments to; worked out once."""
+    if decorated._binder is None:
+        decorated._binder = Binder(decorated.fn, decorated.name)
+    binder: Binder = decorated._binder
+    return binder
+
+
 def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters, each as its annotation wants it (``"3"`` becomes ``3`` for an ``int``).
 

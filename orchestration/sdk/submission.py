@@ -13,6 +13,7 @@ from orchestration.sdk import upstream
 from orchestration.sdk.annotations import allow_failure, quote, unmapped
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext
 from orchestration.sdk.futures import TaskFuture, TaskFutureList
+from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.task_engine import TaskExecution, new_task_run
 
 
@@ -32,7 +33,7 @@ def map_task(
 ) -> Any:
     """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
     flow = _flow(task)
-    parameters = {name: _ended(value) for name, value in task.binder.bind(args, kwargs).items()}
+    parameters = {name: _ended(value) for name, value in binder_of(task).bind(args, kwargs).items()}
     mapped = {name: _elements(value) for name, value in parameters.items() if _is_mapped(value)}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
@@ -47,7 +48,7 @@ def map_task(
     futures = TaskFutureList[Any]()
     for index in range(next(iter(lengths.values()))):
         one = {**common, **{name: elements[index] for name, elements in mapped.items()}}
-        positional, named = task.binder.split({name: one[name] for name in parameters})
+        positional, named = binder_of(task).split({name: one[name] for name in parameters})
         futures.append(_submit(flow, new_task_run(task, positional, named, waits)))
     if not return_state:
         return futures

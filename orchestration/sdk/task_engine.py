@@ -25,6 +25,7 @@ from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import TASK_LOGGER, RunLogger, tell
 from orchestration.sdk.naming import given_name
 from orchestration.sdk.outcomes import TASK_RAISED, state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.printing import catch_prints
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
@@ -56,7 +57,7 @@ def new_task_run(
     """A task run of these arguments, known to the store as Pending."""
     flow = FLOW_RUN.get()
     session = flow.session if flow is not None else started_session()
-    parameters = task.binder.bind(args, kwargs)
+    parameters = binder_of(task).bind(args, kwargs)
     number = str(flow.next_call(task.task_key)) if flow is not None else new_id().hex
     run_id, flow_run_id = new_id(), flow.run.id if flow is not None else None
     record = TaskRunRecord(

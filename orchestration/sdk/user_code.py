@@ -11,6 +11,7 @@ from orchestration.domain.errors import RunTimeoutError
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import finish
 from orchestration.sdk.logs import RunLogger
+from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.timeouts import call_within
 
 
@@ -20,7 +21,7 @@ def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     Raises:
         RunTimeoutError: it took longer than its ``timeout_seconds``.
     """
-    args, kwargs = decorated.binder.split(parameters)
+    args, kwargs = binder_of(decorated).split(parameters)
     if decorated.timeout_seconds is None:
         return decorated.fn(*args, **kwargs)
     return call_within(decorated.timeout_seconds, lambda: decorated.fn(*args, **kwargs))
@@ -28,7 +29,7 @@ def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
 
 async def areturned(decorated: Any, parameters: dict[str, Any]) -> Any:
     """What the async function of a flow or task returns; the same error."""
-    args, kwargs = decorated.binder.split(parameters)
+    args, kwargs = binder_of(decorated).split(parameters)
     limit = asyncio.timeout(decorated.timeout_seconds)
     try:
         async with limit:
