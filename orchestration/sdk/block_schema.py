@@ -18,6 +18,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 DEFINITIONS = "#/definitions/{model}"
+_REFERENCE = re.compile(r'"\$ref": "#/definitions/([^"]+)"')
 _SECTION = re.compile(r"^[A-Za-z_][\w\s-]*:(\s+\S.*)?\s*$")
 
 
@@ -155,20 +156,9 @@ def _number_fields(schema: dict[str, Any], model: type[BaseModel], by_alias: boo
 
 def _definitions_without_blocks(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     """The definitions that anything in the schema refers to, except those of blocks."""
-    names = {reference.removeprefix(DEFINITIONS.format(model="")) for reference in _references(schema)}
+    names = set(_REFERENCE.findall(json.dumps(schema)))
     return {
         name: definition
         for name, definition in definitions.items()
         if name in names and definition and definition.get("block_type_slug") is None
     }
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict):
-        if isinstance(schema.get("$ref"), str):
-            yield schema["$ref"]
-        for value in schema.values():
-            yield from _references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _references(value)

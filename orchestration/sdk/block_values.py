@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -28,17 +28,26 @@ def revealed(model: BaseModel, from_block: FromBlock) -> dict[str, Any]:
 
 def secrets_in(value: Any) -> Iterator[str]:
     """The texts of all secrets in a value, however deep."""
-    if hasattr(value, "get_secret_value"):
-        yield from _texts(value.get_secret_value())
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from secrets_in(getattr(value, name, None))
+    for leaf in _leaves(value):
+        if hasattr(leaf, "get_secret_value"):
+            for secret in _leaves(leaf.get_secret_value()):
+                if secret is not None and not isinstance(secret, bool):
+                    yield secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is in models, mappings and lists, however deep."""
+    if isinstance(value, BaseModel):
+        inner: Iterable[Any] = [getattr(value, name, None) for name in type(value).model_fields]
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from secrets_in(inner)
+        inner = value.values()
     elif isinstance(value, list | tuple | set | frozenset):
-        for inner in value:
-            yield from secrets_in(inner)
+        inner = value
+    else:
+        yield value
+        return
+    for each in inner:
+        yield from _leaves(each)
 
 
 def faults(error: ValidationError) -> str:
@@ -64,19 +73,3 @@ def _reveal(value: Any, dumped: Any, from_block: FromBlock) -> Any:
     if isinstance(value, list | tuple) and isinstance(dumped, list) and len(value) == len(dumped):
         return [_reveal(inner, inner_dumped, from_block) for inner, inner_dumped in zip(value, dumped, strict=True)]
     return dumped
-
-
-def _texts(secret: Any) -> Iterator[str]:
-    """The texts in a secret value: itself, or the leaves of a secret mapping."""
-    if isinstance(secret, str):
-        yield secret
-    elif isinstance(secret, bytes):
-        yield secret.decode(errors="replace")
-    elif isinstance(secret, Mapping):
-        for inner in secret.values():
-            yield from _texts(inner)
-    elif isinstance(secret, list | tuple):
-        for inner in secret:
-            yield from _texts(inner)
-    elif secret is not None and not isinstance(secret, bool):
-        yield str(secret)

@@ -18,13 +18,14 @@ from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.sdk import block_schema as shape
-from orchestration.sdk.awaiting import dispatch, in_thread
+from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
 from orchestration.sdk.block_model import BlockModel, document_data
 from orchestration.sdk.block_registry import class_of
 from orchestration.sdk.block_values import faults
 from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
+from orchestration.sdk.twins import awaited, either
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
 
@@ -45,15 +46,12 @@ class Block(BlockModel, ABC):
             return get_logger(type(self).__name__)
 
     @classmethod
+    @either
     def register_type_and_schema(cls, client: Any = None) -> None:
         """Make the type, and those nested in it, known to the store; doing so again changes nothing."""
-        done: None = dispatch(cls._register)
-        return done
+        cls._register()
 
-    @classmethod
-    async def aregister_type_and_schema(cls, client: Any = None) -> None:
-        """The async twin of ``register_type_and_schema``."""
-        await in_thread(cls._register)
+    aregister_type_and_schema = classmethod(awaited(register_type_and_schema))
 
     @classmethod
     def _register(cls) -> BlockSchema:
@@ -81,6 +79,7 @@ class Block(BlockModel, ABC):
             BlockSchema(new_id(), checksum, fields, block_type.id, block_type, capabilities, version)
         )
 
+    @either
     def save(self, name: str | None = None, overwrite: bool = False, client: Any = None) -> UUID:
         """Save the block under a name; the id of its document.
 
@@ -88,14 +87,6 @@ class Block(BlockModel, ABC):
             BlockExists: the type has a block of that name, and ``overwrite`` is false.
             BlockUsageError: there is no name, or it has other characters than ``a-z``, ``0-9`` and ``-``.
         """
-        document_id: UUID = dispatch(self._save, name, overwrite)
-        return document_id
-
-    async def asave(self, name: str | None = None, overwrite: bool = False, client: Any = None) -> UUID:
-        """The async twin of ``save``."""
-        return await in_thread(self._save, name, overwrite)
-
-    def _save(self, name: str | None, overwrite: bool) -> UUID:
         name, slug, store = self._checked_name(name), self.get_block_type_slug(), _store()
         self._remember_secrets()
         schema = self._register()
@@ -112,6 +103,8 @@ class Block(BlockModel, ABC):
         self._block_document_id, self._block_document_name, self._is_anonymous = document_id, name, False
         return document_id
 
+    asave = awaited(save)
+
     def _checked_name(self, name: str | None) -> str:
         name = name or self._block_document_name
         if name is None:
@@ -123,6 +116,7 @@ class Block(BlockModel, ABC):
         return name
 
     @classmethod
+    @either
     def load(cls, name: str, validate: bool = True, client: Any = None) -> Self:
         """The block saved under a name; on ``Block`` itself, under ``type-slug/name``.
 
@@ -134,34 +128,20 @@ class Block(BlockModel, ABC):
             InvalidBlock: its values do not fit the class.
             UnknownBlockType: no class of that slug is known here.
         """
-        block: Self = dispatch(cls._load, name, validate)
-        return block
+        return cls._from_document(cls._document(name), validate)
 
     @classmethod
     async def aload(cls, name: str, validate: bool = True, client: Any = None) -> Self:
         """The async twin of ``load``."""
-        return await in_thread(cls._load, name, validate)
+        return await in_thread(cls.load, name, validate)
 
     @classmethod
-    def _load(cls, name: str, validate: bool) -> Self:
-        return cls._from_document(cls._document(name), validate)
-
-    @classmethod
+    @either
     def load_from_ref(cls, ref: Any, validate: bool = True, client: Any = None) -> Self:
         """The saved block of an id, a ``{"block_document_id": ...}`` or a ``{"block_document_slug": ...}``."""
-        block: Self = dispatch(cls._load_from_ref, ref, validate)
-        return block
-
-    @classmethod
-    async def aload_from_ref(cls, ref: Any, validate: bool = True, client: Any = None) -> Self:
-        """The async twin of ``load_from_ref``."""
-        return await in_thread(cls._load_from_ref, ref, validate)
-
-    @classmethod
-    def _load_from_ref(cls, ref: Any, validate: bool) -> Self:
         wanted = ref if isinstance(ref, Mapping) else {"block_document_id": ref}
         if slug := wanted.get("block_document_slug"):
-            return cls._load(slug, validate)
+            return cls._from_document(cls._document(slug), validate)
         document_id = wanted.get("block_document_id")
         try:
             document = _store().block_document(UUID(str(document_id)), include_secrets=True)
@@ -172,23 +152,21 @@ class Block(BlockModel, ABC):
         return cls._from_document(document, validate)
 
     @classmethod
+    async def aload_from_ref(cls, ref: Any, validate: bool = True, client: Any = None) -> Self:
+        """The async twin of ``load_from_ref``."""
+        return await in_thread(cls.load_from_ref, ref, validate)
+
+    @classmethod
+    @either
     def delete(cls, name: str, client: Any = None) -> None:
         """Remove the block saved under a name.
 
         Raises:
             BlockNotFound: there is none.
         """
-        done: None = dispatch(cls._delete, name)
-        return done
-
-    @classmethod
-    async def adelete(cls, name: str, client: Any = None) -> None:
-        """The async twin of ``delete``."""
-        await in_thread(cls._delete, name)
-
-    @classmethod
-    def _delete(cls, name: str) -> None:
         _store().delete_block_document(cls._document(name, include_secrets=False).id)
+
+    adelete = classmethod(awaited(delete))
 
     @classmethod
     def _document(cls, name: str, include_secrets: bool = True) -> BlockDocument:
