@@ -6,9 +6,9 @@ import asyncio
 import inspect
 import threading
 from asyncio import _get_running_loop
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
-from functools import partial
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from orchestration.domain.awaitable import in_async_code
@@ -83,3 +83,26 @@ def plainly(method: Callable[P, R]) -> Callable[P, R]:
     """A bound method as sync code has it, wherever it is called: for code that has no use for an awaitable."""
     plain = inspect.unwrap(method)
     return partial(plain, method.__self__) if plain is not method and inspect.ismethod(method) else plain
+
+
+def either(function: Callable[P, R]) -> Callable[P, R]:
+    """The function for both kinds of callers: its value in sync code, an awaitable of it in async code."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return dispatch(function, *args, **kwargs)
+
+    return call
+
+
+def awaited(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """The async twin of a function, such as ``aread_path`` of ``read_path``."""
+    plain = inspect.unwrap(function)
+
+    @wraps(plain)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await in_thread(plain, *args, **kwargs)
+
+    call.__name__ = f"a{plain.__name__}"
+    call.__doc__ = f"The async twin of ``{plain.__name__}``."
+    return call

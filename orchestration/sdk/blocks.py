@@ -18,14 +18,13 @@ from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.sdk import block_schema as shape
-from orchestration.sdk.awaiting import in_thread
+from orchestration.sdk.awaiting import awaited, either, in_thread
 from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
 from orchestration.sdk.block_model import BlockModel, document_data
 from orchestration.sdk.block_registry import class_of
 from orchestration.sdk.block_values import faults
 from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
-from orchestration.sdk.twins import awaited, either
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
 

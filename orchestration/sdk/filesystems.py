@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.block_errors import BlockUsageError
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.ignore import kept_files
-from orchestration.sdk.twins import awaited, either
 
 
 class ReadableFileSystem(Block, ABC):
