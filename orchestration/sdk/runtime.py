@@ -5,184 +5,125 @@ Outside a run everything is ``None`` or empty, so that code which asks can be tr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN
+from orchestration.domain.schemas.runs import FlowRun
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
 from orchestration.sdk.session import Session
+
+T = TypeVar("T")
+
+
+class _Fact(Generic[T]):
+    """An attribute that looks at the current run; outside a run it makes up ``outside``."""
+
+    def __init__(
+        self, current: ContextVar[Any], tell: Callable[[Any], T], outside: Callable[[], Any] = lambda: None
+    ) -> None:
+        self._current = current
+        self._tell = tell
+        self._outside = outside
+
+    def __get__(self, facts: object, owner: type) -> T:
+        context = self._current.get()
+        told: T = self._outside() if context is None else self._tell(context)
+        return told
 
 
 class _FlowRunFacts:
     """Facts of the current flow run."""
 
-    @property
-    def id(self) -> str | None:
-        """The id of the run."""
-        context = FLOW_RUN.get()
-        return str(context.run.id) if context else None
-
-    @property
-    def name(self) -> str | None:
-        """The name of the run."""
-        context = FLOW_RUN.get()
-        return context.run.name if context else None
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags of the run."""
-        context = FLOW_RUN.get()
-        return list(context.run.tags) if context else []
-
-    @property
-    def flow_name(self) -> str | None:
-        """The name of the run's flow."""
-        context = FLOW_RUN.get()
-        return context.run.flow_name if context else None
-
-    @property
-    def flow_version(self) -> str | None:
-        """The version of the run's flow."""
-        context = FLOW_RUN.get()
-        return context.run.flow_version if context else None
-
-    @property
-    def run_count(self) -> int:
-        """How often the run has started."""
-        context = FLOW_RUN.get()
-        return context.run.run_count if context else 0
-
-    @property
-    def scheduled_start_time(self) -> datetime:
-        """When the run was to start (UTC); outside a run, now."""
-        context = FLOW_RUN.get()
-        return (context.run.expected_start_time if context else None) or utc_now()
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters of the run."""
-        context = FLOW_RUN.get()
-        return dict(context.parameters) if context else {}
-
-    @property
-    def parent_flow_run_id(self) -> str | None:
-        """The id of the flow run that this one is a part of."""
-        context = FLOW_RUN.get()
-        if context is None or context.run.parent_task_run_id is None:
-            return None
-        context.session.recorder.flush()
-        parent = context.session.backend.task_run(context.run.parent_task_run_id)
-        return str(parent.flow_run_id) if parent.flow_run_id else None
-
-    @property
-    def parent_deployment_id(self) -> str | None:
-        """The id of the deployment that the flow run around this one comes from."""
-        context, parent_id = FLOW_RUN.get(), self.parent_flow_run_id
-        if context is None or parent_id is None:
-            return None
-        deployment_id = context.session.backend.flow_run(UUID(parent_id)).deployment_id
-        return str(deployment_id) if deployment_id else None
-
-    @property
-    def api_url(self) -> str | None:
-        """Where a server's interface has the run; ``None`` without a server."""
-        context = FLOW_RUN.get()
-        return _api_url(context.session, "flow_runs", context.run.id) if context else None
-
-    @property
-    def ui_url(self) -> str | None:
-        """The page of the run; ``None`` without a server."""
-        context = FLOW_RUN.get()
-        return _ui_url(context.session, "flow-run", context.run.id) if context else None
-
-    @property
-    def root_flow_run_id(self) -> str | None:
-        """The id of the outermost flow run that this one is a part of."""
-        context = FLOW_RUN.get()
-        if context is None:
-            return None
-        context.session.recorder.flush()
-        run = context.run
-        while run.parent_task_run_id is not None:
-            parent = context.session.backend.task_run(run.parent_task_run_id)
-            if parent.flow_run_id is None:
-                break
-            run = context.session.backend.flow_run(parent.flow_run_id)
-        return str(run.id)
+    id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: str(flow.run.id))
+    """The id of the run."""
+    name: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: flow.run.name)
+    """The name of the run."""
+    tags: _Fact[list[str]] = _Fact(FLOW_RUN, lambda flow: list(flow.run.tags), list)
+    """The tags of the run."""
+    flow_name: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: flow.run.flow_name)
+    """The name of the run's flow."""
+    flow_version: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: flow.run.flow_version)
+    """The version of the run's flow."""
+    run_count: _Fact[int] = _Fact(FLOW_RUN, lambda flow: flow.run.run_count, int)
+    """How often the run has started."""
+    scheduled_start_time: _Fact[datetime] = _Fact(
+        FLOW_RUN, lambda flow: flow.run.expected_start_time or utc_now(), utc_now
+    )
+    """When the run was to start (UTC); outside a run, now."""
+    parameters: _Fact[dict[str, Any]] = _Fact(FLOW_RUN, lambda flow: dict(flow.parameters), dict)
+    """The parameters of the run."""
+    parent_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_parent(flow.session, flow.run)))
+    """The id of the flow run that this one is a part of."""
+    parent_deployment_id: _Fact[str | None] = _Fact(
+        FLOW_RUN, lambda flow: _deployment_id(_parent(flow.session, flow.run))
+    )
+    """The id of the deployment that the flow run around this one comes from."""
+    root_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_root(flow)))
+    """The id of the outermost flow run that this one is a part of."""
+    api_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _api_url(flow.session, "flow_runs", flow.run.id))
+    """Where a server's interface has the run; ``None`` without a server."""
+    ui_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _ui_url(flow.session, "flow-run", flow.run.id))
+    """The page of the run; ``None`` without a server."""
 
 
 class _TaskRunFacts:
     """Facts of the current task run."""
 
-    @property
-    def id(self) -> str | None:
-        """The id of the run."""
-        context = TASK_RUN.get()
-        return str(context.record.id) if context else None
-
-    @property
-    def name(self) -> str | None:
-        """The name of the run."""
-        context = TASK_RUN.get()
-        return context.record.name if context else None
-
-    @property
-    def task_name(self) -> str | None:
-        """The name of the run's task."""
-        context = TASK_RUN.get()
-        return context.task_name if context else None
-
-    @property
-    def tags(self) -> list[str]:
-        """The tags of the run."""
-        context = TASK_RUN.get()
-        return list(context.record.tags) if context else []
-
-    @property
-    def run_count(self) -> int:
-        """How often the run has started."""
-        context = TASK_RUN.get()
-        return context.record.run_count if context else 0
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The arguments of the run."""
-        context = TASK_RUN.get()
-        return dict(context.parameters) if context else {}
-
-    @property
-    def api_url(self) -> str | None:
-        """Where a server's interface has the run; ``None`` without a server."""
-        context = TASK_RUN.get()
-        return _api_url(context.session, "task_runs", context.record.id) if context else None
-
-    @property
-    def ui_url(self) -> str | None:
-        """The page of the run; ``None`` without a server."""
-        context = TASK_RUN.get()
-        return _ui_url(context.session, "task-run", context.record.id) if context else None
+    id: _Fact[str | None] = _Fact(TASK_RUN, lambda task: str(task.record.id))
+    """The id of the run."""
+    name: _Fact[str | None] = _Fact(TASK_RUN, lambda task: task.record.name)
+    """The name of the run."""
+    task_name: _Fact[str | None] = _Fact(TASK_RUN, lambda task: task.task_name)
+    """The name of the run's task."""
+    tags: _Fact[list[str]] = _Fact(TASK_RUN, lambda task: list(task.record.tags), list)
+    """The tags of the run."""
+    run_count: _Fact[int] = _Fact(TASK_RUN, lambda task: task.record.run_count, int)
+    """How often the run has started."""
+    parameters: _Fact[dict[str, Any]] = _Fact(TASK_RUN, lambda task: dict(task.parameters), dict)
+    """The arguments of the run."""
+    api_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _api_url(task.session, "task_runs", task.record.id))
+    """Where a server's interface has the run; ``None`` without a server."""
+    ui_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _ui_url(task.session, "task-run", task.record.id))
+    """The page of the run; ``None`` without a server."""
 
 
 class _DeploymentFacts:
     """Facts of the deployment that the current flow run comes from."""
 
-    @property
-    def id(self) -> str | None:
-        """The id of the deployment."""
-        context = FLOW_RUN.get()
-        return str(context.run.deployment_id) if context and context.run.deployment_id else None
+    id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id(flow.run))
+    """The id of the deployment that the current flow run comes from."""
+    flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: str(flow.run.id))
+    """The id of the flow run."""
+    parameters: _Fact[dict[str, Any]] = _Fact(FLOW_RUN, lambda flow: dict(flow.run.parameters), dict)
+    """The parameters that the flow run was created with."""
 
-    @property
-    def flow_run_id(self) -> str | None:
-        """The id of the flow run."""
-        return flow_run.id
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that the flow run was created with."""
-        context = FLOW_RUN.get()
-        return dict(context.run.parameters) if context else {}
+def _id(run: FlowRun | None) -> str | None:
+    return str(run.id) if run is not None else None
+
+
+def _deployment_id(run: FlowRun | None) -> str | None:
+    return str(run.deployment_id) if run is not None and run.deployment_id else None
+
+
+def _parent(session: Session, run: FlowRun) -> FlowRun | None:
+    """The flow run around a subflow's."""
+    if run.parent_task_run_id is None:
+        return None
+    session.recorder.flush()
+    parent_id = session.backend.task_run(run.parent_task_run_id).flow_run_id
+    return session.backend.flow_run(parent_id) if parent_id is not None else None
+
+
+def _root(flow: FlowRunContext) -> FlowRun:
+    run = flow.run
+    while (parent := _parent(flow.session, run)) is not None:
+        run = parent
+    return run
 
 
 def _api_url(session: Session, kind: str, run_id: UUID) -> str | None:
