@@ -87,7 +87,15 @@ class LocalCatalog:
         found = [present(resource, row, now) for row in rows(self._db, resource, query, keys)]
         if resource == "deployments":
             deployments.with_schedules(self._db, found)
+        if resource == "workers":
+            return [worker for worker in found if _has_status(worker, query.where.get("workers") or {})]
         return found
+
+
+def _has_status(worker: Document, wanted: Mapping[str, Any]) -> bool:
+    status = wanted.get("status") or {}
+    among, but = status.get("any_"), status.get("not_any_") or ()
+    return (among is None or worker["status"] in among) and worker["status"] not in but
 
 
 def _remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:

@@ -80,7 +80,7 @@ def _each(
 ) -> Iterator[Condition]:
     for name, wanted in document.items():
         field = grammar.get(name)
-        if wanted is None or field is None:
+        if wanted is None or field is None or (isinstance(field, Field) and field.kind == "derived"):
             continue
         if isinstance(field, Field):
             yield _joined(wanted, _operations(_column(resource, table, prefix + name), field, wanted))

@@ -44,6 +44,9 @@ def _flow_run(document: Document, row: Row, now: datetime) -> None:
 def _task_run(document: Document, row: Row, now: datetime) -> None:
     state = values.state_in(row["history"], row["state_id"], StoredDocument) if row["state_id"] else None
     document["state"] = state and state_document(state)
+    if state is not None:  # what all states of a run say alike is not written with each
+        ids = {"flow_run_id": row["flow_run_id"], "task_run_id": row["id"]}
+        document["state"]["state_details"].update(ids)
     for name, empty in (("tags", []), ("labels", {}), ("task_inputs", {})):
         document[name] = document[name] or empty
     _run(document, row, now)

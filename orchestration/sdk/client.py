@@ -10,12 +10,13 @@ from uuid import UUID
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.rules import Decision
-from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord, artifact_of
+from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord, artifact_of, variable_of
 from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.domain.schemas.runs import FlowRun, Log, TaskRun
 from orchestration.domain.schemas.wire import Document, flow_run_of, record_of, task_run_of
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import in_thread
+from orchestration.sdk.results import StoredValue
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
 
@@ -48,7 +49,7 @@ class SyncClient:
     ) -> list[FlowRun]:
         """Flow runs, newest first; filters are documents, or Prefect's filter objects, as ``flow_filter={...}``."""
         filters["flow_run_filter"] = flow_run_filter
-        return [flow_run_of(each) for each in self._found("flow_runs", filters, sort, limit, offset)]
+        return [flow_run_of(each, StoredValue.from_document) for each in self._found("flow_runs", filters, sort, limit, offset)]
 
     def read_flow_run_states(self, flow_run_id: UUID) -> list[State]:
         """All states of a flow run, oldest first."""
@@ -72,7 +73,7 @@ class SyncClient:
     ) -> list[TaskRun]:
         """Task runs, oldest first."""
         filters["task_run_filter"] = task_run_filter
-        return [task_run_of(each) for each in self._found("task_runs", filters, sort or "ID_ASC", limit, offset)]
+        return [task_run_of(each, StoredValue.from_document) for each in self._found("task_runs", filters, sort or "ID_ASC", limit, offset)]
 
     def read_task_run_states(self, task_run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
@@ -99,13 +100,13 @@ class SyncClient:
     def read_variable_by_name(self, name: str) -> VariableRecord | None:
         """The variable of that name."""
         try:
-            return record_of(VariableRecord, self._backend.read("variables", name=name))
+            return variable_of(self._backend.read("variables", name=name))
         except ObjectNotFound:
             return None
 
     def read_variables(self, limit: int = PAGE) -> list[VariableRecord]:
         """Variables by name."""
-        return [record_of(VariableRecord, each) for each in self._found("variables", {}, None, limit, 0)]
+        return [variable_of(each) for each in self._found("variables", {}, None, limit, 0)]
 
     def read_global_concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All concurrency limits by name, with their slots in use."""

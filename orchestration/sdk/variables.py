@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.catalog import VariableRecord
-from orchestration.domain.schemas.wire import record_of
+from orchestration.domain.schemas.catalog import VariableRecord, variable_of
 from orchestration.sdk.start import started_session
 from orchestration.sdk.twins import awaited, either
 
@@ -39,7 +38,7 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
         raise UsageError(f"The value of variable {name!r} has {len(text)} characters; {LONGEST_VALUE} is the most.")
     document = {"name": name, "value": value, "tags": list(tags or ())}
     try:
-        return record_of(VariableRecord, started_session().backend.create("variables", document, overwrite))
+        return variable_of(started_session().backend.create("variables", document, overwrite))
     except ObjectAlreadyExists:
         raise ObjectAlreadyExists(
             f"The variable {name!r} exists already; pass overwrite=True to replace it."

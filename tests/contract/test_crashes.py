@@ -28,6 +28,7 @@ from orchestration.domain.states import (
     Suspended,
 )
 from tests.support.backends import Store, at_once
+from tests.support.listings import flow_runs, task_runs
 from tests.support.records import at, batch, born, flow_run, later, task_record
 
 NOT_ENDED: list[State] = [Pending(), Running(), AwaitingRetry(later(9)), Paused(), Cancelling()]
@@ -73,7 +74,7 @@ def test_a_run_dies_with_its_process(store: Store, state: State) -> None:
         assert ended is not None
         assert ended.message == "The process of this run ended without a word; it was killed, or its machine went down."
     assert run.end_time is not None
-    assert [each.state_name for each in backend.task_runs()].count("Completed") == 1
+    assert [each.state_name for each in task_runs(backend)].count("Completed") == 1
     assert backend.flow_run_states(run_id)[-1] == run.state
     assert backend.crash_dead_runs() == []
 
@@ -129,7 +130,7 @@ def test_a_run_that_no_process_holds_waits_for_one(store: Store) -> None:
 
     _killed_after(work)
     backend = store.open()
-    assert sorted(str(run.state_name) for run in backend.flow_runs()) == ["AwaitingRetry", "Suspended"]
+    assert sorted(str(run.state_name) for run in flow_runs(backend)) == ["AwaitingRetry", "Suspended"]
     assert backend.flow_run(suspended).owner is None
     backend.propose_flow_run_state(suspended, Scheduled(later(1)), force=True)
     assert backend.crash_dead_runs() == []
@@ -191,7 +192,7 @@ def test_an_ended_flow_run_takes_its_subflows_along(store: Store) -> None:
     inner = backend.flow_run(runs[1].id).state
     assert inner is not None
     assert inner.message == "interrupted"
-    assert [run.state_name for run in backend.task_runs()] == ["Crashed", "Crashed", "Completed"]
+    assert [run.state_name for run in task_runs(backend)] == ["Crashed", "Crashed", "Completed"]
 
 
 def test_a_crash_is_no_failure_and_is_not_retried_by_itself(store: Store) -> None:

@@ -1,6 +1,5 @@
 """Flow runs: made once, whoever asks and how often, and found again."""
 
-from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -11,13 +10,14 @@ from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.rules import Accept
-from orchestration.domain.schemas.filters import FlowRunFilter
+from orchestration.domain.schemas.filters import among
 from orchestration.domain.states import (
     Running,
     Scheduled,
     StateType,
 )
 from tests.support.backends import Store, at_once
+from tests.support.listings import flow_runs
 from tests.support.records import BORN, flow_run, later
 
 CROWD = 12
@@ -67,7 +67,7 @@ def test_an_idempotency_key_makes_one_run(backend: Backend, again: int) -> None:
     for _ in range(again):
         answer = backend.create_flow_run(flow_run(idempotency_key="2021-02", name="other"))
         assert (answer.id, answer.name, answer.state_name) == (first.id, "light-boar", "Running")
-    assert len(backend.flow_runs()) == 1
+    assert len(flow_runs(backend)) == 1
 
 
 def test_an_idempotency_key_counts_within_its_flow(backend: Backend) -> None:
@@ -82,8 +82,8 @@ def test_of_many_who_come_with_one_key_one_makes_the_run(store: Store) -> None:
         [partial(backends[number % 4].create_flow_run, flow_run(idempotency_key="slot")) for number in range(CROWD)]
     )
     assert len({getattr(run, "id", run) for run in runs}) == 1
-    assert len(backends[0].flow_runs()) == 1
-    assert _names(backends[0], backends[0].flow_runs()[0].id) == ["Pending"]
+    assert len(flow_runs(backends[0])) == 1
+    assert _names(backends[0], flow_runs(backends[0])[0].id) == ["Pending"]
 
 
 # -- reading them ---------------------------------------------------------------------------------
@@ -99,16 +99,16 @@ def test_a_run_that_is_not_there_is_named(backend: Backend) -> None:
 
 def test_a_run_can_have_another_name_and_tags(backend: Backend) -> None:
     run = backend.create_flow_run(flow_run())
-    backend.update_flow_run(run.id, "2021-02 retraining", ("monthly",))
+    backend.change("flow_runs", {"name": "2021-02 retraining", "tags": ["monthly"]}, id=run.id)
     kept = backend.flow_run(run.id)
     assert (kept.name, kept.tags, kept.state_id) == ("2021-02 retraining", ("monthly",), run.state_id)
 
 
 def test_a_listing_shows_newest_first_page_by_page(backend: Backend) -> None:
     ids = [backend.create_flow_run(flow_run()).id for _ in range(5)]
-    assert [run.id for run in backend.flow_runs()] == ids[::-1]
-    assert [run.id for run in backend.flow_runs(limit=2, offset=1)] == [ids[3], ids[2]]
-    assert backend.flow_runs(offset=5) == []
+    assert [run.id for run in flow_runs(backend)] == ids[::-1]
+    assert [run.id for run in flow_runs(backend, limit=2, offset=1)] == [ids[3], ids[2]]
+    assert flow_runs(backend, offset=5) == []
 
 
 def test_a_listing_is_narrowed_by_any_field(backend: Backend) -> None:
@@ -117,11 +117,11 @@ def test_a_listing_is_narrowed_by_any_field(backend: Backend) -> None:
     other = backend.create_flow_run(flow_run(name="calm-owl", flow_name="predict"))
     backend.propose_flow_run_state(other.id, Running())
     filters = [
-        FlowRunFilter(ids=(wanted.id, new_id())), FlowRunFilter(names=("light-boar",)),
-        FlowRunFilter(flow_names=("train", "x")), FlowRunFilter(state_types=(StateType.PENDING,)),
-        FlowRunFilter(state_names=("Pending", "Late")), FlowRunFilter(parent_task_run_ids=(parent,)),
+        among("flow_runs", id=(wanted.id, new_id())), among("flow_runs", name=("light-boar",)),
+        among("flows", name=("train", "x")), among("flow_runs", state_type=(StateType.PENDING,)),
+        among("flow_runs", state_name=("Pending", "Late")), among("flow_runs", parent_task_run_id=(parent,)),
     ]  # fmt: skip
-    assert [[run.id for run in backend.flow_runs(each)] for each in filters] == [[wanted.id]] * len(filters)
-    both = replace(filters[0], names=("calm-owl",))
-    assert backend.flow_runs(both) == []
-    assert backend.flow_runs(FlowRunFilter(names=("%",))) == []
+    assert [[run.id for run in flow_runs(backend, each)] for each in filters] == [[wanted.id]] * len(filters)
+    both = among("flow_runs", id=(wanted.id, new_id()), name=("calm-owl",))
+    assert flow_runs(backend, both) == []
+    assert flow_runs(backend, among("flow_runs", name=("%",))) == []

@@ -46,8 +46,6 @@ def test_every_backend_takes_the_arguments_of_the_port(backend: Backend, port: t
 
 def test_a_backend_that_was_closed_leaves_what_it_wrote(store: Store) -> None:
     backend = store.connect()
-    backend.set_variable("answer", 42, (), overwrite=False)
+    backend.create("variables", {"name": "answer", "value": 42})
     backend.close()
-    kept = store.open().variable("answer")
-    assert kept is not None
-    assert kept.value == 42
+    assert store.open().read("variables", name="answer")["value"] == 42

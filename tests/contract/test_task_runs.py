@@ -8,10 +8,11 @@ from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound, StoreError
 from orchestration.domain.retries import RetryPolicy
-from orchestration.domain.schemas.filters import LogFilter, TaskRunFilter
+from orchestration.domain.schemas.filters import among
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.states import NO_DATA, AwaitingRetry, Completed, Failed, Retrying, Running, StateType
 from tests.support.backends import Reference, Store, at_once
+from tests.support.listings import logs, task_runs
 from tests.support.records import BORN, at, batch, born, later, log_row, task_record, went_on
 
 LIFE = [at(Running(), 1), at(AwaitingRetry(later(2)), 2), at(Retrying(), 3), at(Completed("done"), 4)]
@@ -63,14 +64,14 @@ def test_a_batch_is_recorded_whole_or_not_at_all(backend: Backend) -> None:
     record = task_record(new_id())
     with pytest.raises(StoreError):
         backend.record(Batch([born(record)], [log_row("fine"), log_row("broken")[:4]]))  # type: ignore[list-item]
-    assert (backend.task_runs(), backend.logs()) == ([], [])
+    assert (task_runs(backend), logs(backend)) == ([], [])
     backend.record(batch(born(record), logs=[log_row("fine")]))
-    assert (len(backend.task_runs()), len(backend.logs())) == (1, 1)
+    assert (len(task_runs(backend)), len(logs(backend))) == (1, 1)
 
 
 def test_an_empty_batch_is_nothing(backend: Backend) -> None:
     backend.record(batch())
-    assert (backend.task_runs(), backend.logs()) == ([], [])
+    assert (task_runs(backend), logs(backend)) == ([], [])
 
 
 def test_a_task_run_that_is_not_there_is_named(backend: Backend) -> None:
@@ -84,20 +85,21 @@ def test_task_runs_are_listed_oldest_first_page_by_page(backend: Backend) -> Non
     records = [task_record(new_id()) for _ in range(5)]
     backend.record(batch(*(born(record) for record in reversed(records))))
     ids = [record.id for record in records]
-    assert [run.id for run in backend.task_runs()] == ids
-    assert [run.id for run in backend.task_runs(limit=2, offset=1)] == ids[1:3]
+    assert [run.id for run in task_runs(backend)] == ids
+    assert [run.id for run in task_runs(backend, limit=2, offset=1)] == ids[1:3]
 
 
 def test_task_runs_are_narrowed_by_any_field(backend: Backend) -> None:
     wanted, other = task_record(new_id(), name="fit-0"), task_record(new_id(), name="score-0")
     backend.record(batch(born(wanted, at(Failed(name="TimedOut"), 1)), born(other, at(Running(), 1))))
     filters = [
-        TaskRunFilter(ids=(wanted.id,)), TaskRunFilter(names=("fit-0", "x")),
-        TaskRunFilter(flow_run_ids=(wanted.flow_run_id or new_id(),)),
-        TaskRunFilter(state_types=(StateType.FAILED, StateType.CRASHED)), TaskRunFilter(state_names=("TimedOut",)),
+        among("task_runs", id=(wanted.id,)), among("task_runs", name=("fit-0", "x")),
+        among("task_runs", flow_run_id=(wanted.flow_run_id or new_id(),)),
+        among("task_runs", state_type=(StateType.FAILED, StateType.CRASHED)),
+        among("task_runs", state_name=("TimedOut",)),
     ]  # fmt: skip
-    assert [[run.id for run in backend.task_runs(each)] for each in filters] == [[wanted.id]] * len(filters)
-    assert backend.task_runs(TaskRunFilter(ids=(wanted.id,), names=("score-0",))) == []
+    assert [[run.id for run in task_runs(backend, each)] for each in filters] == [[wanted.id]] * len(filters)
+    assert task_runs(backend, among("task_runs", id=(wanted.id,), name=("score-0",))) == []
 
 
 def test_many_who_record_lose_nothing(store: Store) -> None:
@@ -112,9 +114,9 @@ def test_many_who_record_lose_nothing(store: Store) -> None:
             backends[place % 4].record(batch(went_on(each, LIFE[-1])))
 
     assert at_once([partial(record, place) for place in range(8)]) == [None] * 8
-    runs = backends[0].task_runs(TaskRunFilter(flow_run_ids=(flow_run_id,)), limit=1_000)
+    runs = task_runs(backends[0], among("task_runs", flow_run_id=(flow_run_id,)), limit=1_000)
     assert [run.state_name for run in runs] == ["Completed"] * 240
-    assert len(backends[0].logs(LogFilter(flow_run_ids=(flow_run_id,)), limit=1_000)) == 720
+    assert len(logs(backends[0], among("logs", flow_run_id=(flow_run_id,)), limit=1_000)) == 720
 
 
 # -- logs -----------------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ def test_log_lines_come_back_in_the_order_they_came(backend: Backend) -> None:
     flow_run_id, task_run_id = new_id(), new_id()
     backend.record(batch(logs=[log_row("first", flow_run_id), log_row("second", flow_run_id, task_run_id, 40)]))
     backend.record(batch(logs=[log_row("third \u2028 🚕 \x00", flow_run_id)]))
-    first, second, third = backend.logs()
+    first, second, third = logs(backend)
     assert [first.message, second.message, third.message] == ["first", "second", "third \u2028 🚕 \x00"]
     assert first.sequence < second.sequence < third.sequence
     assert (second.name, second.level, second.timestamp) == ("orchestration.task_runs", 40, BORN)
@@ -139,31 +141,31 @@ def test_log_lines_are_narrowed_by_any_field(backend: Backend) -> None:
             log_row("wanted: 50 %", flow_run_id, task_run_id, 40),
         ])
     )  # fmt: skip
-    first, second, third = backend.logs()
+    first, second, third = logs(backend)
     asked = {
-        "flow run": LogFilter(flow_run_ids=(flow_run_id,)), "task run": LogFilter(task_run_ids=(task_run_id,)),
-        "level": LogFilter(level_at_least=40), "text": LogFilter(text="WANTED"),
-        "after": LogFilter(after=second.sequence),
+        "flow run": among("logs", flow_run_id=(flow_run_id,)), "task run": among("logs", task_run_id=(task_run_id,)),
+        "level": {"logs": {"level": {"ge_": 40}}}, "text": {"logs": {"text": {"query": "WANTED"}}},
+        "after": {"logs": {"sequence": {"ge_": second.sequence + 1}}},
     }  # fmt: skip
-    assert {name: backend.logs(wanted) for name, wanted in asked.items()} == {name: [third] for name in asked}
-    assert backend.logs(LogFilter(text="%_")) == [first], "neither % nor _ stands for anything else"
-    assert backend.logs(LogFilter(level_at_least=30, after=first.sequence)) == [second, third]
+    assert {name: logs(backend, wanted) for name, wanted in asked.items()} == {name: [third] for name in asked}
+    assert logs(backend, {"logs": {"text": {"query": "%_"}}}) == [first], "neither % nor _ stands for anything else"
+    assert logs(backend, {"logs": {"level": {"ge_": 30}, "sequence": {"ge_": first.sequence + 1}}}) == [second, third]
 
 
 def test_a_log_is_followed_page_by_page(backend: Backend) -> None:
     backend.record(batch(logs=[log_row(str(number)) for number in range(25)]))
     seen: list[str] = []
     after = 0
-    while page := backend.logs(LogFilter(after=after), limit=10):
+    while page := logs(backend, {"logs": {"sequence": {"ge_": after + 1}}}, limit=10):
         seen += [line.message for line in page]
         after = page[-1].sequence
     assert seen == [str(number) for number in range(25)]
-    assert [line.message for line in backend.logs(limit=2, offset=23)] == ["23", "24"]
+    assert [line.message for line in logs(backend, limit=2, offset=23)] == ["23", "24"]
 
 
 def test_a_line_that_utf_8_cannot_hold_does_not_hold_up_the_others(backend: Backend) -> None:
     """The name of a file that is no UTF-8, for one."""
     backend.record(batch(logs=[log_row("before"), log_row("caf\udce9.parquet"), log_row("after")]))
-    messages = [line.message for line in backend.logs()]
+    messages = [line.message for line in logs(backend)]
     assert (messages[0], messages[2]) == ("before", "after")
     assert messages[1].startswith("caf")

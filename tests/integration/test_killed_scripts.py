@@ -15,6 +15,7 @@ from orchestration.backend.port import Backend
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.settings import Settings
 from orchestration.persistence.sqlite import SqliteDatabase
+from tests.support.listings import flow_runs, logs, task_runs
 
 ROOT = Path(__file__).parents[2]
 Ending = tuple[str, str | None]
@@ -23,6 +24,7 @@ Ending = tuple[str, str | None]
 SCRIPT = """
 import asyncio, signal, sys, threading
 from orchestration import flow, get_run_logger, task
+from tests.support.listings import flow_runs
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
@@ -61,7 +63,7 @@ def waits_for_its_retry():
 
 def watch():
     from orchestration.sdk.session import current_session
-    while current_session().backend.flow_runs()[0].state_name != "AwaitingRetry":
+    while flow_runs(current_session().backend)[0].state_name != "AwaitingRetry":
         pass
     wait()
 
@@ -128,12 +130,12 @@ def _end_of(run: FlowRun | TaskRun) -> Ending:
 
 def _flows(backend: Backend) -> dict[str, Ending]:
     """By flow: how its run ended, and why."""
-    return {run.flow_name: _end_of(run) for run in backend.flow_runs()}
+    return {run.flow_name: _end_of(run) for run in flow_runs(backend)}
 
 
 def _tasks(backend: Backend) -> dict[str, Ending]:
     """By task, and by flow for the task runs that stand for flows within flows: how it ended, and why."""
-    return {run.name.partition("-")[0]: _end_of(run) for run in backend.task_runs()}
+    return {run.name.partition("-")[0]: _end_of(run) for run in task_runs(backend)}
 
 
 COMPLETED: Ending = ("Completed", None)
@@ -144,7 +146,7 @@ def test_after_kill_9_whoever_looks_next_marks_its_runs_crashed(tmp_path: Path, 
     """Flows within tasks within flows, tasks in threads, a task that no flow called, a delay before a retry."""
     with _running(tmp_path, call) as script:
         with _opened(tmp_path) as backend:
-            names = {run.state_name for run in backend.flow_runs()}
+            names = {run.state_name for run in flow_runs(backend)}
             assert names == {"AwaitingRetry" if call == "waits_for_its_retry()" else "Running"}, "while it lives"
         assert _end(script, signal.SIGKILL) == -signal.SIGKILL
     with _opened(tmp_path) as backend:
@@ -153,10 +155,10 @@ def test_after_kill_9_whoever_looks_next_marks_its_runs_crashed(tmp_path: Path, 
         assert tasks.pop("done", COMPLETED) in (COMPLETED, ("Crashed", DIED))
         assert set(tasks.values()) <= {("Crashed", DIED)}
         assert ("outer" in tasks) == (call != "waits_for_its_retry()")
-        ended: list[FlowRun | TaskRun] = [*backend.flow_runs(), *backend.task_runs()]
+        ended: list[FlowRun | TaskRun] = [*flow_runs(backend), *task_runs(backend)]
         assert None not in [run.end_time for run in ended]
         if call == "main()":
-            assert "before the end" in [line.message for line in backend.logs()], "what was written is kept"
+            assert "before the end" in [line.message for line in logs(backend)], "what was written is kept"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +208,7 @@ def test_a_script_that_ended_leaves_nothing(tmp_path: Path) -> None:
         os.killpg(script.pid, 0)
     with _opened(tmp_path) as backend:
         assert _flows(backend) == {"main": COMPLETED}
-        assert [run.state_name for run in backend.task_runs()] == ["Completed", "Completed"]
+        assert [run.state_name for run in task_runs(backend)] == ["Completed", "Completed"]
 
 
 def test_a_script_in_another_container_is_not_judged(tmp_path: Path) -> None:
@@ -216,8 +218,8 @@ def test_a_script_in_another_container_is_not_judged(tmp_path: Path) -> None:
     with _running(tmp_path, "main()", *UNSHARE, "--kill-child") as script:
         _end(script, signal.SIGKILL)
     with _opened(tmp_path) as backend:
-        assert {run.state_name for run in backend.flow_runs()} == {"Running"}
+        assert {run.state_name for run in flow_runs(backend)} == {"Running"}
     with _running(tmp_path / "control", "main()") as script:
         _end(script, signal.SIGKILL)
     with _opened(tmp_path / "control") as backend:
-        assert {run.state_name for run in backend.flow_runs()} == {"Crashed"}, "which here it would be"
+        assert {run.state_name for run in flow_runs(backend)} == {"Crashed"}, "which here it would be"

@@ -21,6 +21,7 @@ from orchestration.sdk.flows import flow
 from orchestration.sdk.session import Session
 from orchestration.sdk.testing import test_harness
 from tests.support.certificates import make_certificate
+from tests.support.listings import task_runs
 from tests.support.smtp_server import MailServer, smtp_server
 
 PASSWORD = "password-of-tests"
@@ -96,7 +97,7 @@ def test_sending_is_a_task(session: Session, plain: MailServer) -> None:
         send(block(plain))
 
     sends()
-    runs = session.backend.task_runs()
+    runs = task_runs(session.backend)
     assert [run.name for run in runs] == ["email_send_message-0", "email_send_message-1"]
     assert len(plain.received) == 2
 

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 from orchestration.backend.connect import open_backend
-from orchestration.domain.schemas.filters import LogFilter
 from orchestration.domain.settings import Settings
+from tests.support.listings import flow_runs, logs, task_runs
 
 SCRIPTS = 200
 ROOT = Path(__file__).parents[2]
@@ -23,9 +23,10 @@ def test_two_hundred_scripts_at_once(tmp_path: Path) -> None:
     )  # fmt: skip
     ended = json.loads(crowd.stdout)
     with closing(open_backend(Settings(tmp_path), dict)) as backend:
-        runs = backend.flow_runs(limit=SCRIPTS + 1)
-        tasks = backend.task_runs(limit=2 * SCRIPTS + 1)
-        lines = Counter(line.message for line in backend.logs(LogFilter(text="script "), limit=10 * SCRIPTS))
+        runs = flow_runs(backend, limit=SCRIPTS + 1)
+        tasks = task_runs(backend, limit=2 * SCRIPTS + 1)
+        wanted = {"logs": {"text": {"query": "script"}}}
+        lines = Counter(line.message for line in logs(backend, wanted, limit=10 * SCRIPTS))
         counts = {
             **ended,
             "database is locked": crowd.stderr.lower().count("locked"),

@@ -44,6 +44,11 @@ class VariableRecord:
     tags: tuple[str, ...] = field(default=())
 
 
+def variable_of(document: Document) -> VariableRecord:
+    """The variable of a document."""
+    return record_of(VariableRecord, document, value=document["value"])
+
+
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimit:
     """A named number of slots; with a decay, slots come back by themselves at that rate (per second)."""

@@ -15,7 +15,10 @@ PAGE = 200
 
 
 class Field(NamedTuple):
-    """A field to filter by: what kind of value it has, and by which operators."""
+    """A field to filter by: what kind of value it has, and by which operators.
+
+    A ``derived`` field is no column: it depends on the clock, and is looked at once the rows have been read.
+    """
 
     kind: str
     operators: tuple[str, ...]
@@ -90,7 +93,7 @@ GRAMMAR: Mapping[str, Fields] = {
     ),
     "work_pools": _fields(id=_ID, name="text any_", type="text any_"),
     "work_queues": _fields(id=_ID, name=_NAME_OR_PREFIX, work_pool_id=_ID),
-    "workers": _fields(last_heartbeat_time=_WHEN, status="text any_ not_any_", work_pool_id=_ID),
+    "workers": _fields(last_heartbeat_time=_WHEN, status="derived any_ not_any_", work_pool_id=_ID),
     "schedules": _fields(id=_ID, deployment_id=_ID, active="flag eq_"),
 }
 

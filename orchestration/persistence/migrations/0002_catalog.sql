@@ -5,7 +5,7 @@ ALTER TABLE flow_run ADD COLUMN infrastructure_pid TEXT;
 ALTER TABLE flow_run ADD COLUMN auto_scheduled INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE flow_run ADD COLUMN deployment_version TEXT;
 ALTER TABLE flow_run ADD COLUMN created_by TEXT;
-CREATE INDEX flow_run_by_begin ON flow_run (COALESCE(start_time, expected_start_time, end_time), id);
+CREATE INDEX flow_run_by_first_time ON flow_run (COALESCE(start_time, expected_start_time, end_time), id);
 CREATE INDEX flow_run_by_end ON flow_run (end_time);
 CREATE INDEX flow_run_by_name ON flow_run (name);
 CREATE INDEX flow_run_by_deployment ON flow_run (deployment_id, state_type);

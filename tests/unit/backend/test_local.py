@@ -15,6 +15,7 @@ from orchestration.domain.rules import Abort, Accept, Wait
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Pending, Running
 from orchestration.persistence.database import NO_PARAMS, Row
+from tests.support.listings import flow_runs
 from tests.support.records import at, flow_run, later
 
 
@@ -68,11 +69,11 @@ def test_opening_marks_the_runs_of_dead_processes(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline()
         living = open_backend(settings, dict)
-        assert [run.state_name for run in living.flow_runs()] == ["Running"]
+        assert [run.state_name for run in flow_runs(living)] == ["Running"]
         living.close()
         process.send_signal(signal.SIGKILL)
     looking = open_backend(settings, dict)
-    assert [run.state_name for run in looking.flow_runs()] == ["Crashed"]
+    assert [run.state_name for run in flow_runs(looking)] == ["Crashed"]
     looking.close()
 
 

@@ -1,42 +1,42 @@
 """Listings: one statement for each filter, in the words of each database."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from orchestration.domain.schemas.filters import (
-    ALL_ARTIFACTS,
-    ALL_FLOW_RUNS,
-    ALL_LOGS,
-    ALL_TASK_RUNS,
-    ArtifactFilter,
-    FlowRunFilter,
-    LogFilter,
-    TaskRunFilter,
-)
-from orchestration.domain.states import StateType
+from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
 from orchestration.persistence import queries
+from orchestration.persistence.columns import SPECS
 from orchestration.persistence.database import NO_PARAMS, Row
 
-Filter = FlowRunFilter | TaskRunFilter | LogFilter | ArtifactFilter
-
-VALUES: dict[str, Any] = {
-    "ids": (UUID(int=1), UUID(int=2)), "names": ("fit",), "flow_names": ("train",), "state_types": (StateType.FAILED,),
-    "state_names": ("Late",), "parent_task_run_ids": (UUID(int=3),), "flow_run_ids": (UUID(int=4),),
-    "task_run_ids": (UUID(int=5),), "level_at_least": 30, "text": "disk_full%", "after": 7, "keys": ("report",),
-    "types": ("markdown",), "latest_only": True,
-}  # fmt: skip
-LISTINGS: dict[str, tuple[Filter, Callable[..., Any]]] = {
-    "flow_runs": (ALL_FLOW_RUNS, lambda db, wanted: queries.flow_runs(db, wanted, 20, 40, dict)),
-    "task_runs": (ALL_TASK_RUNS, lambda db, wanted: queries.task_runs(db, wanted, 20, 40, dict)),
-    "logs": (ALL_LOGS, lambda db, wanted: queries.logs(db, wanted, 20, 40)),
-    "artifacts": (ALL_ARTIFACTS, lambda db, wanted: queries.artifacts(db, wanted, 20, 40)),
-}
-FILTERS = [(name, field.name) for name, (everything, _) in LISTINGS.items() for field in fields(everything)]
 DIALECTS = ("sqlite", "postgresql")
+VALUES: Mapping[str, Any] = {
+    "id": str(UUID(int=7)), "text": "disk_full%", "words": "disk_full%", "number": 30, "flag": True, "json": "AUTO",
+    "time": "2024-05-17T08:30:00Z", "state": "FAILED", "tags": "monthly",
+}  # fmt: skip
+LISTS = ("any_", "not_any_", "all_", "startswith_", "id_", "type_")
+
+
+def _value(field: Field, operator: str) -> Any:
+    if operator in ("is_null_", "exists_", "eq_"):
+        return True
+    return [VALUES[field.kind]] if operator in LISTS else VALUES[field.kind]
+
+
+def _filters(fields: Fields) -> Iterator[dict[str, Any]]:
+    """Every operator of every field, alone."""
+    for name, field in fields.items():
+        if isinstance(field, Field) and field.kind == "derived":
+            continue
+        if isinstance(field, Field):
+            yield from ({name: {operator: _value(field, operator)}} for operator in field.operators)
+        else:
+            yield from ({name: inner} for inner in _filters(field))
+
+
+FILTERS = [(resource, wanted) for resource, fields in GRAMMAR.items() for wanted in _filters(fields)]
 
 
 class Asked:
@@ -52,38 +52,59 @@ class Asked:
         return []
 
 
-def _asked(listing: str, dialect: str, **filters: Any) -> Asked:
-    everything, ask = LISTINGS[listing]
+def _asked(resource: str, dialect: str, where: Mapping[str, Any], sort: str | None = None) -> Asked:
     database = Asked(dialect)
-    assert ask(database, replace(everything, **filters)) == []
+    query = Query(where, sort, limit=20, offset=40)
+    assert queries.rows(database, resource, query) == []  # type: ignore[arg-type]
     return database
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize(("listing", "field"), FILTERS)
-def test_a_filter_narrows_with_its_values_as_parameters(listing: str, field: str, dialect: str) -> None:
+@pytest.mark.parametrize(("resource", "wanted"), FILTERS)
+def test_a_filter_narrows_with_its_values_as_parameters(resource: str, wanted: dict[str, Any], dialect: str) -> None:
     """Values never stand in the statement itself."""
-    asked = _asked(listing, dialect, **{field: VALUES[field]})
-    plain = _asked(listing, dialect)
-    given = VALUES[field]
-    values = [str(value) for value in given] if isinstance(given, tuple) else [given]
-    if field == "text":
-        values = ["disk/_full/%"]
-    if field == "latest_only":
-        assert "latest_id" in asked.sql
-        values = []
+    asked = _asked(resource, dialect, {resource: wanted})
+    plain = _asked(resource, dialect, {})
     assert len(asked.sql) > len(plain.sql)
-    assert sorted(map(str, asked.params.values())) == sorted(map(str, [*plain.params.values(), *values]))
-    assert not any(str(value) in asked.sql for value in values if isinstance(value, str))
+    assert not any(value in asked.sql for value in VALUES.values() if isinstance(value, str) and value != "FAILED")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("listing", sorted(LISTINGS))
-def test_a_listing_is_one_page_in_a_fixed_order(listing: str, dialect: str) -> None:
-    asked = _asked(listing, dialect)
+@pytest.mark.parametrize(("resource", "other"), [("flow_runs", each) for each in ("flows", "task_runs", "work_pools")])
+def test_a_filter_of_another_resource_looks_for_its_rows(resource: str, other: str, dialect: str) -> None:
+    asked = _asked(resource, dialect, {other: {"name": {"any_": ["fit"]}}})
+    assert "EXISTS" in asked.sql
+    assert f"FROM {SPECS[other].table} AS" in asked.sql
+    assert _asked(resource, dialect, {other: {"operator": "and_"}}).sql == _asked(resource, dialect, {}).sql
+
+
+def test_resources_that_have_nothing_to_do_with_one_another_are_refused() -> None:
+    with pytest.raises(LookupError, match="variables and flows"):
+        _asked("variables", "sqlite", {"flows": {"name": {"any_": ["fit"]}}})
+
+
+def test_any_condition_is_enough_where_that_is_asked_for() -> None:
+    where = {"flow_runs": {"operator": "or_", "name": {"any_": ["a"]}, "flow_version": {"any_": ["b"]}}}
+    assert " OR " in _asked("flow_runs", "sqlite", where).sql
+    assert " OR " not in _asked("flow_runs", "sqlite", {"flow_runs": {**where["flow_runs"], "operator": "and_"}}).sql
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("resource", "sort"), [(resource, sort) for resource in SORTS for sort in SORTS[resource]])
+def test_a_listing_is_one_page_in_a_fixed_order(resource: str, sort: str, dialect: str) -> None:
+    asked = _asked(resource, dialect, {}, sort)
     assert "ORDER BY" in asked.sql
     assert sorted(asked.params.values()) == [20, 40]
 
 
-def test_the_values_cover_every_filter() -> None:
-    assert {field for _, field in FILTERS} == set(VALUES)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_counting_takes_the_same_filters(dialect: str) -> None:
+    class Counted(Asked):
+        def read(self, sql: str, params: Mapping[str, Any] = NO_PARAMS) -> list[Row]:
+            super().read(sql, params)
+            return [{"number": 3}]
+
+    database = Counted(dialect)
+    assert queries.count(database, "flow_runs", {"flow_runs": {"name": {"any_": ["a"]}}}) == 3  # type: ignore[arg-type]
+    assert "count(*)" in database.sql.lower()
+    assert list(database.params.values()) == ["a"]

@@ -15,7 +15,7 @@ from orchestration import create_markdown_artifact, create_progress_artifact, cr
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import Artifact
-from orchestration.domain.schemas.filters import ArtifactFilter
+from orchestration.domain.schemas.filters import among
 from orchestration.sdk.artifacts import aupdate_progress_artifact, get_artifact, update_progress_artifact
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.redaction import forget_secrets, remember_secret
@@ -37,7 +37,7 @@ def _function(kind: str, prefix: str = "") -> Callable[..., Any]:
 
 
 def _only(client: SyncClient, **wanted: Any) -> Artifact:
-    (artifact,) = client.read_artifacts(ArtifactFilter(**wanted))
+    (artifact,) = client.read_artifacts(among("artifacts", **wanted).get("artifacts"))
     return artifact
 
 

@@ -11,7 +11,7 @@ from orchestration import Variable, create_markdown_artifact, flow, get_client, 
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.rules import Abort, Accept
-from orchestration.domain.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter, TaskRunFilter
+from orchestration.domain.schemas.filters import among
 from orchestration.domain.states import Completed, Failed, Running, StateType
 from orchestration.sdk.client import AsyncClient, SyncClient
 
@@ -64,7 +64,7 @@ def test_flow_runs_are_read_one_by_one_and_together(ask: Ask, runs: tuple[UUID, 
     assert ask("read_flow_run", runs[0]).flow_name == "good"
     assert [run.flow_name for run in ask("read_flow_runs")] == ["bad", "good"]
     assert [run.id for run in ask("read_flow_runs", limit=1, offset=1)] == [runs[0]]
-    failed = FlowRunFilter(state_types=(StateType.FAILED,))
+    failed = among("flow_runs", state_type=(StateType.FAILED,))["flow_runs"]
     assert [run.id for run in ask("read_flow_runs", failed)] == [runs[1]]
     assert [state.name for state in ask("read_flow_run_states", runs[0])] == ["Pending", "Running", "Completed"]
 
@@ -80,17 +80,17 @@ def test_a_state_is_proposed_or_forced(ask: Ask, runs: tuple[UUID, UUID]) -> Non
 
 
 def test_task_runs_are_read_one_by_one_and_together(ask: Ask, runs: tuple[UUID, UUID]) -> None:
-    (run,) = ask("read_task_runs", TaskRunFilter(flow_run_ids=(runs[0],)))
+    (run,) = ask("read_task_runs", among("task_runs", flow_run_id=(runs[0],))["task_runs"])
     assert ask("read_task_run", run.id) == run
     assert [state.name for state in ask("read_task_run_states", run.id)] == ["Pending", "Running", "Completed"]
     assert ask("read_task_runs", limit=5, offset=1) == []
 
 
 def test_logs_and_artifacts_are_read(ask: Ask, runs: tuple[UUID, UUID]) -> None:
-    lines = ask("read_logs", LogFilter(flow_run_ids=(runs[0],), level_at_least=30))
+    lines = ask("read_logs", {"flow_run_id": {"any_": [str(runs[0])]}, "level": {"ge_": 30}})
     assert [line.message for line in lines] == ["careful"]
     assert len(ask("read_logs", limit=2, offset=1)) == 2
-    (artifact,) = ask("read_artifacts", ArtifactFilter(keys=("note",)))
+    (artifact,) = ask("read_artifacts", among("artifacts", key=("note",))["artifacts"])
     assert (artifact.data, artifact.flow_run_id) == ("text", runs[0])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestration import Cancelled, Completed, Failed, State, flow, runtime, task, test_harness
 from orchestration.domain.errors import CancelledRun, FailedRun, UpstreamTaskError
-from orchestration.domain.schemas.filters import FlowRunFilter, TaskRunFilter
+from orchestration.domain.schemas.filters import among
 from orchestration.sdk.client import SyncClient
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -185,7 +185,7 @@ def test_a_subflow_is_a_task_run_of_its_parent(client: SyncClient) -> None:
     assert parent() == 5
     above, *below = reversed(client.read_flow_runs())
     assert [(run.flow_name, run.parameters) for run in below] == [("child", {"x": 2}), ("child", {"x": 3})]
-    stands = client.read_task_runs(TaskRunFilter(flow_run_ids=(above.id,)))
+    stands = client.read_task_runs(among("task_runs", flow_run_id=(above.id,))["task_runs"])
     assert [run.name for run in stands] == ["child-0", "child-1"]
     assert [run.id for run in stands] == [run.parent_task_run_id for run in below]
     for stand, run in zip(stands, below, strict=True):
@@ -271,9 +271,8 @@ def test_a_subflow_does_not_start_when_what_it_waits_for_failed(is_async: bool, 
 
     assert (asyncio.run(aparent()) if is_async else parent()) == "NotReady"
     assert ran == []
-    assert {run.state_name for run in client.read_flow_runs(FlowRunFilter(flow_names=("child", "achild")))} == {
-        "NotReady"
-    }
+    children = client.read_flow_runs(flow_filter=among("flows", name=("child", "achild"))["flows"])
+    assert {run.state_name for run in children} == {"NotReady"}
 
 
 def test_async_subflows_run_side_by_side() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from orchestration import flow, runtime, task
+from orchestration.backend.clock import made_up_name
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
-from orchestration.backend.clock import made_up_name
 from orchestration.sdk.naming import given_name
 
 pytestmark = pytest.mark.usefixtures("session")

@@ -167,8 +167,8 @@ def test_the_schema_of_what_is_asked_for_is_stored(client: SyncClient, session: 
 
     with Person(client, {"by": "Ada"}):
         state = main(return_state=True)
-    (schema,) = session.backend.inputs(_id_of(state), "paused-1-schema")
-    assert '"required": ["by"]' in schema.value
+    schema = session.backend.read("inputs", flow_run_id=_id_of(state), key="paused-1-schema")
+    assert '"required": ["by"]' in schema["value"]
 
 
 def test_a_resume_without_the_value_fails_the_run_and_says_so(client: SyncClient) -> None:
@@ -283,7 +283,8 @@ def test_a_suspended_run_ends_its_process_and_runs_again_past_that_point(client:
     run_id = _id_of(state)
     assert (state.name, state.is_paused()) == ("Suspended", True)
     assert told == ["start 1"]
-    assert session.backend.inputs(run_id, "suspended-1-schema")[0].value == '{"type": "integer"}'
+    schema = session.backend.read("inputs", flow_run_id=run_id, key="suspended-1-schema")
+    assert schema["value"] == '{"type": "integer"}'
 
     resume_flow_run(run_id, run_input=7)
     assert client.read_flow_run(run_id).state_name == "Resuming"

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from orchestration import flow, task
-from orchestration.domain.schemas.filters import LogFilter
+from orchestration.domain.schemas.filters import among
 from orchestration.sdk import printing
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.session import Session, swap_session
@@ -70,7 +70,7 @@ def test_a_task_alone_can_log_what_it_prints(client: SyncClient) -> None:
 
     main()
     (run,) = client.read_task_runs()
-    lines = client.read_logs(LogFilter(task_run_ids=(run.id,)))
+    lines = client.read_logs(among("logs", task_run_id=(run.id,))["logs"])
     assert [line.message for line in lines if line.message.startswith("from")] == ["from a task"]
     assert _printed(client) == ["from a task"]
 

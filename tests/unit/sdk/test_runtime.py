@@ -13,6 +13,7 @@ from orchestration.sdk.client import SyncClient
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
 from orchestration.sdk.runners import ThreadPoolTaskRunner
 from orchestration.sdk.session import Session
+from tests.support.listings import task_runs
 from tests.support.records import flow_run as made_up_run
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -219,7 +220,7 @@ def test_with_a_server_a_run_has_addresses(url: str, session: Session) -> None:
 def test_a_parent_that_stands_in_no_flow_run_ends_the_search(session: Session) -> None:
     told()
     session.recorder.flush()
-    (alone,) = session.backend.task_runs()
+    (alone,) = task_runs(session.backend)
     token = FLOW_RUN.set(_inside(session, parent_task_run_id=alone.id))
     try:
         assert runtime.flow_run.parent_flow_run_id is None

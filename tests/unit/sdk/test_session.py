@@ -13,6 +13,7 @@ from orchestration import flow, get_run_logger
 from orchestration.domain.settings import Settings
 from orchestration.sdk import session as sessions
 from orchestration.sdk.session import Session, close_session, current_session, open_session, swap_session
+from tests.support.listings import flow_runs, logs, task_runs
 
 ROOT = Path(orchestration.__file__).parents[1]
 
@@ -44,7 +45,7 @@ def test_another_can_take_its_place_and_nothing_is_closed(tmp_path: Path) -> Non
     first, second = current_session(), open_session(Settings(tmp_path / "other"))
     assert swap_session(second) is first
     assert current_session() is second
-    assert first.backend.flow_runs() == []
+    assert flow_runs(first.backend) == []
     assert swap_session(first) is second
     second.close()
     assert current_session() is first
@@ -62,7 +63,7 @@ def test_closing_writes_what_is_left_and_the_next_need_opens_anew(tmp_path: Path
     assert sessions._current is None
     after = current_session()
     assert after is not before
-    assert "kept" in [line.message for line in after.backend.logs()]
+    assert "kept" in [line.message for line in logs(after.backend)]
 
 
 def test_the_store_is_released_even_if_the_last_rows_cannot_be_written(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_forked_child_opens_a_store_of_its_own(tmp_path: Path) -> None:
         "    main()\n"
         "    session.close_session()\n"
         "    os._exit(0 if forgotten else 1)\n"
-        "print(os.waitpid(child, 0)[1], session.current_session() is before, len(before.backend.flow_runs()))\n"
+        "print(os.waitpid(child, 0)[1], session.current_session() is before, len(before.backend.find(\"flow_runs\")))\n"
     )
     assert _run(tmp_path, program) == ["0", "True", "2"]
 
@@ -126,7 +127,7 @@ def test_the_child_side_of_a_fork_forgets_and_closes_nothing() -> None:
     session = current_session()
     sessions._forget_session()
     assert sessions._current is None
-    assert session.backend.flow_runs() == []
+    assert flow_runs(session.backend) == []
     session.close()
 
 
@@ -134,5 +135,5 @@ def test_the_end_of_the_process_writes_what_is_left(tmp_path: Path) -> None:
     program = "from orchestration import task\n@task\ndef work(): ...\nwork()\n"
     assert _run(tmp_path, program) == []
     session = open_session(Settings(tmp_path / "home"))
-    assert [run.state_name for run in session.backend.task_runs()] == ["Completed"]
+    assert [run.state_name for run in task_runs(session.backend)] == ["Completed"]
     session.close()

@@ -7,6 +7,7 @@ import pytest
 
 from orchestration import Variable, flow, test_harness
 from orchestration.sdk.session import current_session
+from tests.support.listings import flow_runs
 
 
 @flow
@@ -14,7 +15,7 @@ def main() -> None: ...
 
 
 def _runs() -> int:
-    return len(current_session().backend.flow_runs())
+    return len(flow_runs(current_session().backend))
 
 
 def test_runs_inside_stay_inside(tmp_path: Path) -> None:
