@@ -1,0 +1,209 @@
+"""Schedules: when runs are due, by cron expression, by interval or by RRULE, in a time zone.
+
+A schedule speaks of times of day on the clocks of its zone, and clocks are changed. What then holds for all three:
+
+- A time that the clocks skip fires as much later as they skip: 02:30 becomes 03:30 where they go from 02:00 to 03:00.
+- A time that comes twice fires at its first pass.
+- Except where the schedule fires in every hour (``0 * * * *``, ``FREQ=MINUTELY``): it fires at both passes.
+- An interval shorter than a day counts real time; a longer one keeps its time of day on the clocks.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta, tzinfo
+from heapq import heappop, heappush
+from itertools import accumulate, islice, repeat
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from croniter import CroniterBadDateError, croniter
+from dateutil.rrule import rrulestr
+
+from orchestration.domain.errors import UsageError
+from orchestration.domain.schemas.wire import Document, moment_of, moment_text
+
+DAY = timedelta(days=1)
+ANCHOR = datetime(2020, 1, 1, tzinfo=UTC)
+"""Where the counting starts of a schedule that does not say it: the same always, so that no slot ever moves."""
+
+LONGEST_RRULE = 6500
+LONGEST_INTERVAL = 1e10
+"""Seconds, some 300 years; the library of dates has no room for much more."""
+_UNITS = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1), "SECONDLY": timedelta(seconds=1)}
+
+
+class Schedule(ABC):
+    """When runs are due; ``timezone`` is an IANA name, ``None`` meaning UTC."""
+
+    timezone: str | None
+
+    def slots(self, after: datetime) -> Iterator[datetime]:
+        """The times after a moment, in UTC, ascending, each once; none beyond the range of dates."""
+        zone, last = self._zone(), after
+        with suppress(OverflowError):
+            offsets = [_offset(after + day, zone) for day in (-DAY, timedelta(0), DAY)]
+            changed = max(offsets) - min(offsets)  # by so much the clocks have been, or are about to be, changed
+            for slot in _instants(self._walls(_wall(after, zone) - changed), zone, self._is_hourly()):
+                if slot > last:
+                    yield (last := slot)
+
+    def upcoming(self, after: datetime, limit: int) -> list[datetime]:
+        """The next ``limit`` times after a moment, in UTC."""
+        return list(islice(self.slots(after), limit))
+
+    def _zone(self) -> tzinfo:
+        return _zone_of(self.timezone)
+
+    @abstractmethod
+    def _walls(self, start: datetime) -> Iterator[datetime]:
+        """What the clocks show at each slot, not before ``start``; naive and ascending."""
+
+    def _is_hourly(self) -> bool:
+        """Whether a time that comes twice is meant both times."""
+        return False
+
+
+@dataclass(frozen=True)
+class Cron(Schedule):
+    """A cron expression of five fields, or six with seconds last; ``day_or`` as cron joins the two fields of days."""
+
+    cron: str
+    timezone: str | None = None
+    day_or: bool = True
+
+    def __post_init__(self) -> None:
+        if re.search(r"(?<![a-z])[hr](?![a-z])", self.cron, re.IGNORECASE):
+            raise UsageError(f"The cron expression {self.cron!r} is random or hashed; name the times.")
+        if not croniter.is_valid(self.cron):
+            raise UsageError(f"{self.cron!r} is not a cron expression; an example is '0 9 3 * *'.")
+        self._zone()
+
+    def _walls(self, start: datetime) -> Iterator[datetime]:
+        clock = croniter(self.cron, start.replace(microsecond=0) - timedelta(seconds=1), day_or=self.day_or)
+        try:
+            while True:
+                yield clock.get_next(datetime)
+        except CroniterBadDateError:  # such as 30 February
+            return
+
+    def _is_hourly(self) -> bool:
+        return bool(croniter.expand(self.cron)[0][1] == ["*"])
+
+
+@dataclass(frozen=True)
+class Interval(Schedule):
+    """Every ``interval``, counted from ``anchor_date``; an anchor without a zone is on the clocks of the schedule's."""
+
+    interval: timedelta
+    anchor_date: datetime = ANCHOR
+    timezone: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.interval <= timedelta(0):
+            raise UsageError(f"The interval of a schedule must be positive; it is {self.interval}.")
+        _zone_of(self.timezone)
+
+    def _zone(self) -> tzinfo:
+        return _zone_of(self.timezone) if self.interval >= DAY else UTC
+
+    def _walls(self, start: datetime) -> Iterator[datetime]:
+        known = self.anchor_date.tzinfo is not None
+        anchor = _wall(self.anchor_date if known else self.anchor_date.replace(tzinfo=self._zone()), self._zone())
+        return accumulate(repeat(self.interval), initial=anchor - (anchor - start) // self.interval * self.interval)
+
+
+@dataclass(frozen=True)
+class RRule(Schedule):
+    """A rule of RFC 5545, or a set of them; its times are on the clocks of ``timezone``, whatever zone they name."""
+
+    rrule: str
+    timezone: str | None = None
+
+    def __post_init__(self) -> None:
+        self._zone()
+        try:
+            self._rule()
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UsageError(f"{self.rrule[:200]!r} is not an RRULE: {error}.") from None
+
+    def _rule(self) -> Any:
+        if len(self.rrule) > LONGEST_RRULE or re.search(r"INTERVAL=0+\b", self.rrule):
+            raise ValueError(f"it has more than {LONGEST_RRULE} characters, or an interval of 0")
+        return rrulestr(re.sub(r";TZID=[^:;]+", "", self.rrule), dtstart=ANCHOR.replace(tzinfo=None), ignoretz=True)
+
+    def _walls(self, start: datetime) -> Iterator[datetime]:
+        rule, unit = self._rule(), self._unit()
+        if unit and "COUNT" not in self.rrule and hasattr(rule, "replace"):
+            # The library walks from the first slot on; minutes since years ago would take it seconds.
+            step = unit * rule._interval
+            rule = rule.replace(dtstart=rule._dtstart + max(0, (start - rule._dtstart) // step) * step)
+        return iter(rule.xafter(start, inc=True))
+
+    def _is_hourly(self) -> bool:
+        return self._unit() is not None
+
+    def _unit(self) -> timedelta | None:
+        frequency = re.search(r"FREQ=(\w+)", self.rrule)
+        return _UNITS.get(frequency[1].upper()) if frequency else None
+
+
+def schedule_of(document: Mapping[str, Any]) -> Schedule:
+    """The schedule of its document: the one of ``cron``, ``interval`` (seconds) and ``rrule`` that it has.
+
+    Raises:
+        UsageError: it has none of them, or no schedule can be made of what it says.
+    """
+    given = {name: value for name, value in document.items() if value is not None}
+    kind = next((kind for kind in (Cron, Interval, RRule) if fields(kind)[0].name in given), None)
+    if kind is None:
+        raise UsageError(f"A schedule needs one of 'cron', 'interval' and 'rrule'; this one has {sorted(given)}.")
+    known = {field.name: given[field.name] for field in fields(kind) if field.name in given}
+    if kind is Interval:
+        known["interval"] = timedelta(seconds=min(float(known["interval"]), LONGEST_INTERVAL))
+        known["anchor_date"] = moment_of(known.get("anchor_date")) or ANCHOR
+    return kind(**known)
+
+
+def document_of(schedule: Schedule) -> Document:
+    """The document of a schedule, as the REST interface has it."""
+    values = {field.name: getattr(schedule, field.name) for field in fields(schedule)}  # type: ignore[arg-type]
+    if isinstance(schedule, Interval):
+        values["interval"] = schedule.interval.total_seconds()
+        values["anchor_date"] = moment_text(schedule.anchor_date)
+    return values
+
+
+def _zone_of(name: str | None) -> tzinfo:
+    try:
+        return ZoneInfo(name or "UTC")
+    except (KeyError, ValueError, OSError):  # unknown, or no name at all, such as a path
+        raise UsageError(f"There is no time zone {name!r}; an example is 'America/New_York'.") from None
+
+
+def _wall(moment: datetime, zone: tzinfo) -> datetime:
+    """What the clocks of a zone show."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _offset(moment: datetime, zone: tzinfo) -> timedelta:
+    return _wall(moment, zone) - _wall(moment, UTC)
+
+
+def _instants(walls: Iterator[datetime], zone: tzinfo, both: bool) -> Iterator[datetime]:
+    """The moments in UTC at which the clocks show these times, in order."""
+    waiting: list[datetime] = []
+    for wall in walls:
+        # In a gap the first is the later one, and what comes on the clocks after it may come before it in fact.
+        first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        while waiting and waiting[0] <= min(first, second):
+            yield heappop(waiting)
+        heappush(waiting, first)
+        if both and second > first:
+            heappush(waiting, second)
+    while waiting:
+        yield heappop(waiting)
