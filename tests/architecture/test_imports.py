@@ -10,7 +10,6 @@ from tests.architecture.source import PACKAGES, ROOT, functions_of, name_of, pyp
 
 LATE_IMPORTS = {
     "blocks/aws_credentials.py": "boto3 takes 0.2 s, and only those who use S3 should pay",
-    "orchestration/__init__.py": "the public names are resolved when they are asked for",
     "orchestration/backend/catalog.py": "only the listings need SQLAlchemy, which takes 0.25 s",
     "orchestration/persistence/crypto.py": "a run without secrets needs no cipher",
     "orchestration/sdk/flows.py": "the engine loads at the first call",
