@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from orchestration.domain.errors import ConfigurationError
@@ -20,7 +20,8 @@ class Settings:
     api_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     api_auth_string: str | None = field(default=None, repr=False)
-    database_url: str | None = None
+    server_api_auth_string: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
     sqlite_synchronous: str = "NORMAL"
     encryption_key: str | None = field(default=None, repr=False)
     logging_level: str = "INFO"
@@ -46,6 +47,30 @@ class Settings:
         return self.local_storage_path or self.home / "storage"
 
 
+PREFIX, PEER_PREFIX = "ORCHESTRATION_", "PREFECT_"
+PEER_NAMES = ("HOME", "API_URL", "API_KEY", "API_AUTH_STRING")
+"""The settings whose Prefect variable is read as well."""
+
+_NAMED_OTHERWISE = {
+    "logging_to_store": "LOGGING_TO_API_ENABLED",
+    "log_prints": "LOGGING_LOG_PRINTS",
+    "persist_results": "RESULTS_PERSIST_BY_DEFAULT",
+    "task_runner_max_workers": "TASK_RUNNER_THREAD_POOL_MAX_WORKERS",
+}
+VARIABLES: Mapping[str, str] = {
+    each.name: PREFIX + _NAMED_OTHERWISE.get(each.name, each.name.upper()) for each in fields(Settings)
+}
+"""By field, the variable that sets it."""
+
+SECRETS = frozenset(VARIABLES[each.name] for each in fields(Settings) if not each.repr)
+"""Variables whose values are shown to nobody who does not ask for them."""
+
+
+def home_of(environ: Mapping[str, str], user_home: Path) -> Path:
+    """The folder of everything that outlives a run."""
+    return Path(_Reader(environ).text("HOME") or user_home / ".orchestration").expanduser().absolute()
+
+
 def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
     """The settings that an environment describes.
 
@@ -57,10 +82,11 @@ def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
     """
     get = _Reader(environ)
     return Settings(
-        home=Path(get.text("HOME", peer=True) or user_home / ".orchestration").expanduser().absolute(),
-        api_url=get.text("API_URL", peer=True),
-        api_key=get.text("API_KEY", peer=True),
-        api_auth_string=get.text("API_AUTH_STRING", peer=True),
+        home=home_of(environ, user_home),
+        api_url=get.text("API_URL"),
+        api_key=get.text("API_KEY"),
+        api_auth_string=get.text("API_AUTH_STRING"),
+        server_api_auth_string=get.text("SERVER_API_AUTH_STRING"),
         database_url=get.text("DATABASE_URL"),
         sqlite_synchronous=get.choice("SQLITE_SYNCHRONOUS", ("NORMAL", "FULL")),
         encryption_key=get.text("ENCRYPTION_KEY"),
@@ -84,10 +110,10 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def text(self, name: str, peer: bool = False) -> str | None:
-        value = self._environ.get(f"ORCHESTRATION_{name}", "").strip()
-        if not value and peer:
-            value = self._environ.get(f"PREFECT_{name}", "").strip()
+    def text(self, name: str) -> str | None:
+        value = self._environ.get(PREFIX + name, "").strip()
+        if not value and name in PEER_NAMES:
+            value = self._environ.get(PEER_PREFIX + name, "").strip()
         return value or None
 
     def names(self, name: str) -> tuple[str, ...]:

@@ -6,12 +6,12 @@ import atexit
 import os
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.recorder import Recorder
-from orchestration.domain.settings import Settings, read_settings
+from orchestration.backend.surroundings import current_settings
+from orchestration.domain.settings import Settings
 from orchestration.sdk.results import StoredValue
 
 _lock = threading.RLock()
@@ -41,7 +41,7 @@ def current_session() -> Session:
         return _current
     with _lock:
         if _current is None:
-            _current = open_session(read_settings(os.environ, Path.home()))
+            _current = open_session(current_settings())
             atexit.register(close_session)
         return _current
 

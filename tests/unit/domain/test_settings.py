@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.domain.settings import LOG_LEVELS, Settings, read_settings
+from orchestration.domain.settings import LOG_LEVELS, SECRETS, VARIABLES, Settings, read_settings
 
 USER = Path("/home/rider")
 
@@ -15,6 +15,7 @@ GIVEN = {
     "API_URL": (" http://127.0.0.1:4200/api ", "api_url", "http://127.0.0.1:4200/api"),
     "API_KEY": ("pnu_1", "api_key", "pnu_1"),
     "API_AUTH_STRING": ("admin:pass", "api_auth_string", "admin:pass"),
+    "SERVER_API_AUTH_STRING": ("admin:word", "server_api_auth_string", "admin:word"),
     "DATABASE_URL": ("postgresql://db/x", "database_url", "postgresql://db/x"),
     "SQLITE_SYNCHRONOUS": ("full", "sqlite_synchronous", "FULL"),
     "ENCRYPTION_KEY": ("k", "encryption_key", "k"),
@@ -117,3 +118,13 @@ def test_the_home_folder_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert _read(HOME="here").home == tmp_path / "here"
     assert _read(HOME="~/there").home == Path("/home/somebody/there")
     assert _read(LOCAL_STORAGE_PATH="results").storage_path == tmp_path / "results"
+
+
+def test_the_list_of_variables_agrees() -> None:
+    assert {field: f"ORCHESTRATION_{name}" for name, (_, field, _) in GIVEN.items()} == VARIABLES
+
+
+def test_secrets_are_known_and_kept_out_of_sight() -> None:
+    assert {"ORCHESTRATION_API_KEY", "ORCHESTRATION_DATABASE_URL"} < SECRETS
+    settings = read_settings(dict.fromkeys(SECRETS, "hush-hush"), Path("home"))
+    assert "hush-hush" not in repr(settings)
