@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -118,10 +119,13 @@ class LocalBackend(LocalCatalog):
         with self._db.transaction() as tx:
             return concurrency.delete_limit(tx, name)
 
-    def try_acquire(self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float) -> float | None:
+    def try_acquire(
+        self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
+    ) -> float | None:
         """Take slots of all the named limits, or none; slots of processes that died are free."""
         now = micros(utc_now())
-        lease = concurrency.Lease(lease_id, names, slots, now + round(seconds * 1e6), this_process())
+        expires = concurrency.NEVER if math.isinf(seconds) else now + round(seconds * 1e6)
+        lease = concurrency.Lease(lease_id, names, slots, expires, None if remote else this_process())
         with self._db.transaction() as tx:
             wait = concurrency.try_acquire(tx, lease, now)
         if wait is None or not self._release_dead_leases():
@@ -138,6 +142,11 @@ class LocalBackend(LocalCatalog):
         """Give back the slots of a lease."""
         with self._db.transaction() as tx:
             concurrency.release(tx, lease_id)
+
+    def take_back(self, name: str, slots: int | None = None) -> None:
+        """Free slots of a limit that were taken for ever, or all its slots."""
+        with self._db.transaction() as tx:
+            concurrency.take_back(tx, name, slots)
 
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""

@@ -100,8 +100,13 @@ class Backend(Protocol):
     def delete_concurrency_limit(self, name: str) -> bool:
         """Remove a limit; whether there was one."""
 
-    def try_acquire(self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float) -> float | None:
-        """Take slots of all the limits for ``seconds``; ``None`` when taken, else seconds until it may help to ask."""
+    def try_acquire(
+        self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
+    ) -> float | None:
+        """Take slots of all the limits for ``seconds``; ``None`` when taken, else seconds until it may help to ask.
+
+        They are free again when this process dies, unless somebody ``remote`` holds them.
+        """
 
     def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
         """Keep a lease for ``seconds`` from now; whether it was still there."""
@@ -111,3 +116,6 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release what the backend holds."""
+    def take_back(self, name: str, slots: int | None = None) -> None:
+        """Free so many of a limit's slots that were taken for ever; with ``None`` all slots, whoever holds them."""
+

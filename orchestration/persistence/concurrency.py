@@ -11,6 +11,9 @@ from orchestration.domain.schemas.runs import Owner
 from orchestration.persistence import values
 from orchestration.persistence.database import Database, Row, Transaction
 
+NEVER = 10**18
+"""Microseconds since the epoch, in a far century: a lease that runs so long is held without being renewed."""
+
 _ACTIVE = """
 SELECT c.*, COALESCE((SELECT SUM(l.slots) FROM concurrency_lease l
     WHERE l.limit_id = c.id AND l.expires > :now), 0) AS leased
@@ -20,13 +23,16 @@ FROM concurrency_limit c
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """``slots`` of each named limit, held by one process until ``expires`` (microseconds) unless renewed."""
+    """``slots`` of each named limit, held until ``expires`` (microseconds) unless renewed.
+
+    A lease without an owner is held by somebody whose process this host cannot watch.
+    """
 
     id: UUID
     names: Sequence[str]
     slots: int
     expires: int
-    owner: Owner
+    owner: Owner | None
 
 
 def upsert_limit(tx: Transaction, limit: ConcurrencyLimit) -> None:
@@ -49,8 +55,12 @@ def upsert_limit(tx: Transaction, limit: ConcurrencyLimit) -> None:
 
 
 def read_limits(db: Database, now: int) -> list[ConcurrencyLimit]:
-    """All limits by name, with the slots that are taken at ``now`` (microseconds)."""
-    return [_limit(row, now) for row in db.read(_ACTIVE + "ORDER BY c.name", {"now": now})]
+    """All limits by name, with the slots that are taken at ``now`` (microseconds), and the leases that take them."""
+    held: dict[str, list[UUID]] = {}
+    for row in db.read("SELECT id, limit_id FROM concurrency_lease WHERE expires > :now ORDER BY id", {"now": now}):
+        held.setdefault(row["limit_id"], []).append(UUID(row["id"]))
+    limits = db.read(_ACTIVE + "ORDER BY c.name", {"now": now})
+    return [_limit(row, now, tuple(held.get(row["id"], ()))) for row in limits]
 
 
 def delete_limit(tx: Transaction, name: str) -> bool:
@@ -95,6 +105,24 @@ def release(tx: Transaction, lease_id: UUID) -> None:
     tx.execute("DELETE FROM concurrency_lease WHERE id = :id", {"id": str(lease_id)})
 
 
+def take_back(tx: Transaction, name: str, slots: int | None) -> None:
+    """Free so many slots of a limit, of those that are held without being renewed; with ``None`` all its slots."""
+    where = "FROM concurrency_lease WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name)"
+    if slots is None:
+        tx.execute(f"DELETE {where}", {"name": name})
+        tx.execute("UPDATE concurrency_limit SET decaying_slots = 0 WHERE name = :name", {"name": name})
+        return
+    params = {"name": name, "never": NEVER}
+    for row in tx.execute(f"SELECT id, limit_id, slots {where} AND expires >= :never ORDER BY id", params):
+        key, freed = {"id": row["id"], "limit": row["limit_id"]}, min(slots, row["slots"])
+        tx.execute(
+            "UPDATE concurrency_lease SET slots = slots - :freed WHERE id = :id AND limit_id = :limit",
+            {**key, "freed": freed},
+        )
+        slots -= freed
+    tx.execute("DELETE FROM concurrency_lease WHERE slots <= 0", {})
+
+
 def leases_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
     """The leases that processes of this host hold."""
     rows = db.read(
@@ -132,13 +160,13 @@ def _take(tx: Transaction, row: Row, lease: Lease, now: int) -> None:
         return
     owner = lease.owner
     columns = "id, limit_id, slots, expires, owner_host, owner_boot, owner_pid, owner_started"
+    holder = (owner.host, owner.boot, owner.pid, owner.started) if owner else (None,) * 4
     tx.insert_many(
-        f"INSERT INTO concurrency_lease ({columns})",
-        [(str(lease.id), row["id"], lease.slots, lease.expires, owner.host, owner.boot, owner.pid, owner.started)],
+        f"INSERT INTO concurrency_lease ({columns})", [(str(lease.id), row["id"], lease.slots, lease.expires, *holder)]
     )
 
 
-def _limit(row: Row, now: int) -> ConcurrencyLimit:
+def _limit(row: Row, now: int, lease_ids: tuple[UUID, ...]) -> ConcurrencyLimit:
     return ConcurrencyLimit(
         UUID(row["id"]),
         row["name"],
@@ -148,4 +176,5 @@ def _limit(row: Row, now: int) -> ConcurrencyLimit:
         bool(row["active"]),
         round(_taken(row, now)),
         row["slot_decay_per_second"],
+        lease_ids,
     )

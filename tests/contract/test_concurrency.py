@@ -126,3 +126,25 @@ def test_the_slots_of_a_process_that_was_killed_are_free_at_once(store: Store) -
     assert holder.exitcode == -signal.SIGKILL
     assert [_acquire(backend, "db") for _ in range(2)] == [None, 0.0]
     assert not backend.renew_lease(lease, LONG)
+
+
+def test_slots_without_a_lease_are_given_back_by_number(backend: Backend) -> None:
+    backend.set_concurrency_limit("db", 5)
+    forever, leased = new_id(), new_id()
+    assert backend.try_acquire(forever, ["db"], 3, float("inf"), remote=True) is None
+    assert backend.try_acquire(leased, ["db"], 1, LONG, remote=True) is None
+    (limit,) = backend.concurrency_limits()
+    assert (limit.active_slots, set(limit.lease_ids)) == (4, {forever, leased})
+    backend.take_back("db", 2)
+    assert _taken(backend) == {"db": 2}
+    backend.take_back("db", 2)
+    assert _taken(backend) == {"db": 1}, "a lease is not given back by number"
+    backend.take_back("db")
+    assert _taken(backend) == {"db": 0}
+
+
+def test_all_slots_of_a_decaying_limit_can_be_taken_back(backend: Backend) -> None:
+    backend.set_concurrency_limit("slow", 1, decay=0.001)
+    assert [_acquire(backend, "slow") is None for _ in range(2)] == [True, False]
+    backend.take_back("slow")
+    assert _acquire(backend, "slow") is None

@@ -61,3 +61,4 @@ class ConcurrencyLimit:
     active: bool = True
     active_slots: int = 0
     slot_decay_per_second: float = 0.0
+    lease_ids: tuple[UUID, ...] = ()
