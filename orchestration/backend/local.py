@@ -16,7 +16,7 @@ from orchestration.backend.processes import is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.recording import Batch, changed_task_run
-from orchestration.domain.schemas.runs import Flow, FlowRun, TaskRun
+from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import concurrency, runs, task_runs
@@ -37,12 +37,12 @@ class LocalBackend(LocalCatalog):
     def create_flow_run(self, run: FlowRun) -> FlowRun:
         """Store a run and its flow; with a known idempotency key, the run that it made is the answer."""
         with self._db.transaction() as tx:
-            flow = runs.find_or_create_flow(tx, Flow(new_id(), run.flow_name, run.created))
+            flow_id = runs.flow_id_of(tx, run.flow_name, new_id(), run.created)
             if run.idempotency_key is not None:
-                known = runs.flow_run_by_key(tx, flow.id, run.idempotency_key, self._revive)
+                known = runs.flow_run_by_key(tx, flow_id, run.idempotency_key, self._revive)
                 if known is not None:
                     return known
-            created = run.evolve(flow_id=flow.id, state=None)
+            created = run.evolve(flow_id=flow_id, state=None)
             runs.insert_flow_run(tx, created)
             if run.state is None:
                 return created

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
 from orchestration.persistence import values
 from orchestration.persistence.database import Row
@@ -173,7 +174,7 @@ _WRITE: Mapping[str, Callable[[Any], Any]] = {
     "flag": lambda value: None if value is None else int(value),
     "duration": lambda value: round(value * 1e6),
     "text": lambda value: None if value is None else str(value),
-    "policy": lambda value: values.policy_text(policy_of(value)),
+    "policy": lambda value: values.policy_text(value if isinstance(value, RetryPolicy) else policy_of(value)),
 }
 
 

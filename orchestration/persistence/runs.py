@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.schemas.runs import Flow, FlowRun, Owner, TaskRun
+from orchestration.domain.schemas.runs import FlowRun, Owner, TaskRun
+from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.states import State
-from orchestration.persistence import values
+from orchestration.persistence import documents, values
+from orchestration.persistence.columns import to_document, to_row
 from orchestration.persistence.database import Database, Row, Transaction
 
 R = TypeVar("R", FlowRun, TaskRun)
@@ -19,11 +21,11 @@ R = TypeVar("R", FlowRun, TaskRun)
 Revive = Callable[[Mapping[str, Any]], Any]
 """Turns the document of a stored result into an object that can load it."""
 
-_INSERT = """INSERT INTO flow_run (
-    id, flow_id, name, created, updated, flow_version, deployment_id, parameters, context, policy, tags, labels,
-    idempotency_key, parent_task_run_id, run_count, expected_start_time, start_time, end_time, total_run_time,
-    owner_host, owner_boot, owner_pid, owner_started, deployment_version, work_queue_id, job_variables,
-    infrastructure_pid, auto_scheduled, created_by)"""
+_FOLLOWING = (
+    *("state_id", "state_type", "state_name", "run_count", "start_time", "end_time", "expected_start_time"),
+    "total_run_time",
+)
+"""What of a flow run changes with its state."""
 
 SELECT_FLOW_RUN = """
 SELECT r.*, f.name AS flow_name, s.message AS state_message, s.details AS state_details, s.data AS state_data
@@ -31,58 +33,18 @@ FROM flow_run r JOIN flow f ON f.id = r.flow_id LEFT JOIN flow_run_state s ON s.
 """
 
 
-def find_or_create_flow(tx: Transaction, flow: Flow) -> Flow:
-    """The flow of that name; the given one is stored when there is none."""
-    tx.execute(
-        "INSERT INTO flow (id, name, created, updated, tags, labels) "
-        "VALUES (:id, :name, :created, :created, :tags, :labels) "
-        "ON CONFLICT (name) DO NOTHING",
-        {
-            "id": str(flow.id),
-            "name": flow.name,
-            "created": values.micros(flow.created),
-            "tags": values.encode(flow.tags),
-            "labels": values.encode(dict(flow.labels)),
-        },
-    )
-    return flow_from_row(tx.execute("SELECT * FROM flow WHERE name = :name", {"name": flow.name})[0])
+def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
+    """The id of the flow of that name; it is made, with ``new_id``, when there is none."""
+    row = to_row("flows", {"id": new_id, "name": name, "created": now, "updated": now})
+    tx.insert_many(f"INSERT INTO flow ({', '.join(row)})", [tuple(row.values())], "ON CONFLICT (name) DO NOTHING")
+    return UUID(tx.execute("SELECT id FROM flow WHERE name = :name", {"name": name})[0]["id"])
 
 
 def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
     """Store a new flow run, without its state."""
-    owner = run.owner
-    row = (
-        str(run.id),
-        str(run.flow_id),
-        run.name,
-        values.micros(run.created),
-        values.micros(run.created),
-        run.flow_version,
-        values.text_id(run.deployment_id),
-        values.encode(dict(run.parameters)),
-        values.encode(dict(run.context)),
-        values.policy_text(run.policy),
-        values.encode(run.tags),
-        values.encode(dict(run.labels)),
-        run.idempotency_key,
-        values.text_id(run.parent_task_run_id),
-        run.run_count,
-        values.micros_or_none(run.expected_start_time),
-        values.micros_or_none(run.start_time),
-        values.micros_or_none(run.end_time),
-        round(run.total_run_time * 1e6),
-        owner and owner.host,
-        owner and owner.boot,
-        owner and owner.pid,
-        owner and owner.started,
-        run.deployment_version,
-        values.text_id(run.work_queue_id),
-        values.encode(dict(run.job_variables)),
-        run.infrastructure_pid,
-        int(run.auto_scheduled),
-        run.created_by and values.encode(dict(run.created_by)),
-    )
-    tx.insert_many(_INSERT, [row])
+    given = {field.name: getattr(run, field.name) for field in fields(run)}
+    row = to_row("flow_runs", {**given, **_owner_columns(run.owner), "updated": run.created})
+    tx.insert_many(f"INSERT INTO flow_run ({', '.join(row)})", [tuple(row.values())])
 
 
 def flow_run_by_key(tx: Transaction, flow_id: UUID, idempotency_key: str, revive: Revive) -> FlowRun | None:
@@ -111,45 +73,20 @@ def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
     """Give the run its new state; false, and nothing is written, when its state is not ``expected`` any more."""
     state = run.state
     assert state is not None and state.timestamp is not None  # noqa: S101 - a proposed state is always stamped
+    changes = {name: getattr(run, name) for name in _FOLLOWING}
+    row = to_row("flow_runs", {**changes, "state_timestamp": state.timestamp, "updated": state.timestamp})
+    sets = ", ".join(f"{name} = :{name}" for name in row)
     changed = tx.execute(
-        """
-        UPDATE flow_run SET state_id = :state_id, state_type = :type, state_name = :name, state_timestamp = :timestamp,
-            run_count = :run_count, start_time = :start_time, end_time = :end_time, total_run_time = :total,
-            expected_start_time = :expected_start, updated = :timestamp
-        WHERE id = :id AND (state_id = :expected OR (state_id IS NULL AND :expected IS NULL)) RETURNING id
-        """,
-        {
-            "id": str(run.id),
-            "expected": values.text_id(expected),
-            "state_id": str(state.id),
-            "type": state.type.value,
-            "name": state.name,
-            "timestamp": values.micros(state.timestamp),
-            "run_count": run.run_count,
-            "start_time": values.micros_or_none(run.start_time),
-            "end_time": values.micros_or_none(run.end_time),
-            "expected_start": values.micros_or_none(run.expected_start_time),
-            "total": round(run.total_run_time * 1e6),
-        },
+        f"UPDATE flow_run SET {sets} WHERE id = :id "  # noqa: S608 - names of columns
+        "AND (state_id = :expected OR (state_id IS NULL AND :expected IS NULL)) RETURNING id",
+        {**row, "id": str(run.id), "expected": values.text_id(expected)},
     )
     if changed:
-        _insert_state(tx, run.id, state)
+        told = {"id": state.id, "flow_run_id": run.id, "type": state.type, "name": state.name, "message": state.message}
+        stored = to_row("flow_run_states", {**told, "timestamp": state.timestamp})
+        stored |= {"details": values.details_text(state.details), "data": values.data_text(state)}
+        tx.insert_many(f"INSERT INTO flow_run_state ({', '.join(stored)})", [tuple(stored.values())])
     return bool(changed)
-
-
-def _insert_state(tx: Transaction, run_id: UUID, state: State) -> None:
-    assert state.timestamp is not None  # noqa: S101 - see write_state
-    row = (
-        str(state.id),
-        str(run_id),
-        state.type.value,
-        state.name,
-        state.message,
-        values.micros(state.timestamp),
-        values.details_text(state.details),
-        values.data_text(state),
-    )
-    tx.insert_many("INSERT INTO flow_run_state (id, flow_run_id, type, name, message, timestamp, details, data)", [row])
 
 
 def read_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
@@ -183,17 +120,11 @@ def unfinished_subflows(tx: Transaction, run_id: UUID) -> list[UUID]:
 
 def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
     """Note which process the run lives in from now on."""
-    tx.execute(
-        "UPDATE flow_run SET owner_host = :host, owner_boot = :boot, owner_pid = :pid, owner_started = :started "
-        "WHERE id = :id",
-        {
-            "id": str(run_id),
-            "host": owner and owner.host,
-            "boot": owner and owner.boot,
-            "pid": owner and owner.pid,
-            "started": owner and owner.started,
-        },
-    )
+    documents.update(tx, "flow_runs", _owner_columns(owner), {"id": run_id})
+
+
+def _owner_columns(owner: Owner | None) -> Mapping[str, Any]:
+    return {f"owner_{name}": owner and getattr(owner, name) for name in Owner.__slots__}
 
 
 def after(run: R, state: State, now: datetime) -> R:
@@ -211,55 +142,18 @@ def after(run: R, state: State, now: datetime) -> R:
     return replace(run, **changes)
 
 
-def flow_from_row(row: Row) -> Flow:
-    """The flow of a row."""
-    return Flow(
-        UUID(row["id"]),
-        row["name"],
-        values.known_moment(row["created"]),
-        tuple(values.decode(row["tags"])),
-        values.decode(row["labels"]),
-    )
-
-
 def flow_run_from_row(row: Row, revive: Revive) -> FlowRun:
     """The flow run, with its state, of a row of ``SELECT_FLOW_RUN``."""
-    return FlowRun(
-        id=UUID(row["id"]),
-        flow_id=UUID(row["flow_id"]),
-        name=row["name"],
-        created=values.known_moment(row["created"]),
-        flow_name=row["flow_name"],
-        state=_state(row, revive),
-        flow_version=row["flow_version"],
-        deployment_id=values.id_of(row["deployment_id"]),
-        parameters=values.decode(row["parameters"]),
-        context=values.decode(row["context"]),
+    document = {**to_document("flow_runs", row), "flow_name": row["flow_name"]}
+    named = ("id", "type", "name", "timestamp", "message", "details", "data")
+    state = {name: row[f"state_{name}"] for name in named} if row["state_id"] is not None else None
+    return record_of(
+        FlowRun,
+        document,
+        state=values.state_from_row(state, revive) if state else None,
         policy=values.policy_of(row["policy"]),
-        tags=tuple(values.decode(row["tags"])),
-        labels=values.decode(row["labels"]),
-        idempotency_key=row["idempotency_key"],
-        parent_task_run_id=values.id_of(row["parent_task_run_id"]),
-        run_count=row["run_count"],
-        expected_start_time=values.moment(row["expected_start_time"]),
-        start_time=values.moment(row["start_time"]),
-        end_time=values.moment(row["end_time"]),
-        total_run_time=row["total_run_time"] / 1e6,
         owner=_known_owner(row) if row["owner_host"] else None,
-        deployment_version=row["deployment_version"],
-        work_queue_id=values.id_of(row["work_queue_id"]),
-        job_variables=values.decode(row["job_variables"]),
-        infrastructure_pid=row["infrastructure_pid"],
-        auto_scheduled=bool(row["auto_scheduled"]),
-        created_by=row["created_by"] and values.decode(row["created_by"]),
     )
-
-
-def _state(row: Row, revive: Revive) -> State | None:
-    if row["state_id"] is None:
-        return None
-    fields = {name: row[f"state_{name}"] for name in ("id", "type", "name", "timestamp", "message", "details", "data")}
-    return values.state_from_row(fields, revive)
 
 
 def _known_owner(row: Row) -> Owner:

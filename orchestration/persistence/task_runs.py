@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
-from orchestration.domain.schemas.runs import Log, Owner, TaskRun
+from orchestration.domain.schemas.runs import Owner, TaskRun
+from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import values
+from orchestration.persistence.columns import to_document
 from orchestration.persistence.database import Database, Row, Transaction
 from orchestration.persistence.runs import Revive
 
@@ -120,39 +122,8 @@ def task_run_from_row(row: Row, revive: Revive) -> TaskRun:
     """The task run of a row."""
     state = values.state_in(row["history"], row["state_id"], revive)
     run_id, flow_run_id = UUID(row["id"]), values.id_of(row["flow_run_id"])
-    return TaskRun(
-        id=run_id,
-        name=row["name"],
-        task_key=row["task_key"],
-        dynamic_key=row["dynamic_key"],
-        created=values.known_moment(row["created"]),
-        flow_run_id=flow_run_id,
-        state=state.evolve(details=replace(state.details, flow_run_id=flow_run_id, task_run_id=run_id)),
-        task_version=row["task_version"],
-        cache_key=row["cache_key"],
-        policy=values.policy_of(row["policy"]),
-        tags=tuple(values.decode(row["tags"])) if row["tags"] else (),
-        task_inputs=values.decode(row["task_inputs"]) if row["task_inputs"] else {},
-        run_count=row["run_count"],
-        flow_run_run_count=row["flow_run_run_count"],
-        expected_start_time=values.moment(row["expected_start_time"]),
-        start_time=values.moment(row["start_time"]),
-        end_time=values.moment(row["end_time"]),
-        total_run_time=row["total_run_time"] / 1e6,
-    )
-
-
-def log_from_row(row: Row) -> Log:
-    """The log line of a row."""
-    return Log(
-        row["name"],
-        row["level"],
-        row["message"],
-        datetime.fromtimestamp(row["timestamp"] / 1e6, UTC),
-        values.id_of(row["flow_run_id"]),
-        values.id_of(row["task_run_id"]),
-        row["sequence"],
-    )
+    state = state.evolve(details=replace(state.details, flow_run_id=flow_run_id, task_run_id=run_id))
+    return record_of(TaskRun, to_document("task_runs", row), state=state, policy=values.policy_of(row["policy"]))
 
 
 def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:

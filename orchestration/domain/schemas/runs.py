@@ -1,4 +1,4 @@
-"""Flows, flow runs and task runs."""
+"""Flow runs, task runs and what they log."""
 
 from __future__ import annotations
 
@@ -10,17 +10,6 @@ from uuid import UUID
 
 from orchestration.domain.retries import NEVER, RetryPolicy
 from orchestration.domain.states import State, StateType
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A flow, known by its name."""
-
-    id: UUID
-    name: str
-    created: datetime
-    tags: tuple[str, ...] = ()
-    labels: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +125,3 @@ class Log:
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
     sequence: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRunInput:
-    """A value that was sent to a running or paused flow run."""
-
-    flow_run_id: UUID
-    key: str
-    value: str
-    created: datetime
-    sender: str | None = None
