@@ -8,10 +8,12 @@ PipelineError
 ├── RegistryError         MLflow's store cannot be used
 └── DataError             a month's file that cannot be trained on
     ├── MissingMonthError     there is no such file
+    │   └── LateMonthError        nor need there be one yet
     ├── UnreadableFileError   empty, truncated, or not parquet
     ├── ContractError         a column is missing or holds something else
     ├── WrongMonthError       the file holds the trips of another month
-    └── NoValidTripsError     nothing is left after cleaning
+    ├── NoValidTripsError     nothing is left after cleaning
+    └── DriftError            the month differs too much from those that the model learns from
 """
 
 
@@ -50,6 +52,10 @@ class MissingMonthError(DataError):
     """There is no file for the month."""
 
 
+class LateMonthError(MissingMonthError):
+    """There is no file for the month, nor need there be one yet."""
+
+
 class UnreadableFileError(DataError):
     """The file is empty, truncated, or not parquet."""
 
@@ -64,3 +70,7 @@ class WrongMonthError(DataError):
 
 class NoValidTripsError(DataError):
     """Nothing is left of the month after cleaning."""
+
+
+class DriftError(DataError):
+    """The month differs too much from those that the model learns from."""

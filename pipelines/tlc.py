@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Self
 
 from pipelines.errors import MonthError
@@ -36,7 +37,32 @@ class Month:
     @property
     def file_name(self) -> str:
         """The TLC's own name of the month's green-taxi file."""
-        return f"green_tripdata_{self}.parquet"
+        return Colour.GREEN.file_name(self)
 
     def __str__(self) -> str:
         return f"{self.year:04}-{self.month:02}"
+
+
+class Colour(StrEnum):
+    """Which taxis a file is about; the TLC names the columns of times after their makers of meters."""
+
+    GREEN = "green"
+    YELLOW = "yellow"
+
+    @property
+    def pickup(self) -> str:
+        """The column with the time at which a trip began."""
+        return f"{self._meter}_pickup_datetime"
+
+    @property
+    def dropoff(self) -> str:
+        """The column with the time at which a trip ended."""
+        return f"{self._meter}_dropoff_datetime"
+
+    def file_name(self, month: Month) -> str:
+        """The TLC's own name of a month's file."""
+        return f"{self}_tripdata_{month}.parquet"
+
+    @property
+    def _meter(self) -> str:
+        return "lpep" if self is Colour.GREEN else "tpep"

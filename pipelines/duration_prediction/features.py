@@ -1,67 +1,96 @@
-"""What a model may know of a trip: everything known at pick-up, plus the trip's distance as in the tutorial.
+"""The features of trips as the columns of one matrix: the trip, its time, the way between its zones, their means."""
 
-The functions run inside the fitted model and are stored with it by name, so that the model takes the TLC's rows as
-they are: any generation of types, any further columns, with or without the drop-off time.
-"""
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.model_selection import KFold
-from sklearn.preprocessing import FunctionTransformer, TargetEncoder
 
-from pipelines.duration_prediction.validation import MODEL_REQUIRED, PICKUP
-from pipelines.errors import ContractError
+from pipelines.duration_prediction.encoding import ZoneMeans
+from pipelines.duration_prediction.geography import Geography
+from pipelines.duration_prediction.holidays import is_holiday
+from pipelines.duration_prediction.inputs import TripInputs, read_inputs
+from pipelines.duration_prediction.metrics import Minutes
 
-# Taximeters report distances of up to hundreds of thousands of miles; the city is some forty across.
-MAX_MILES = 100.0
-# Zone ids end at 265, so that this factor gives every pair of zones a number of its own.
-PAIR_FACTOR = 1_000.0
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
-ZONE_FEATURES = ["pair", "pickup_zone", "dropoff_zone"]
-PLAIN_FEATURES = ["pickup_zone", "dropoff_zone", "miles", "hour", "weekday", "vendor", "passengers"]
+HOURS = 24
+# Newark, JFK and LaGuardia, by the TLC's lookup table.
+AIRPORTS = (1, 132, 138)
+# Added to the straight line in miles, so that a trip within a zone has a detour as well.
+WITHIN_A_ZONE = 1 / 3
+TOLD_BY_DISTANCE = ("miles", "detour")
+PLAIN_FEATURES, MEANS = 19, 3
 
 
-def trip_features(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row of numbers for each TLC row, in order; what is missing is NaN.
+@dataclass(frozen=True)
+class Design:
+    """How raw rows become the matrix that a model was fitted on; kept with the model."""
 
-    Raises ContractError if a column without which no trip can be judged is absent.
+    geography: Geography
+    means: ZoneMeans
+    use_distance: bool
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """How many of the first columns of the matrix stand without the zones' means, and with them."""
+        plain = PLAIN_FEATURES - (0 if self.use_distance else len(TOLD_BY_DISTANCE))
+        return plain, plain + MEANS
+
+    def matrix(self, rows: pd.DataFrame) -> Matrix:
+        """One row of features a trip, in order. Raises ContractError for rows that lack a column."""
+        inputs = read_inputs(rows, self.use_distance)
+        means = self.means.of(inputs.pickup_zone, inputs.dropoff_zone)
+        return _side_by_side({**describe(inputs, self.geography), **means}, self.use_distance)
+
+
+def learn_design(
+    rows: pd.DataFrame, minutes: Minutes, geography: Geography, use_distance: bool, folds: int
+) -> tuple[Design, Matrix]:
+    """The design of training trips in the order of time, and their matrix, in which no trip's own minutes are.
+
+    The means of a trip are those of the other folds (cross fitting). Every `folds`-th trip is one fold: so each fold
+    holds every hour of every day, and the means depend on no chance.
     """
-    absent = [name for name in MODEL_REQUIRED if name not in rows.columns]
-    if absent:
-        raise ContractError(
-            f"The trips lack the column {', '.join(absent)}, without which no duration can be predicted."
-        )
-    pickup = pd.to_datetime(rows[PICKUP])
-    pickup_zone, dropoff_zone = _numbers(rows, "PULocationID"), _numbers(rows, "DOLocationID")
-    return pd.DataFrame(
-        {
-            "pair": pickup_zone * PAIR_FACTOR + dropoff_zone,
-            "pickup_zone": pickup_zone,
-            "dropoff_zone": dropoff_zone,
-            "miles": np.clip(_numbers(rows, "trip_distance"), 0, MAX_MILES),
-            "hour": (pickup.dt.hour + pickup.dt.minute / 60).to_numpy(dtype="float64", na_value=np.nan),
-            "weekday": pickup.dt.day_of_week.to_numpy(dtype="float64", na_value=np.nan),
-            "vendor": _numbers(rows, "VendorID"),
-            "passengers": _numbers(rows, "passenger_count"),
-        },
-        index=rows.index,
-    )
+    inputs = read_inputs(rows, use_distance)
+    zones = (inputs.pickup_zone, inputs.dropoff_zone)
+    design = Design(geography, ZoneMeans.learn(*zones, minutes), use_distance)
+    means = design.means.without(*zones, minutes, np.arange(len(minutes)) % folds)
+    return design, _side_by_side({**describe(inputs, geography), **means}, use_distance)
 
 
-def feature_steps(folds: int, seed: int) -> list[tuple[str, object]]:
-    """The steps in front of the regressor: rows to numbers, and zones to the mean minutes of their trips.
+def describe(trips: TripInputs, geography: Geography) -> dict[str, Minutes]:
+    """The features that need no training, by name, in miles, hours and radians.
 
-    Fitting encodes each trip by the means of the other folds, so that no trip's own duration reaches its features
-    (scikit-learn's user guide, "Target Encoder": cross fitting).
+    `detour` is the trip's distance over the straight line between the centres of its zones; `bearing` is that line's
+    direction.
     """
-    means = TargetEncoder(target_type="continuous", cv=KFold(folds, shuffle=True, random_state=seed))
-    columns = ColumnTransformer([("zone_means", means, ZONE_FEATURES), ("plain", "passthrough", PLAIN_FEATURES)])
-    return [("features", FunctionTransformer(trip_features)), ("columns", columns)]
+    start_x, start_y = geography.x[trips.pickup_zone], geography.y[trips.pickup_zone]
+    end_x, end_y = geography.x[trips.dropoff_zone], geography.y[trips.dropoff_zone]
+    east, north = end_x - start_x, end_y - start_y
+    straight = np.hypot(east, north)
+    return {
+        "miles": trips.miles,
+        "detour": trips.miles / (straight + WITHIN_A_ZONE),
+        "hour": trips.hour,
+        "hour_of_week": trips.weekday * HOURS + trips.hour,
+        "hour_sine": np.sin(2 * np.pi * trips.hour / HOURS),
+        "holiday": is_holiday(trips.day).astype("float64"),
+        "vendor": trips.vendor,
+        "passengers": trips.passengers,
+        "pickup_x": start_x,
+        "pickup_y": start_y,
+        "dropoff_x": end_x,
+        "dropoff_y": end_y,
+        "middle_x": (start_x + end_x) / 2,
+        "middle_y": (start_y + end_y) / 2,
+        "east": east,
+        "north": north,
+        "straight": straight,
+        "bearing": np.arctan2(north, east),
+        "airport": np.isin(trips.pickup_zone, AIRPORTS) + 2.0 * np.isin(trips.dropoff_zone, AIRPORTS),
+    }
 
 
-def _numbers(rows: pd.DataFrame, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """A column as float64, whether stored as int32, int64, double, nullable or object; NaN where it is absent."""
-    if name not in rows.columns:
-        return np.full(len(rows), np.nan)
-    return pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+def _side_by_side(features: dict[str, Minutes], use_distance: bool) -> Matrix:
+    left_out = () if use_distance else TOLD_BY_DISTANCE
+    return np.column_stack([values for name, values in features.items() if name not in left_out])

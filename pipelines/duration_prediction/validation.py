@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import ContractError, WrongMonthError
-from pipelines.tlc import Month
+from pipelines.tlc import Colour, Month
 
-PICKUP = "lpep_pickup_datetime"
-DROPOFF = "lpep_dropoff_datetime"
+PICKUP = Colour.GREEN.pickup
+DROPOFF = Colour.GREEN.dropoff
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,20 @@ class Column:
 
 
 # The TLC changed the stored types over the years (ids int64, then int32; counts double, then int64): these are ours.
-CONTRACT = (
-    Column(PICKUP, pa.timestamp("us")),
-    Column(DROPOFF, pa.timestamp("us"), known_at_pickup=False),
-    Column("PULocationID", pa.int32()),
-    Column("DOLocationID", pa.int32()),
-    Column("trip_distance", pa.float64()),
-    Column("VendorID", pa.float64(), required=False),
-    Column("passenger_count", pa.float64(), required=False),
-)
+def contract_of(colour: Colour) -> tuple[Column, ...]:
+    """The columns of a colour's files; the colours differ in the names of the times only."""
+    return (
+        Column(colour.pickup, pa.timestamp("us")),
+        Column(colour.dropoff, pa.timestamp("us"), known_at_pickup=False),
+        Column("PULocationID", pa.int32()),
+        Column("DOLocationID", pa.int32()),
+        Column("trip_distance", pa.float64()),
+        Column("VendorID", pa.float64(), required=False),
+        Column("passenger_count", pa.float64(), required=False),
+    )
+
+
+CONTRACT = contract_of(Colour.GREEN)
 COLUMNS = tuple(column.name for column in CONTRACT)
 REQUIRED = tuple(column.name for column in CONTRACT if column.required)
 MODEL_COLUMNS = tuple(column.name for column in CONTRACT if column.known_at_pickup)
@@ -42,21 +47,21 @@ MODEL_REQUIRED = tuple(column.name for column in CONTRACT if column.known_at_pic
 MIN_SHARE_IN_MONTH = 0.5
 
 
-def check_columns(schema: pa.Schema, file: str) -> None:
+def check_columns(schema: pa.Schema, file: str, colour: Colour = Colour.GREEN) -> None:
     """Raise ContractError unless the file has every column that the job reads."""
-    absent = [name for name in COLUMNS if name not in schema.names]
+    absent = [column.name for column in contract_of(colour) if column.name not in schema.names]
     if absent:
         raise ContractError(
-            f"{file} lacks the column {', '.join(absent)}: it is no month of green-taxi trips as the TLC has them."
+            f"{file} lacks the column {', '.join(absent)}: it is no month of {colour}-taxi trips as the TLC has them."
         )
 
 
-def conform(table: pa.Table, file: str) -> pa.Table:
+def conform(table: pa.Table, file: str, colour: Colour = Colour.GREEN) -> pa.Table:
     """The contract's columns in the contract's types, whichever generation of files they come from.
 
     Raises ContractError if a value does not fit.
     """
-    return pa.table({column.name: _cast(table[column.name], column, file) for column in CONTRACT})
+    return pa.table({column.name: _cast(table[column.name], column, file) for column in contract_of(colour)})
 
 
 def _cast(values: pa.ChunkedArray, column: Column, file: str) -> pa.ChunkedArray:

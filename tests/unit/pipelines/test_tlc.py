@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.errors import MonthError
-from pipelines.tlc import Month
+from pipelines.tlc import Colour, Month
 
 
 @pytest.mark.parametrize("text", ["2021-01", " 2021-01 ", "2021-01\n"])
@@ -29,3 +29,10 @@ def test_months_follow_each_other_across_years(month: str, following: str) -> No
 
 def test_a_month_knows_its_file() -> None:
     assert Month(2021, 1).file_name == "green_tripdata_2021-01.parquet"
+
+
+def test_the_colours_name_their_files_and_times() -> None:
+    assert Colour.GREEN.file_name(Month(2021, 1)) == Month(2021, 1).file_name
+    assert Colour.YELLOW.file_name(Month(2024, 12)) == "yellow_tripdata_2024-12.parquet"
+    assert (Colour.GREEN.pickup, Colour.GREEN.dropoff) == ("lpep_pickup_datetime", "lpep_dropoff_datetime")
+    assert (Colour.YELLOW.pickup, Colour.YELLOW.dropoff) == ("tpep_pickup_datetime", "tpep_dropoff_datetime")

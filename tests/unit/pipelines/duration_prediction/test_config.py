@@ -1,9 +1,11 @@
 """The choice of months, and the settings of a training."""
 
+from datetime import UTC, datetime
+
 import pydantic
 import pytest
 
-from pipelines.duration_prediction.config import MonthPlan, TrainingConfig, plan_months, split_months
+from pipelines.duration_prediction.config import MonthPlan, TrainingConfig, months_from_slot, plan_months, split_months
 from pipelines.errors import MonthError
 from pipelines.tlc import Month
 
@@ -46,6 +48,20 @@ def test_a_month_is_not_judged_on_what_it_taught() -> None:
 )
 def test_a_list_is_separated_by_commas(text: str, members: list[str]) -> None:
     assert split_months(text) == members
+
+
+@pytest.mark.parametrize(
+    ("slot", "n_months", "lag", "plan"),
+    [
+        (datetime(2021, 4, 3, 9, tzinfo=UTC), 1, 2, MonthPlan((JANUARY,), FEBRUARY)),
+        (datetime(2021, 2, 28), 1, 0, MonthPlan((JANUARY,), FEBRUARY)),
+        (datetime(2021, 3, 31), 2, 1, MonthPlan((Month(2020, 12), JANUARY), FEBRUARY)),
+        (datetime(2021, 1, 1), 1, 2, MonthPlan((Month(2020, 10),), Month(2020, 11))),
+        (datetime(2021, 5, 3), 3, 1, MonthPlan((JANUARY, FEBRUARY, MARCH), Month(2021, 4))),
+    ],
+)
+def test_a_slot_says_which_months(slot: datetime, n_months: int, lag: int, plan: MonthPlan) -> None:
+    assert months_from_slot(slot, n_months, lag) == plan
 
 
 def test_settings_are_a_value() -> None:

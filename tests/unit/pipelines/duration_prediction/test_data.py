@@ -18,7 +18,7 @@ from pipelines.errors import (
     UnreadableFileError,
     WrongMonthError,
 )
-from pipelines.tlc import Month
+from pipelines.tlc import Colour, Month
 
 JANUARY = Month(2021, 1)
 
@@ -99,7 +99,8 @@ def test_made_up_months_are_known_as_such(tmp_path: Path) -> None:
 
 def test_the_real_january_is_counted(tlc_folder: Path) -> None:
     trips = load_month(tlc_folder / JANUARY.file_name, JANUARY)
-    assert trips.counts == (MonthCounts(JANUARY, 76_518, missing=0, stray=3, too_short=1_448, too_long=1_161),)
+    odd = {"no_distance": 1_625, "absurd_distance": 62, "unknown_zone": 436, "no_passengers": 35_843}
+    assert trips.counts == (MonthCounts(JANUARY, 76_518, missing=0, stray=3, too_short=1_448, too_long=1_161, **odd),)
     assert not trips.generated
 
 
@@ -167,3 +168,34 @@ def test_every_sentence_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_trips({JANUARY: tmp_path / JANUARY.file_name})
     assert "\n" not in str(caught.value)
+
+
+def test_yellow_months_are_read_by_their_own_names(tmp_path: Path) -> None:
+    green = make_month(JANUARY, rows=200)
+    names = {PICKUP: Colour.YELLOW.pickup, DROPOFF: Colour.YELLOW.dropoff}
+    path = tmp_path / Colour.YELLOW.file_name(JANUARY)
+    pq.write_table(green.rename_columns([names.get(name, name) for name in green.column_names]), path)
+    yellow = load_trips({JANUARY: path}, Colour.YELLOW)
+    pq.write_table(green, tmp_path / JANUARY.file_name)
+    same = load_month(tmp_path / JANUARY.file_name, JANUARY)
+    assert yellow.colour is Colour.YELLOW
+    assert yellow.minutes.tolist() == same.minutes.tolist()
+    assert yellow.pickup.tolist() == same.pickup.tolist()
+    with pytest.raises(ContractError, match=r"lacks the column tpep_pickup_datetime, .* no month of yellow-taxi trips"):
+        load_month(tmp_path / JANUARY.file_name, JANUARY, Colour.YELLOW)
+
+
+def test_trips_are_in_the_order_of_time(tmp_path: Path) -> None:
+    files = {month: write_month(month, tmp_path, rows=100) for month in (Month(2021, 2), JANUARY)}
+    pq.write_table(pq.read_table(files[JANUARY]).take(list(range(99, -1, -1))), files[JANUARY])
+    trips = load_trips(files)
+    assert trips.pickup.is_monotonic_increasing
+    assert [count.month for count in trips.counts] == [JANUARY, Month(2021, 2)]
+
+
+def test_odd_trips_are_kept_and_counted() -> None:
+    odd = pd.DataFrame([_trip() | {"trip_distance": 0.0}, _trip() | {"trip_distance": 101.0}, _trip(zone=264), _trip()])
+    _, counts = clean(odd, JANUARY)
+    told = (counts.no_distance, counts.absurd_distance, counts.unknown_zone, counts.no_passengers)
+    assert told == (1, 1, 1, 4)
+    assert counts.kept == 4

@@ -1,0 +1,78 @@
+"""From training trips to a fitted model: tune, fit the winners to all trips, and measure how far they may be off."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.duration_prediction.config import TrainingConfig
+from pipelines.duration_prediction.data import Trips
+from pipelines.duration_prediction.features import learn_design
+from pipelines.duration_prediction.geography import Geography
+from pipelines.duration_prediction.intervals import learn_spread
+from pipelines.duration_prediction.metrics import Minutes
+from pipelines.duration_prediction.model import DurationModel, within_limits
+from pipelines.duration_prediction.tuning import (
+    Candidate,
+    Job,
+    Spreader,
+    fit_member,
+    list_candidates,
+    one_by_one,
+    tune,
+)
+from pipelines.errors import NoValidTripsError
+
+FEWEST_TRIPS = 50
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """A candidate in the table: its name, its RMSE in minutes on the later trips, on how many it learnt, its trees."""
+
+    name: str
+    rmse: float
+    trips: int
+    trees: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Training:
+    """A fitted model, the candidates from which it was chosen (the blend first), and how long that took."""
+
+    model: DurationModel
+    candidates: tuple[CandidateScore, ...]
+    seconds: float
+
+
+def train_model(train: Trips, geography: Geography, config: TrainingConfig, spread: Spreader = one_by_one) -> Training:
+    """Learn from trips in the order of time; `spread` performs the fits that do not depend on each other.
+
+    The same trips and settings give the same model, however the fits are spread. Raises NoValidTripsError for fewer
+    trips than can be learnt from.
+    """
+    began = time.perf_counter()
+    if len(train) < FEWEST_TRIPS:
+        raise NoValidTripsError(
+            f"{len(train)} valid trips are too few to learn from ({FEWEST_TRIPS} at least): add a training month."
+        )
+    minutes = train.minutes.to_numpy(dtype="float64")
+    design, matrix = learn_design(train.frame, minutes, geography, config.use_distance, config.folds)
+    candidates, until = tune(list_candidates(config, design.widths), matrix, minutes, config, spread)
+    chosen = [candidate for candidate in candidates if candidate.chosen]
+    members = spread(fit_member, [Job(candidate.settings, matrix, minutes) for candidate in chosen])
+    blended = within_limits(np.mean([candidate.predicted for candidate in chosen], axis=0))
+    interval = learn_spread(minutes[until:], blended, config.coverage)
+    model = DurationModel(design, members, interval, config.coverage)
+    return Training(model, _table(candidates, blended, minutes[until:]), time.perf_counter() - began)
+
+
+def _table(candidates: Sequence[Candidate], blended: Minutes, later: Minutes) -> tuple[CandidateScore, ...]:
+    chosen = [each for each in candidates if each.chosen]
+    error = float(np.sqrt(np.mean((blended - later) ** 2)))
+    trees = sum(each.settings.trees for each in chosen)
+    mean = CandidateScore("Mean of the best of each scale", error, chosen[0].trips, trees, True)
+    rows = (CandidateScore(c.settings.name, c.rmse, c.trips, c.settings.trees, c.chosen) for c in candidates)
+    return (mean, *rows)

@@ -1,0 +1,107 @@
+"""The model of trip durations: raw TLC rows in, minutes and their intervals out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES
+from pipelines.duration_prediction.features import Design, Matrix
+from pipelines.duration_prediction.intervals import Spread
+from pipelines.duration_prediction.metrics import Minutes
+
+# What skops may build when the model is loaded, beyond its own list: reviewed, ours or scikit-learn's.
+TRUSTED_TYPES = [
+    "pipelines.duration_prediction.features.Design",
+    "pipelines.duration_prediction.encoding.KeyMeans",
+    "pipelines.duration_prediction.encoding.ZoneMeans",
+    "pipelines.duration_prediction.geography.Geography",
+    "pipelines.duration_prediction.intervals.Spread",
+    "pipelines.duration_prediction.model.DurationModel",
+    "pipelines.duration_prediction.model.Member",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+]
+# The scales that a member may learn on: their mean beats either, for the roots err towards short trips.
+MINUTES, ROOT = "minutes", "root"
+# Rows that are predicted at a time, so that a month of millions needs no more memory than one of thousands.
+BATCH = 200_000
+
+
+@dataclass(frozen=True)
+class Member:
+    """A fitted gradient boosting, the scale on which it predicts, and how many of the first columns it looks at."""
+
+    boosting: HistGradientBoostingRegressor
+    scale: str
+    columns: int
+
+    def predict(self, matrix: Matrix) -> Minutes:
+        return to_minutes(self.boosting.predict(matrix[:, : self.columns]), self.scale)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of some trips, one value a trip: minutes, and the ends of the interval that holds a share."""
+
+    minutes: Minutes
+    low: Minutes
+    high: Minutes
+    coverage: float
+
+
+class DurationModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A blend of gradient boostings that takes the TLC's rows as they are, of either colour.
+
+    `train_model` makes it, fitted: there is no `fit`.
+    """
+
+    def __init__(self, design: Design, members: Sequence[Member], spread: Spread, coverage: float) -> None:
+        self.design = design
+        self.members = members
+        self.spread = spread
+        self.coverage = coverage
+
+    def predict(self, rows: pd.DataFrame) -> Minutes:
+        """The minutes of raw rows, one a row, in order; each within the limits of the trips that were learnt from.
+
+        Raises ContractError if a column is absent without which no trip can be judged.
+        """
+        batches = [rows.iloc[at : at + BATCH] for at in range(0, max(len(rows), 1), BATCH)]
+        return np.concatenate([blend(self.members, self.design.matrix(batch)) for batch in batches])
+
+    def predict_interval(self, rows: pd.DataFrame) -> tuple[Minutes, Minutes]:
+        """The lower and the upper ends, in minutes, of intervals that hold the share `coverage` of the trips."""
+        prediction = predict_trips(self, rows)
+        return prediction.low, prediction.high
+
+
+def predict_trips(model: DurationModel, rows: pd.DataFrame) -> Prediction:
+    """Minutes and intervals of raw rows in one go."""
+    minutes = model.predict(rows)
+    low, high = model.spread.around(minutes)
+    return Prediction(minutes, within_limits(low), within_limits(high), model.coverage)
+
+
+def blend(members: Sequence[Member], matrix: Matrix) -> Minutes:
+    """The mean of what the members predict, in minutes."""
+    if len(matrix) == 0:
+        return np.empty(0)
+    return within_limits(np.mean([member.predict(matrix) for member in members], axis=0))
+
+
+def on_scale(minutes: Minutes, scale: str) -> Minutes:
+    """Minutes on the scale that a member learns on."""
+    return np.sqrt(minutes) if scale == ROOT else minutes
+
+
+def to_minutes(values: Minutes, scale: str) -> Minutes:
+    """What a member predicts, in minutes."""
+    return np.maximum(values, 0) ** 2 if scale == ROOT else values
+
+
+def within_limits(minutes: Minutes) -> Minutes:
+    """Predictions held to the range of the trips that the model learnt from, so that none is negative."""
+    return np.clip(minutes, MIN_MINUTES, MAX_MINUTES)
