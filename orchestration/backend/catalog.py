@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from orchestration.backend import deployments
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.schemas.filters import EVERYTHING, Query
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.persistence import documents
 from orchestration.persistence.columns import JOINED
 from orchestration.persistence.database import NO_PARAMS, Database, Transaction
 from orchestration.persistence.presenting import present
+from orchestration.persistence.values import micros
 
 PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "flows": (("deployments", "flow_id"), ("flow_runs", "flow_id")),
@@ -39,6 +42,24 @@ class LocalCatalog:
         from orchestration.persistence.queries import count
 
         return count(self._db, resource, where)
+
+    def history(
+        self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
+    ) -> list[Document]:
+        """What became of the runs that were expected within each of ``number`` spans of time."""
+        from orchestration.persistence.queries import Spans, history
+
+        spans = Spans(micros(start), round(seconds * 1e6), number)
+        found: dict[int, list[Document]] = {}
+        for row in history(self._db, resource, where, spans, micros(utc_now())):
+            names = {name: row[name] for name in ("state_type", "state_name", "count_runs")}
+            sums = {f"sum_estimated_{name}": float(row[name] or 0) / 1e6 for name in ("run_time", "lateness")}
+            found.setdefault(row["span"], []).append({**names, **sums})
+        edges = [start + timedelta(seconds=seconds * place) for place in range(number + 1)]
+        return [
+            {"interval_start": moment_text(begin), "interval_end": moment_text(end), "states": found.get(place, [])}
+            for place, (begin, end) in enumerate(pairwise(edges))
+        ]
 
     def read(self, resource: str, **keys: Any) -> Document:
         """The one whose fields have these values."""

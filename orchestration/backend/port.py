@@ -36,6 +36,14 @@ class Backend(Protocol):
     def count(self, resource: str, where: Mapping[str, Any] = ...) -> int:
         """How many there are that the filters let through."""
 
+    def history(
+        self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
+    ) -> list[Document]:
+        """By span of ``seconds``, ``number`` of them from ``start``: the runs that were expected then, by state.
+
+        Each has ``interval_start``, ``interval_end`` and ``states``, as in the REST interface.
+        """
+
     def read(self, resource: str, **keys: Any) -> Document:
         """The one whose fields have these values, such as ``name="x"``; ``ObjectNotFound`` when there is none."""
 
@@ -114,8 +122,8 @@ class Backend(Protocol):
     def release_lease(self, lease_id: UUID) -> None:
         """Give back the slots of a lease."""
 
-    def close(self) -> None:
-        """Release what the backend holds."""
     def take_back(self, name: str, slots: int | None = None) -> None:
         """Free so many of a limit's slots that were taken for ever; with ``None`` all slots, whoever holds them."""
 
+    def close(self) -> None:
+        """Release what the backend holds."""

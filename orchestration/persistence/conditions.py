@@ -168,6 +168,9 @@ _OPERATIONS: Mapping[str, Operation] = {
     "not_any_": lambda column, wanted: or_(column.is_(None), column.not_in(wanted)),
     "like_": lambda column, wanted: column.icontains(wanted, autoescape=True),
     "startswith_": lambda column, wanted: or_(*(column.startswith(each, autoescape=True) for each in wanted)),
+    "not_startswith_": lambda column, wanted: and_(
+        true(), *(not_(column.startswith(each, autoescape=True)) for each in wanted)
+    ),
     "is_null_": lambda column, wanted: column.is_(None) if wanted else column.is_not(None),
     "exists_": lambda column, wanted: column.is_not(None) if wanted else column.is_(None),
     "eq_": lambda column, wanted: column == int(wanted),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -19,6 +19,15 @@ _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
 }
+
+
+class Spans(NamedTuple):
+    """``number`` spans of time one after another; ``start`` and ``width`` are microseconds."""
+
+    start: int
+    width: int
+    number: int
+
 
 def rows(db: Database, resource: str, query: Query, keys: Mapping[str, Any] = NO_PARAMS) -> list[Row]:
     """The rows of a page, of those with these ``keys``; what they show of other rows is named ``<name>_<field>``."""
@@ -44,12 +53,35 @@ def count(db: Database, resource: str, where: Mapping[str, Any]) -> int:
     return int(_run(db, statement)[0]["number"])
 
 
+def history(db: Database, resource: str, where: Mapping[str, Any], spans: Spans, now: int) -> list[Row]:
+    """By span of time and state: how many runs were expected, and for how long they ran and were late, in all.
+
+    A run that runs, or that is late to begin, does so until ``now`` (microseconds).
+    """
+    table = TABLES[resource]
+    start, expected, began = spans.start, table.c.expected_start_time, table.c.start_time
+    running = case((table.c.state_type == "RUNNING", now - table.c.state_timestamp), else_=0)
+    waited = case((began.is_(None) & table.c.end_time.is_(None), now), else_=func.coalesce(began, expected)) - expected
+    shown = (
+        ((expected - start) // spans.width).label("span"),
+        table.c.state_type,
+        table.c.state_name,
+        func.count().label("count_runs"),
+        func.sum(table.c.total_run_time + running).label("run_time"),
+        func.sum(case((waited > 0, waited), else_=0)).label("lateness"),
+    )
+    statement = select(*shown).where(
+        expected >= start, expected < start + spans.number * spans.width, *conditions(resource, table, where)
+    )
+    return _run(db, statement.group_by("span", table.c.state_type, table.c.state_name))
+
+
 def _order(resource: str, table: FromClause, sort: str) -> tuple[ColumnElement[Any], ...]:
     name, _, direction = sort.lower().rpartition("_")
     column: ColumnElement[Any] = table.c["expected_start_time" if name == "next_scheduled_start_time" else name]
     if name == "start_time":
         column = func.coalesce(table.c.start_time, table.c.expected_start_time, table.c.end_time)
-    ties = table.c["sequence" if resource == "logs" else "id"]
+    ties = table.c["sequence" if "sequence" in table.c else "id"]
     return (column.desc(), ties.desc()) if direction == "desc" else (column, ties)
 
 

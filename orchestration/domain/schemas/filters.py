@@ -95,6 +95,14 @@ GRAMMAR: Mapping[str, Fields] = {
     "work_queues": _fields(id=_ID, name=_NAME_OR_PREFIX, work_pool_id=_ID),
     "workers": _fields(last_heartbeat_time=_WHEN, status="derived any_ not_any_", work_pool_id=_ID),
     "schedules": _fields(id=_ID, deployment_id=_ID, active="flag eq_"),
+    "inputs": _fields(key="text any_ not_any_ startswith_", flow_run_id=_ID),
+    "events": _fields(
+        id=_ID,
+        sequence="number ge_ le_",
+        occurred=_WHEN,
+        event="text any_ not_any_ startswith_ not_startswith_",
+        resource_id="text any_ startswith_",
+    ),
 }
 
 _RUN_SORTS = "ID_DESC ID_ASC EXPECTED_START_TIME_ASC EXPECTED_START_TIME_DESC NEXT_SCHEDULED_START_TIME_ASC"
@@ -103,7 +111,7 @@ SORTS: Mapping[str, tuple[str, ...]] = {
     "flows": (*_CHANGED.split(), "NAME_ASC", "NAME_DESC"),
     "flow_runs": (*_RUN_SORTS.split(), "START_TIME_ASC", "START_TIME_DESC", "NAME_ASC", "NAME_DESC", "END_TIME_DESC"),
     "task_runs": (*_RUN_SORTS.split(), "NAME_ASC", "NAME_DESC", "END_TIME_DESC"),
-    "logs": ("TIMESTAMP_ASC", "TIMESTAMP_DESC"),
+    "logs": ("TIMESTAMP_ASC", "TIMESTAMP_DESC", "SEQUENCE_ASC"),
     "artifacts": ("ID_DESC", *_CHANGED.split(), "KEY_DESC", "KEY_ASC"),
     "artifact_collections": ("ID_DESC", *_CHANGED.split(), "KEY_DESC", "KEY_ASC"),
     "variables": ("NAME_ASC", *_CHANGED.split(), "NAME_DESC"),
@@ -112,6 +120,8 @@ SORTS: Mapping[str, tuple[str, ...]] = {
     "work_queues": ("NAME_ASC",),
     "workers": ("LAST_HEARTBEAT_TIME_DESC",),
     "schedules": ("CREATED_ASC",),
+    "inputs": ("CREATED_ASC",),
+    "events": ("OCCURRED_DESC", "OCCURRED_ASC", "SEQUENCE_ASC"),
 }
 """The orders of each listing; the first is what an own listing has unless asked for another."""
 
