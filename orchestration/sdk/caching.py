@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +15,9 @@ from orchestration.domain.settings import Settings
 from orchestration.sdk import runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.hashing import hash_objects, source_of
-from orchestration.sdk.results import ResultStore, StoredValue
+from orchestration.sdk.results import ResultStore
 from orchestration.sdk.serializers import serializer_of
 from orchestration.sdk.storages import storage_of
-
-NO_OPTIONS = ResultOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class KeptResults:
     why_no_key: str = ""
 
 
-def is_kept(task: Any, options: ResultOptions, settings: Settings) -> bool:
+def is_kept(task: Any, flow: FlowRunContext | None, settings: Settings) -> bool:
     """Whether a task's results are written to storage.
 
     What the task says counts first; a cache policy, key function, storage or storage key asks for it
@@ -50,25 +47,20 @@ def is_kept(task: Any, options: ResultOptions, settings: Settings) -> bool:
     """
     if task.persist_result is not None:
         return bool(task.persist_result)
-    if task.cache_key_fn is not None:
-        return True
     if task.cache_policy is not None and not isinstance(task.cache_policy, NoCache):
         return True
-    asked = (
-        task.result_storage_key,
-        task.result_storage,
-        task.result_serializer,
-    )
+    asked = (task.cache_key_fn, task.result_storage_key, task.result_storage, task.result_serializer)
     if any(option is not None for option in asked):
         return True
-    return settings.persist_results if options.persist is None else options.persist
+    of_flow = flow.results.persist if flow is not None else None
+    return settings.persist_results if of_flow is None else of_flow
 
 
 def kept_results(
     task: Any, record: Any, parameters: dict[str, Any], flow: FlowRunContext | None, settings: Settings
 ) -> KeptResults:
     """Where this call's result goes, and the key that makes it the same call as an earlier one."""
-    options = flow.results if flow is not None else NO_OPTIONS
+    options = flow.results if flow is not None else ResultOptions()
     policy = _policy(task)
     place = getattr(policy, "key_storage", None) or task.result_storage or options.storage
     serializer = serializer_of(task.result_serializer or options.serializer)
@@ -86,17 +78,6 @@ def kept_results(
         why = f"the cache key could not be computed ({type(error).__name__}: {error})"
         return KeptResults(store, None, policy, why)
     return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")
-
-
-def fresh(stored: StoredValue | None, now: datetime) -> bool:
-    """Whether a stored result is there and has not expired."""
-    return stored is not None and (stored.expiration is None or stored.expiration > now)
-
-
-def expiration(task: Any, now: datetime) -> datetime | None:
-    """Until when a result of ``now`` may be used again."""
-    span: timedelta | None = task.cache_expiration
-    return now + span if span is not None else None
 
 
 def default_store(settings: Settings) -> ResultStore:

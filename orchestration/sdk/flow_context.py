@@ -7,7 +7,7 @@ from typing import Any
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import State
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
-from orchestration.sdk.printing import catch_prints
+from orchestration.sdk.printing import are_logged
 from orchestration.sdk.results import ResultStore, new_result_key
 from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
 from orchestration.sdk.serializers import serializer_of
@@ -18,13 +18,9 @@ from orchestration.sdk.storages import storage_of
 def new_context(flow: Any, run: FlowRun, session: Session, parameters: dict[str, Any]) -> FlowRunContext:
     """The context of a flow run that is about to call its function; a subflow follows the flow around it."""
     outer = FLOW_RUN.get()
-    log_prints = flow.log_prints
-    if log_prints is None:
-        log_prints = outer.log_prints if outer is not None else session.settings.log_prints
-    if log_prints:
-        catch_prints()
+    log_prints = are_logged(flow, outer, session.settings)
     around = outer.results if outer is not None else ResultOptions()
-    return FlowRunContext(run, session, parameters, _runner(flow, session), _results(flow, around), bool(log_prints))
+    return FlowRunContext(run, session, parameters, _runner(flow, session), _results(flow, around), log_prints)
 
 
 def with_kept_result(flow: Any, context: FlowRunContext, state: State) -> State:

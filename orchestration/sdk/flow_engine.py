@@ -10,7 +10,6 @@ from typing import Any
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.processes import this_process
 from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, SuspendSignal, UpstreamTaskError
-from orchestration.domain.retries import RetryPolicy, retry_policy
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, Pending, State, StateDetails
@@ -18,15 +17,15 @@ from orchestration.sdk import flow_parent, parameters, upstream
 from orchestration.sdk.awaiting import in_thread, settle_started
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext
 from orchestration.sdk.flow_context import new_context, with_kept_result
-from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
+from orchestration.sdk.hooks import run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
 from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import FLOW_RAISED, state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.outcomes import FLOW_RAISED, answer, state_of_crash, state_of_error, state_of_value
 from orchestration.sdk.session import Session
 from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
-from orchestration.sdk.user_code import areturned, returned, wants_retry
+from orchestration.sdk.user_code import areturned, policy_of, returned, wants_retry
 
 NOT_READY = "NotReady"
 
@@ -42,7 +41,7 @@ def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _arun_flow(flow, args, kwargs, return_state, wait_for)
     run = new_flow_run(flow, args, kwargs, wait_for)
     state = run.refusal() or drive(run, run.record.state or Pending())
-    return state if return_state else _value(state)
+    return answer(state, return_state)
 
 
 async def _arun_flow(
@@ -50,14 +49,7 @@ async def _arun_flow(
 ) -> Any:
     run = await in_thread(new_flow_run, flow, args, kwargs, wait_for)
     state = await in_thread(run.refusal) or await adrive(run, run.record.state or Pending())
-    return state if return_state else _value(state)
-
-
-def _value(state: State) -> Any:
-    """What the flow returned; raises what it raised, or that it could not start."""
-    if state.is_pending():
-        raise UpstreamTaskError(state.message or "The flow run did not start.")
-    return state.outcome()
+    return answer(state, return_state)
 
 
 def new_flow_run(
@@ -94,21 +86,13 @@ def new_flow_run(
     return FlowExecution(flow, given, record, session, parent)
 
 
-def policy_of(flow: Any, session: Session) -> RetryPolicy:
-    """The flow's retry policy."""
-    settings = session.settings
-    retries = settings.flow_default_retries if flow.retries is None else flow.retries
-    delay = settings.flow_default_retry_delay_seconds if flow.retry_delay_seconds is None else flow.retry_delay_seconds
-    return retry_policy(retries, delay or None, flow.retry_jitter_factor)
-
-
 class FlowExecution:
     """One flow run while it lives."""
 
     def __init__(
         self, flow: Any, given: dict[str, Any], record: FlowRun, session: Session, parent: flow_parent.Parent | None
     ) -> None:
-        self.flow = flow
+        self.decorated = flow
         self.parameters = given
         self.record = record
         self.session = session
@@ -122,13 +106,14 @@ class FlowExecution:
                 self.parent.mirror(self.record.state, self.record.id)
             return self.record.state
         try:
-            if self.flow.should_validate_parameters:
-                self.parameters = parameters.validate(self.flow.fn, parameters.binder_of(self.flow), self.parameters)
+            if self.decorated.should_validate_parameters:
+                binder = parameters.binder_of(self.decorated)
+                self.parameters = parameters.validate(self.decorated.fn, binder, self.parameters)
             return None
         except ParameterTypeError as error:
             message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"
             state = self._enter(Failed(message, data=error, details=StateDetails(retriable=False)))
-            self.run_hooks(state)
+            run_hooks(self, state)
             return state
 
     # -- what the drivers ask ---------------------------------------------------------------------
@@ -137,10 +122,10 @@ class FlowExecution:
     def scope(self) -> Iterator[None]:
         """Name the run, and let a termination signal end it truthfully."""
         with termination_as_exit(is_outermost=self.parent is None):
-            if self.flow.flow_run_name is not None:
-                self._rename(given_name(self.flow.flow_run_name, self.parameters, "flow_run_name"))
+            if self.decorated.flow_run_name is not None:
+                self._rename(given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name"))
             kind = "subflow" if self.parent is not None else "flow"
-            self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.flow.name)
+            self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.decorated.name)
             yield
 
     def may_wait(self, _state: State) -> bool:
@@ -150,52 +135,28 @@ class FlowExecution:
     def propose(self, state: State) -> State:
         """Ask the store, which decides by the rules; what was logged before is written first."""
         if state.is_failed() and self.record.policy.allows(self.record.run_count):
-            retriable = wants_retry(self.flow, self.record, state, self.logger)
+            retriable = wants_retry(self.decorated, self.record, state, self.logger)
             state = state.evolve(details=StateDetails(retriable=retriable))
         return self._enter(state)
 
     def call(self) -> State:
         """The outcome of the flow's function, once all tasks that it submitted have ended."""
-        context = new_context(self.flow, self.record, self.session, self.parameters)
-        tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
-        try:
-            return self._outcome(returned(self.flow, self.parameters), context)
-        except Exception as error:
-            return self._failed(error, context)
-        finally:
-            TASK_RUN.reset(tokens[1])
-            FLOW_RUN.reset(tokens[0])
-            context.outstanding.abandon()
-            context.runner.stop()
+        with self._inside() as context:
+            try:
+                return self._outcome(returned(self.decorated, self.parameters), context)
+            except Exception as error:
+                return self._failed(error, context)
 
     async def acall(self) -> State:
         """The same for an async function; work that it started and did not await is awaited as well."""
-        context = new_context(self.flow, self.record, self.session, self.parameters)
-        tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
-        try:
-            value = await areturned(self.flow, self.parameters)
-            await self._settle()
-            return await in_thread(self._outcome, value, context)
-        except Exception as error:
-            await self._settle()
-            return await in_thread(self._failed, error, context)
-        finally:
-            TASK_RUN.reset(tokens[1])
-            FLOW_RUN.reset(tokens[0])
-            context.outstanding.abandon()
-            context.runner.stop()
-
-    def run_hooks(self, state: State) -> None:
-        """Call the flow's hooks for this state."""
-        hooks = hooks_for(self.flow, state)
-        if hooks:
-            run_hooks(hooks, (self.flow, self.record), state, self.logger)
-
-    async def arun_hooks(self, state: State) -> None:
-        """The same, awaiting async hooks."""
-        hooks = hooks_for(self.flow, state)
-        if hooks:
-            await arun_hooks(hooks, (self.flow, self.record), state, self.logger)
+        with self._inside() as context:
+            try:
+                value = await areturned(self.decorated, self.parameters)
+                await self._settle()
+                return await in_thread(self._outcome, value, context)
+            except Exception as error:
+                await self._settle()
+                return await in_thread(self._failed, error, context)
 
     def crash(self, error: BaseException) -> None:
         """End the run, and the task runs that it leaves behind, truthfully."""
@@ -206,7 +167,7 @@ class FlowExecution:
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
         self.session.backend.crash_task_runs(self.record.id, "The flow run around this task run has ended.", utc_now())
-        self.run_hooks(self.record.state or state)
+        run_hooks(self, self.record.state or state)
 
     def suspended(self) -> State:
         """The Suspended state, which the run's own code has entered."""
@@ -214,6 +175,19 @@ class FlowExecution:
         return self.record.state or Pending()
 
     # -- one step each ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _inside(self) -> Iterator[FlowRunContext]:
+        """What surrounds the flow's function; after it no task starts any more."""
+        context = new_context(self.decorated, self.record, self.session, self.parameters)
+        tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
+        try:
+            yield context
+        finally:
+            TASK_RUN.reset(tokens[1])
+            FLOW_RUN.reset(tokens[0])
+            context.outstanding.abandon()
+            context.runner.stop()
 
     def _enter(self, state: State) -> State:
         self.session.recorder.flush()
@@ -258,7 +232,7 @@ class FlowExecution:
 
     def _outcome(self, value: Any, context: FlowRunContext) -> State:
         context.outstanding.wait()
-        return with_kept_result(self.flow, context, state_of_value(value))
+        return with_kept_result(self.decorated, context, state_of_value(value))
 
     def _failed(self, error: Exception, context: FlowRunContext) -> State:
         """The state of a flow that raised: tasks that are running end first, others do not start any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from orchestration.domain.states import State, StateType
 from orchestration.sdk.awaiting import finish
@@ -20,8 +20,19 @@ _ATTRIBUTE_BY_TYPE = {
     StateType.CRASHED: "on_crashed_hooks",
 }
 
-Subject = tuple[Any, Any]
-"""The flow and its flow run, or the task and its task run."""
+
+class Told(Protocol):
+    """A flow run or task run whose states hooks are told of."""
+
+    record: Any
+
+    @property
+    def decorated(self) -> Any:
+        """The flow or task."""
+
+    @property
+    def logger(self) -> RunLogger:
+        """A logger whose lines belong to the run."""
 
 
 def hooks_for(decorated: Any, state: State) -> Sequence[Callable[..., Any]]:
@@ -30,20 +41,20 @@ def hooks_for(decorated: Any, state: State) -> Sequence[Callable[..., Any]]:
     return getattr(decorated, attribute, ()) if attribute is not None else ()
 
 
-def run_hooks(hooks: Sequence[Callable[..., Any]], subject: Subject, state: State, logger: RunLogger) -> None:
-    """Call hooks one after another; async ones on an event loop of their own."""
-    for hook in hooks:
-        with _told(hook, state, logger):
-            answer = hook(*subject, state)
+def run_hooks(run: Told, state: State) -> None:
+    """Call the hooks for a state one after another; async ones on an event loop of their own."""
+    for hook in hooks_for(run.decorated, state):
+        with _told(hook, state, run.logger):
+            answer = hook(run.decorated, run.record, state)
             if inspect.isawaitable(answer):
                 finish(answer)
 
 
-async def arun_hooks(hooks: Sequence[Callable[..., Any]], subject: Subject, state: State, logger: RunLogger) -> None:
-    """Call hooks one after another, awaiting async ones."""
-    for hook in hooks:
-        with _told(hook, state, logger):
-            answer = hook(*subject, state)
+async def arun_hooks(run: Told, state: State) -> None:
+    """Call the hooks for a state one after another, awaiting async ones."""
+    for hook in hooks_for(run.decorated, state):
+        with _told(hook, state, run.logger):
+            answer = hook(run.decorated, run.record, state)
             if inspect.isawaitable(answer):
                 await answer
 

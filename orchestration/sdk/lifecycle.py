@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.awaitable import RUN_IS_ASYNC
 from orchestration.domain.errors import SuspendSignal
 from orchestration.domain.states import Cancelled, Retrying, Running, State
 from orchestration.sdk.awaiting import in_thread
+from orchestration.sdk.hooks import Told, arun_hooks, run_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ _RUN, _RETRY = Propose(Running()), Propose(Retrying())
 _PAUSE_POLL_SECONDS = 0.5
 
 
-class Run(Protocol):
+class Run(Told, Protocol):
     """What the drivers ask of a flow run or task run."""
 
     def may_wait(self, state: State) -> bool:
@@ -60,12 +61,6 @@ class Run(Protocol):
 
     async def acall(self) -> State:
         """The outcome of the user's async function."""
-
-    def run_hooks(self, state: State) -> None:
-        """Tell the user's hooks of a state that the run has entered."""
-
-    async def arun_hooks(self, state: State) -> None:
-        """The same, awaiting async hooks."""
 
     def crash(self, error: BaseException) -> None:
         """Record that the run was ended from outside."""
@@ -94,45 +89,52 @@ def lifecycle(state: State, run_count: int = 0) -> Generator[Effect, State, Stat
 
 def drive(run: Run, state: State, run_count: int = 0) -> State:
     """Live the life of a run of a sync function."""
-    token = RUN_IS_ASYNC.set(False)
-    try:
-        with run.scope():
-            return _drive(run, lifecycle(state, run_count))
-    except SuspendSignal:
-        return run.suspended()
-    except BaseException as error:
-        run.crash(error)
-        raise
-    finally:
-        RUN_IS_ASYNC.reset(token)
-
-
-def _drive(run: Run, steps: Generator[Effect, State, State]) -> State:
-    effect = next(steps)
-    while True:
-        if type(effect) is Propose:
-            answer = run.propose(effect.state)
-            run.run_hooks(answer)
-        elif type(effect) is Sleep:
-            answer = effect.state
-            time.sleep(seconds_until_due(answer))
-        else:
-            answer = run.call()
-        try:
-            effect = steps.send(answer)
-        except StopIteration as end:
-            last: State = end.value
-            return last
+    with _life(run, is_async=False):
+        steps = lifecycle(state, run_count)
+        effect = _next(steps, None)
+        while not isinstance(effect, State):
+            if type(effect) is Propose:
+                answer = run.propose(effect.state)
+                run_hooks(run, answer)
+            elif type(effect) is Sleep:
+                answer = effect.state
+                time.sleep(seconds_until_due(answer))
+            else:
+                answer = run.call()
+            effect = _next(steps, answer)
+        return effect
+    return run.suspended()
 
 
 async def adrive(run: Run, state: State, run_count: int = 0) -> State:
     """Live the life of a run of an async function, without ever holding up its event loop."""
-    token = RUN_IS_ASYNC.set(True)
+    with _life(run, is_async=True):
+        steps = lifecycle(state, run_count)
+        effect = _next(steps, None)
+        while not isinstance(effect, State):
+            if type(effect) is Propose:
+                waits = run.may_wait(effect.state)
+                answer = await in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
+                await arun_hooks(run, answer)
+            elif type(effect) is Sleep:
+                answer = effect.state
+                await asyncio.sleep(seconds_until_due(answer))
+            else:
+                answer = await run.acall()
+            effect = _next(steps, answer)
+        return effect
+    return run.suspended()
+
+
+@contextmanager
+def _life(run: Run, is_async: bool) -> Iterator[None]:
+    """What surrounds a life: a suspension ends it without an error, anything else crashes the run."""
+    token = RUN_IS_ASYNC.set(is_async)
     try:
         with run.scope():
-            return await _adrive(run, lifecycle(state, run_count))
+            yield
     except SuspendSignal:
-        return run.suspended()
+        return
     except BaseException as error:
         run.crash(error)
         raise
@@ -140,23 +142,13 @@ async def adrive(run: Run, state: State, run_count: int = 0) -> State:
         RUN_IS_ASYNC.reset(token)
 
 
-async def _adrive(run: Run, steps: Generator[Effect, State, State]) -> State:
-    effect = next(steps)
-    while True:
-        if type(effect) is Propose:
-            proposed = effect.state
-            answer = await in_thread(run.propose, proposed) if run.may_wait(proposed) else run.propose(proposed)
-            await run.arun_hooks(answer)
-        elif type(effect) is Sleep:
-            answer = effect.state
-            await asyncio.sleep(seconds_until_due(answer))
-        else:
-            answer = await run.acall()
-        try:
-            effect = steps.send(answer)
-        except StopIteration as end:
-            last: State = end.value
-            return last
+def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect | State:
+    """What is to be done next; after that the last state."""
+    try:
+        return steps.send(answer)
+    except StopIteration as end:
+        last: State = end.value
+        return last
 
 
 def seconds_until_due(state: State) -> float:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from orchestration.domain.errors import RunTimeoutError
+from orchestration.domain.errors import RunTimeoutError, UpstreamTaskError
 from orchestration.domain.states import Completed, Crashed, Failed, State, TimedOut, states_in
 from orchestration.sdk.futures import TaskFuture
 from orchestration.sdk.redaction import redact
@@ -25,6 +25,19 @@ def state_of_value(value: Any) -> State:
         return value
     states = states_in(value)
     return _state_of_states(states, value) if states else Completed(data=value)
+
+
+def answer(state: State, return_state: bool) -> Any:
+    """What a call of a flow or task gives: the last state, or the value; raises what was raised.
+
+    Raises:
+        UpstreamTaskError: the run could not start.
+    """
+    if return_state:
+        return state
+    if state.is_pending():
+        raise UpstreamTaskError(state.message or "The run did not start.")
+    return state.outcome()
 
 
 TASK_RAISED = "Task run encountered an exception"

@@ -7,10 +7,21 @@ import io
 import sys
 from typing import Any
 
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN
+from orchestration.domain.settings import Settings
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
 from orchestration.sdk.logs import get_run_logger
 
 _print = builtins.print
+
+
+def are_logged(decorated: Any, around: FlowRunContext | None, settings: Settings) -> bool:
+    """Whether what a flow or task prints is logged: as it says, else the flow around it, else the settings."""
+    asked = decorated.log_prints
+    if asked is None:
+        asked = around.log_prints if around is not None else settings.log_prints
+    if asked:
+        catch_prints()
+    return bool(asked)
 
 
 def catch_prints() -> None:

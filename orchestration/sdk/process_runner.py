@@ -62,7 +62,7 @@ class ProcessPoolTaskRunner:
         try:
             future = self._started().submit(_live, cloudpickle.dumps(_work(run)))
         except Exception as error:  # arguments that cannot be pickled, a pool that broke
-            run.note_end(state_of_error(error, TASK_RAISED))
+            run.enter(state_of_error(error, TASK_RAISED))
             submission.done()
             return
         future.add_done_callback(partial(_finish, submission))
@@ -87,7 +87,7 @@ def _work(run: TaskExecution) -> _Work:
     flow = run.flow
     return _Work(
         run.session.settings,
-        run.task,
+        run.decorated,
         run.parameters,
         run.record,
         flow.run if flow is not None else None,
@@ -106,11 +106,9 @@ def _finish(submission: Submitted, ended: Future[bytes]) -> None:
         for name in ("state", "name", "run_count", "start_time", "end_time", "total_run_time", "cache_key"):
             setattr(run.record, name, getattr(record, name))
     except (CancelledError, BrokenProcessPool):
-        run.note_end(
-            Crashed("The process that ran the task ended without a word; it was killed, or ran out of memory.")
-        )
+        run.enter(Crashed("The process that ran the task ended without a word; it was killed, or ran out of memory."))
     except Exception as error:  # a result that cannot be pickled
-        run.note_end(state_of_error(error, TASK_RAISED))
+        run.enter(state_of_error(error, TASK_RAISED))
     finally:
         submission.done()
 

@@ -94,7 +94,7 @@ class Submission:
     def start(self) -> None:
         """Queue the run, now that it can start; in a flow run that is ending, it is cancelled."""
         if self.flow.outstanding.abandoned:
-            self.run.note_end(Cancelled("The flow run ended before this task run could start."))
+            self.run.enter(Cancelled("The flow run ended before this task run could start."))
             self.done()
         else:
             self.flow.runner.submit(self)

@@ -12,25 +12,23 @@ from typing import Any
 
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain.errors import SuspendSignal, UpstreamTaskError
-from orchestration.domain.retries import retry_policy
 from orchestration.domain.rules import Abort as Refused, Attempt, Wait, decide
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Pending, State, StateDetails, StateType
-from orchestration.sdk import caching, task_results, upstream
+from orchestration.sdk import upstream
 from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.concurrency import tag_slots
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields
-from orchestration.sdk.hooks import arun_hooks, hooks_for, run_hooks
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, TaskRunContext, task_log_fields
 from orchestration.sdk.lifecycle import adrive, drive
-from orchestration.sdk.logs import TASK_LOGGER, RunLogger, tell
+from orchestration.sdk.logs import TASK_LOGGER, tell
 from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import TASK_RAISED, state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.outcomes import TASK_RAISED, answer, state_of_crash, state_of_error, state_of_value
 from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.printing import catch_prints
-from orchestration.sdk.session import Session
+from orchestration.sdk.printing import are_logged
 from orchestration.sdk.start import started_session
-from orchestration.sdk.transactions import ACTIVE, Transaction
-from orchestration.sdk.user_code import areturned, returned, wants_retry
+from orchestration.sdk.task_results import LivingTask, committed, from_cache, needs_transaction, undo
+from orchestration.sdk.transactions import ACTIVE
+from orchestration.sdk.user_code import areturned, policy_of, returned, wants_retry
 
 
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -43,12 +41,12 @@ def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if task.isasync:
         return _acall(run, return_state)
     run.live()
-    return run.record.state if return_state else run.value()
+    return answer(run.record.state, return_state)
 
 
 async def _acall(run: TaskExecution, return_state: bool) -> Any:
     await run.alive()
-    return run.record.state if return_state else run.value()
+    return answer(run.record.state, return_state)
 
 
 def new_task_run(
@@ -57,6 +55,8 @@ def new_task_run(
     """A task run of these arguments, known to the store as Pending."""
     flow = FLOW_RUN.get()
     session = flow.session if flow is not None else started_session()
+    if task._policy is None:
+        task._policy = policy_of(task, session)
     parameters = binder_of(task).bind(args, kwargs)
     number = str(flow.next_call(task.task_key)) if flow is not None else new_id().hex
     run_id, flow_run_id = new_id(), flow.run.id if flow is not None else None
@@ -68,7 +68,7 @@ def new_task_run(
         dynamic_key=number,
         created=utc_now(),
         task_version=task.version,
-        policy=policy_of(task, session),
+        policy=task._policy,
         tags=sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else (),
         flow_run_run_count=flow.run.run_count if flow is not None else 0,
         details=StateDetails(flow_run_id=flow_run_id, task_run_id=run_id),
@@ -77,60 +77,16 @@ def new_task_run(
     return TaskExecution(task, parameters, record, session, flow, wait_for)
 
 
-def policy_of(task: Any, session: Session) -> Any:
-    """The task's retry policy; worked out once for each task."""
-    if task._policy is None:
-        settings = session.settings
-        retries = settings.task_default_retries if task.retries is None else task.retries
-        delay = (
-            settings.task_default_retry_delay_seconds if task.retry_delay_seconds is None else task.retry_delay_seconds
-        )
-        task._policy = retry_policy(retries, delay or None, task.retry_jitter_factor)
-    return task._policy
+class TaskExecution(LivingTask):
+    """One task run while it lives, as the drivers see it."""
 
-
-class TaskExecution:
-    """One task run while it lives."""
-
-    __slots__ = (
-        "around",
-        "flow",
-        "is_kept",
-        "kept",
-        "parameters",
-        "record",
-        "session",
-        "task",
-        "transaction",
-        "wait_for",
-    )
-
-    def __init__(
-        self,
-        task: Any,
-        parameters: dict[str, Any],
-        record: TaskRunRecord,
-        session: Session,
-        flow: FlowRunContext | None,
-        wait_for: tuple[Any, ...],
-    ) -> None:
-        self.task = task
-        self.parameters = parameters
-        self.record = record
-        self.session = session
-        self.flow = flow
-        self.wait_for = wait_for
-        self.kept: caching.KeptResults | None = None
-        self.around = ACTIVE.get()
-        self.transaction: Transaction | None = None
-        options = flow.results if flow is not None else caching.NO_OPTIONS
-        self.is_kept = caching.is_kept(task, options, session.settings)
+    __slots__ = ()
 
     # -- from start to end ------------------------------------------------------------------------
 
     def live(self) -> None:
         """Run the task to its end, whatever the end is; the error of a crash is raised on."""
-        if self.task.isasync:
+        if self.decorated.isasync:
             asyncio.run(self.alive())
         elif self._is_ready_or_crash():
             drive(self, self.record.state)
@@ -146,13 +102,6 @@ class TaskExecution:
         except BaseException as error:
             self.crash(error)
             raise
-
-    def value(self) -> Any:
-        """What the task returned; raises what it raised."""
-        state = self.record.state
-        if state.is_pending():
-            raise UpstreamTaskError(state.message or "The task run did not start.")
-        return state.outcome()
 
     def is_ready(self) -> bool:
         """Wait for what the run depends on and put its results in place; false if something did not complete."""
@@ -183,26 +132,26 @@ class TaskExecution:
     @contextmanager
     def scope(self) -> Iterator[None]:
         """Name the run, now that its arguments are known."""
-        if self.task.task_run_name is not None:
-            self.record.name = given_name(self.task.task_run_name, self.parameters, "task_run_name")
+        if self.decorated.task_run_name is not None:
+            self.record.name = given_name(self.decorated.task_run_name, self.parameters, "task_run_name")
         yield
 
     def may_wait(self, state: State) -> bool:
         """Whether proposing this state looks into a cache or asks the user's code."""
-        return self.is_kept or (state.is_failed() and self.task.retry_condition_fn is not None)
+        return self.is_kept or (state.is_failed() and self.decorated.retry_condition_fn is not None)
 
     def propose(self, state: State) -> State:
         """Decide here, by the rules that the store goes by, and leave the writing to the recorder."""
         if state.type is StateType.RUNNING and self.is_kept:
-            cached = task_results.from_cache(self)
+            cached = from_cache(self)
             if cached is not None:
-                return self._enter(cached)
+                return self.enter(cached)
         record = self.record
         now = utc_now()
         retriable = (
             state.type is StateType.FAILED
             and record.policy.allows(record.run_count)
-            and wants_retry(self.task, record, state, self.logger)
+            and wants_retry(self.decorated, record, state, self.logger)
         )
         attempt = Attempt(now, record.run_count, record.policy, retriable, DICE.random())
         decision = decide(record.state, state, attempt)
@@ -210,14 +159,14 @@ class TaskExecution:
             return record.state
         if decision.state.name == "AwaitingRetry":
             self._tell_of_retry(state, decision.state, now)
-        return self._enter(decision.state, now)
+        return self.enter(decision.state, now)
 
     def call(self) -> State:
         """The outcome of the task's function, in its context and its time limit."""
         tokens = self._step_in()
         try:
             with tag_slots(self.session, self.record.tags):
-                return self._outcome(returned(self.task, self.parameters))
+                return self._outcome(returned(self.decorated, self.parameters))
         except BaseException as error:
             return self._failure(error)
         finally:
@@ -228,8 +177,8 @@ class TaskExecution:
         tokens = self._step_in()
         try:
             async with tag_slots(self.session, self.record.tags):
-                value = await areturned(self.task, self.parameters)
-                if task_results.needs_transaction(self) or any(upstream.find(value)):
+                value = await areturned(self.decorated, self.parameters)
+                if needs_transaction(self) or any(upstream.find(value)):
                     return await in_thread(self._outcome, value)
                 return self._outcome(value)
         except BaseException as error:
@@ -237,23 +186,11 @@ class TaskExecution:
         finally:
             self._step_out(tokens)
 
-    def run_hooks(self, state: State) -> None:
-        """Call the task's hooks for this state."""
-        hooks = hooks_for(self.task, state)
-        if hooks:
-            run_hooks(hooks, (self.task, self.record), state, self.logger)
-
-    async def arun_hooks(self, state: State) -> None:
-        """The same, awaiting async hooks."""
-        hooks = hooks_for(self.task, state)
-        if hooks:
-            await arun_hooks(hooks, (self.task, self.record), state, self.logger)
-
     def crash(self, error: BaseException) -> None:
         """End the run as Crashed, or as Failed when the engine itself refused something."""
         if not self.record.state.is_final():
             state = state_of_error(error, TASK_RAISED) if isinstance(error, Exception) else state_of_crash(error)
-            self._enter(state)
+            self.enter(state)
 
     def suspended(self) -> State:
         """A task cannot be suspended; the flow around it is, and takes the task with it."""
@@ -261,12 +198,6 @@ class TaskExecution:
         raise SuspendSignal
 
     # -- one step each ----------------------------------------------------------------------------
-
-    def open_transaction(self) -> Transaction:
-        """The transaction of the run, begun when it is first asked for."""
-        if self.transaction is None:
-            self.transaction = task_results.new_transaction(self)
-        return self.transaction
 
     def _step_in(self) -> tuple[Token[Any], Token[Any]]:
         return TASK_RUN.set(self._context()), ACTIVE.set(self)
@@ -277,38 +208,16 @@ class TaskExecution:
 
     def _failure(self, error: BaseException) -> State:
         """The state of a function that raised; what is no exception, such as Ctrl-C, is raised on."""
-        task_results.undo(self)
+        undo(self)
         if not isinstance(error, Exception):
             raise error
         return state_of_error(error, TASK_RAISED)
 
     def _context(self) -> TaskRunContext:
-        log_prints = self.task.log_prints
-        if log_prints is None:
-            log_prints = self.flow.log_prints if self.flow is not None else self.session.settings.log_prints
-        if log_prints:
-            catch_prints()
-        return TaskRunContext(self.record, self.session, self.parameters, self.task.name, log_prints)
+        log_prints = are_logged(self.decorated, self.flow, self.session.settings)
+        return TaskRunContext(self.record, self.session, self.parameters, self.decorated.name, log_prints)
 
-    @property
-    def logger(self) -> RunLogger:
-        """A logger whose lines belong to this run."""
-        return RunLogger(TASK_LOGGER, task_log_fields(self.record))
-
-    def note(self, state: State, now: datetime) -> State:
-        """Give the run a state and let the recorder write it."""
-        details = self.record.details
-        if state.details.scheduled_time is not None or state.details.cache_key is not None:
-            details = state.details
-        noted = State(state.type, state.name, state.message, state.data, details, now, new_id())
-        self.session.recorder.note(self.record, noted)
-        return noted
-
-    def note_end(self, state: State) -> None:
-        """End the run without having run it."""
-        self._enter(state)
-
-    def _enter(self, state: State, now: datetime | None = None) -> State:
+    def enter(self, state: State, now: datetime | None = None) -> State:
         """Take a state and keep the run's times and counts in step with it."""
         record, now = self.record, now or utc_now()
         before = record.state
@@ -332,7 +241,7 @@ class TaskExecution:
             return state
         if self.flow is not None:
             self.flow.produced.remember(state.data, self.record.id)
-        return task_results.committed(self, state)
+        return committed(self, state)
 
     def _tell_of_retry(self, failed: State, waiting: State, now: datetime) -> None:
         due = waiting.details.scheduled_time

@@ -3,49 +3,82 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from orchestration.backend.clock import utc_now
+from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Cached, State, StateDetails, StateType
 from orchestration.sdk import caching
-from orchestration.sdk.context import FlowRunContext
-from orchestration.sdk.logs import RunLogger
+from orchestration.sdk.context import FlowRunContext, task_log_fields
+from orchestration.sdk.logs import TASK_LOGGER, RunLogger
 from orchestration.sdk.results import StoredValue
 from orchestration.sdk.session import Session
-from orchestration.sdk.transactions import IsolationLevel, Opener, Transaction
+from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Transaction
 
 
-class LivingTask(Protocol):
-    """What this file asks of a task run that is being lived."""
+class LivingTask:
+    """A task run while it lives: what it is about, the states that it enters, and its transaction."""
 
-    task: Any
-    record: TaskRunRecord
-    session: Session
-    flow: FlowRunContext | None
-    parameters: dict[str, Any]
-    kept: caching.KeptResults | None
-    around: Transaction | Opener | None
-    transaction: Transaction | None
+    __slots__ = (
+        "around", "decorated", "flow", "is_kept", "kept", "parameters", "record", "session", "transaction", "wait_for",
+    )  # fmt: skip
 
-    def open_transaction(self) -> Transaction:
-        """The transaction of the run, begun when it is first asked for."""
+    def __init__(
+        self,
+        task: Any,
+        parameters: dict[str, Any],
+        record: TaskRunRecord,
+        session: Session,
+        flow: FlowRunContext | None,
+        wait_for: tuple[Any, ...],
+    ) -> None:
+        self.decorated = task
+        self.parameters = parameters
+        self.record = record
+        self.session = session
+        self.flow = flow
+        self.wait_for = wait_for
+        self.is_kept = caching.is_kept(task, flow, session.settings)
+        self.kept: caching.KeptResults | None = None
+        self.around = ACTIVE.get()
+        self.transaction: Transaction | None = None
 
     @property
     def logger(self) -> RunLogger:
         """A logger whose lines belong to the run."""
+        return RunLogger(TASK_LOGGER, task_log_fields(self.record))
 
     def note(self, state: State, now: datetime) -> State:
-        """Give the run a state."""
+        """Give the run a state and let the recorder write it."""
+        details = self.record.details
+        if state.details.scheduled_time is not None or state.details.cache_key is not None:
+            details = state.details
+        noted = State(state.type, state.name, state.message, state.data, details, now, new_id())
+        self.session.recorder.note(self.record, noted)
+        return noted
+
+    def open_transaction(self) -> Transaction:
+        """The transaction of the run, begun when it is first asked for: it commits with the one around it, or alone."""
+        if self.transaction is None:
+            kept, now = self.kept, utc_now()
+            self.transaction = Transaction(
+                (kept.key or self.record.id.hex) if kept else None,
+                kept.store if kept else None,
+                None,
+                _isolation(kept),
+                overwrite=True,
+                expiration=now + self.decorated.cache_expiration if self.decorated.cache_expiration else None,
+                logger=self.logger,
+                around=self.around,
+            )
+            self.transaction.begin()
+        return self.transaction
 
 
 def from_cache(run: LivingTask) -> State | None:
     """The state of a run whose result is there already; one log line says whether, and why not."""
-    options = run.flow.results if run.flow is not None else caching.NO_OPTIONS
-    if not caching.is_kept(run.task, options, run.session.settings):
-        return None
     if run.kept is None:
-        run.kept = caching.kept_results(run.task, run.record, run.parameters, run.flow, run.session.settings)
+        run.kept = caching.kept_results(run.decorated, run.record, run.parameters, run.flow, run.session.settings)
         run.record.cache_key = run.kept.key
     if _isolation(run.kept) is IsolationLevel.SERIALIZABLE:
         run.open_transaction()  # whose beginning waits for the key's lock
@@ -59,28 +92,11 @@ def from_cache(run: LivingTask) -> State | None:
     return Cached(data=stored, details=_details(run, stored))
 
 
-def new_transaction(run: LivingTask) -> Transaction:
-    """The transaction of a task run, begun: it commits with the one around it, or at the run's end."""
-    kept = run.kept
-    transaction = Transaction(
-        (kept.key or run.record.id.hex) if kept else None,
-        kept.store if kept else None,
-        None,
-        _isolation(kept),
-        overwrite=True,
-        expiration=caching.expiration(run.task, utc_now()),
-        logger=run.logger,
-        around=run.around,
-    )
-    transaction.begin()
-    return transaction
-
-
 def needs_transaction(run: LivingTask) -> bool:
     """Whether anything asks for the run's result to be committed."""
     if run.kept is not None or run.transaction is not None or run.around is not None:
         return True
-    return bool(run.task.on_rollback_hooks or run.task.on_commit_hooks)
+    return bool(run.decorated.on_rollback_hooks or run.decorated.on_commit_hooks)
 
 
 def committed(run: LivingTask, state: State) -> State:
@@ -95,11 +111,11 @@ def committed(run: LivingTask, state: State) -> State:
     transaction = run.open_transaction()
     run.transaction = None
     transaction.on_rolled_back = tell
-    transaction.stage(state.data, list(run.task.on_rollback_hooks), list(run.task.on_commit_hooks))
+    transaction.stage(state.data, list(run.decorated.on_rollback_hooks), list(run.decorated.on_commit_hooks))
     transaction.conclude()
     if transaction.stored is None:
         return state
-    if not run.task.cache_result_in_memory:
+    if not run.decorated.cache_result_in_memory:
         transaction.stored.forget()
     return state.evolve(data=transaction.stored, details=_details(run, transaction.stored))
 
@@ -120,11 +136,11 @@ def _why_not(run: LivingTask, kept: caching.KeptResults, stored: StoredValue | N
     """Why a stored result cannot be used; ``None`` when it can."""
     if kept.key is None:
         return kept.why_no_key
-    if run.task.refresh_cache:
+    if run.decorated.refresh_cache:
         return f"refresh_cache asks for a new result under key {kept.key}"
     if stored is None:
         return f"there is no result under key {kept.key} yet"
-    if not caching.fresh(stored, utc_now()):
+    if stored.expiration is not None and stored.expiration <= utc_now():
         return f"the result under key {kept.key} expired at {stored.expiration}"
     return None
 

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError
+from orchestration.domain.retries import RetryPolicy, retry_policy
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import finish
 from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.parameters import binder_of
+from orchestration.sdk.session import Session
 from orchestration.sdk.timeouts import call_within
 
 
@@ -38,6 +40,17 @@ async def areturned(decorated: Any, parameters: dict[str, Any]) -> Any:
         if not limit.expired():
             raise
         raise RunTimeoutError(f"The time limit of {decorated.timeout_seconds:g} second(s) was exceeded.") from None
+
+
+def policy_of(decorated: Any, session: Session) -> RetryPolicy:
+    """The retries of a flow or task, as the settings say where its decorator does not."""
+    settings, kind = session.settings, decorated._kind
+    retries, delay = decorated.retries, decorated.retry_delay_seconds
+    if retries is None:
+        retries = getattr(settings, f"{kind}_default_retries")
+    if delay is None:
+        delay = getattr(settings, f"{kind}_default_retry_delay_seconds")
+    return retry_policy(retries, delay or None, decorated.retry_jitter_factor)
 
 
 def wants_retry(decorated: Any, record: Any, failed: State, logger: RunLogger) -> bool:
