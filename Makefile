@@ -40,7 +40,7 @@ lock: $(VENV)/.dev ## resolve the dependencies anew and write both lock files
 	@$(UV_COMPILE) --upgrade --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
 UV_COMPILE = $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --extra pipeline --group build
+	--no-emit-index-url --no-header --extra pipeline --extra postgres --group build
 
 # A stamp stands only after its whole set-up went through. A .venv without the stamp, or whose interpreter is gone, is
 # a set-up that was interrupted or outlived its Python, and is made afresh.

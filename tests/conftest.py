@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.sdk.redaction import forget_secrets
+from tests.support.postgres import leave_server
 
 FOREIGN_SETTINGS = ("ORCHESTRATION_", "PREFECT_", "AWS_", "MLFLOW_", "S3_", "SMTP_", "EMAIL_", "MAIL_")
 
@@ -64,4 +65,5 @@ def _running_children() -> list[str]:
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     yield
+    leave_server()
     assert _running_children() == []

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
+from orchestration.domain.errors import ConfigurationError
 from orchestration.domain.settings import Settings
+from orchestration.persistence.database import Database
 from orchestration.persistence.runs import Revive
 from orchestration.persistence.sqlite import SqliteDatabase
+
+_SQLITE = re.compile(r"sqlite(\+aiosqlite)?:///(?P<path>[^:?][^?]*)")
+_POSTGRES = re.compile(r"(postgresql|postgres)(\+(psycopg|asyncpg))?://")
+"""The spellings of SQLAlchemy, and so of Prefect's settings, as well as the servers' own."""
 
 
 def open_backend(settings: Settings, revive: Revive) -> Backend:
@@ -18,10 +27,36 @@ def open_backend(settings: Settings, revive: Revive) -> Backend:
         revive: turns the document of a stored result into an object that can load it.
 
     Raises:
+        ConfigurationError: the settings name a store that there is not.
         StoreError: the store cannot be opened.
         NewerSchemaError: it was written by a newer version.
     """
-    database = SqliteDatabase(settings.database_path, settings.sqlite_synchronous)
+    database = open_database(settings)
     backend = LocalBackend(database, LocalBlockStore(database, settings), revive)
     backend.crash_dead_runs()
     return backend
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of these settings, brought up to date; errors as of ``open_backend``."""
+    url = settings.database_url
+    if url is None:
+        return SqliteDatabase(settings.database_path, settings.sqlite_synchronous)
+    if file := _SQLITE.fullmatch(url):
+        return SqliteDatabase(Path(file["path"]).expanduser().absolute(), settings.sqlite_synchronous)
+    if server := _POSTGRES.match(url):
+        return _open_postgres("postgresql://" + url[server.end() :])
+    raise ConfigurationError(
+        f"ORCHESTRATION_DATABASE_URL begins with {url.partition('://')[0]!r} and names no store; write "
+        "sqlite:////absolute/path/of/a/file.db or postgresql://user:password@host:5432/database."
+    )
+
+
+def _open_postgres(url: str) -> Database:
+    try:
+        from orchestration.persistence.postgres import PostgresDatabase
+    except ImportError as error:
+        raise ConfigurationError(
+            f"A PostgreSQL store needs its driver ({error}); install it with `pip install 'orchestration[postgres]'`."
+        ) from error
+    return PostgresDatabase(url)

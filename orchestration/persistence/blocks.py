@@ -18,6 +18,9 @@ Open = Callable[[str, str], dict[str, Any]]
 Read = Callable[[str, Params], list[Row]]
 """Runs a SELECT: a database's ``read``, or a transaction's ``execute``."""
 
+MANY = 2**62
+"""A limit that limits nothing."""
+
 DEEPEST = 50
 """How far references are followed; documents that point to each other in a ring are refused there."""
 
@@ -243,8 +246,9 @@ def split_references(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return plain, references
 
 
-def sealed_documents(tx: Transaction, limit: int = -1) -> list[Row]:
-    """Id and sealed values of documents."""
+def sealed_documents(tx: Transaction, limit: int = MANY) -> list[Row]:
+    """Id and sealed values of documents; until this transaction ends, no other one asks, and so none writes any."""
+    tx.lock("block documents")
     return tx.execute("SELECT id, data FROM block_document ORDER BY id LIMIT :limit", {"limit": limit})
 
 

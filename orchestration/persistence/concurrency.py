@@ -20,6 +20,9 @@ SELECT c.*, COALESCE((SELECT SUM(l.slots) FROM concurrency_lease l
 FROM concurrency_limit c
 """
 
+_TURN = "concurrency"
+"""Who counts slots and takes them does so alone, over all limits, because a lease may have slots of several."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -65,6 +68,7 @@ def read_limits(db: Database, now: int) -> list[ConcurrencyLimit]:
 
 def delete_limit(tx: Transaction, name: str) -> bool:
     """Remove a limit with its leases; whether there was one."""
+    tx.lock(_TURN)
     rows = tx.execute("DELETE FROM concurrency_limit WHERE name = :name RETURNING id", {"name": name})
     for row in rows:
         tx.execute("DELETE FROM concurrency_lease WHERE limit_id = :id", {"id": row["id"]})
@@ -77,6 +81,7 @@ def try_acquire(tx: Transaction, lease: Lease, now: int) -> float | None:
     Names without a limit, and limits that are switched off, always let pass. Returns ``None`` when the
     slots are taken, else the seconds after which asking again may help (0 where only a release can tell).
     """
+    tx.lock(_TURN)
     gone = {"now": now, "id": str(lease.id)}  # asked again after the answer was lost, a lease takes its own place
     tx.execute("DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id", gone)
     found = [_find(tx, name, now) for name in dict.fromkeys(lease.names)]
@@ -93,6 +98,7 @@ def try_acquire(tx: Transaction, lease: Lease, now: int) -> float | None:
 
 def renew(tx: Transaction, lease_id: UUID, expires: int) -> bool:
     """Let a lease run until ``expires`` (microseconds); whether it was still there."""
+    tx.lock(_TURN)
     rows = tx.execute(
         "UPDATE concurrency_lease SET expires = :expires WHERE id = :id RETURNING id",
         {"id": str(lease_id), "expires": expires},
@@ -102,6 +108,7 @@ def renew(tx: Transaction, lease_id: UUID, expires: int) -> bool:
 
 def release(tx: Transaction, lease_id: UUID) -> None:
     """Give back the slots of a lease."""
+    tx.lock(_TURN)
     tx.execute("DELETE FROM concurrency_lease WHERE id = :id", {"id": str(lease_id)})
 
 

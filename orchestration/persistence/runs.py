@@ -48,7 +48,8 @@ def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
 
 
 def flow_run_by_key(tx: Transaction, flow_id: UUID, idempotency_key: str, revive: Revive) -> FlowRun | None:
-    """The run that was created with this idempotency key, if one was."""
+    """The run that was created with this idempotency key, if one was; until this transaction ends, nobody makes one."""
+    tx.lock(f"flow {flow_id}, key {idempotency_key}")
     rows = tx.execute(
         SELECT_FLOW_RUN + "WHERE r.flow_id = :flow_id AND r.idempotency_key = :key",
         {"flow_id": str(flow_id), "key": idempotency_key},
@@ -57,12 +58,16 @@ def flow_run_by_key(tx: Transaction, flow_id: UUID, idempotency_key: str, revive
 
 
 def read_flow_run(source: Database | Transaction, run_id: UUID, revive: Revive) -> FlowRun:
-    """The flow run with its current state.
+    """The flow run with its current state; one that a transaction reads, no other one changes before its end.
 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    ask = source.read if isinstance(source, Database) else source.execute
+    if isinstance(source, Database):
+        ask = source.read
+    else:
+        source.lock(f"flow run {run_id}")
+        ask = source.execute
     rows = ask(SELECT_FLOW_RUN + "WHERE r.id = :id", {"id": str(run_id)})
     if not rows:
         raise ObjectNotFound(f"There is no flow run with the id {run_id}.")

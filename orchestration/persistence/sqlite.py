@@ -8,15 +8,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
-from orchestration.domain.errors import NewerSchemaError, StoreError
-from orchestration.persistence.database import NO_PARAMS, STANDS, Params, Row, chunks
-from orchestration.persistence.migrations import LATEST, migrations
+from orchestration.domain.errors import StoreError
+from orchestration.persistence import forks
+from orchestration.persistence.database import NO_PARAMS, STANDS, Params, Row, chunks, storable
+from orchestration.persistence.schema import bring_up_to_date
 
 BUSY_SECONDS = 120.0
 """How long a writer waits for its turn; turns last milliseconds, so only a stuck disk gets near it."""
@@ -37,7 +36,7 @@ class SqliteDatabase:
         self._lock = threading.RLock()
         self._closed = False
         self._connection: sqlite3.Connection | None = _open(path, synchronous)
-        _databases.add(self)
+        forks.watch(self)
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
@@ -60,6 +59,12 @@ class SqliteDatabase:
         """The rows of one SELECT."""
         with self._lock:
             return _run(self._connected(), sql, params)
+
+    @contextmanager
+    def schema(self) -> Iterator[SqliteSchema]:
+        """The schema; nobody else in this process uses the file meanwhile."""
+        with self._lock:
+            yield SqliteSchema(self._connected(), self._path)
 
     def close(self) -> None:
         """Close the file; the last process to do so folds the write-ahead log into it."""
@@ -102,6 +107,9 @@ class SqliteTransaction:
         """Run one statement; all rows it returns are fetched before anything else happens."""
         return _run(self._connection, sql, params)
 
+    def lock(self, *names: str) -> None:
+        """Nothing: a write transaction of SQLite is alone."""
+
     def insert_many(self, insert: str, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
         """Insert rows, many in one statement."""
         if not rows:
@@ -118,16 +126,9 @@ def _run(connection: sqlite3.Connection, sql: str, params: Params | Sequence[Any
     except sqlite3.Error as error:
         raise StoreError(_explain(error)) from error
     except UnicodeEncodeError:
-        return _run(connection, sql, _storable(params))
-
-
-def _storable(params: Params | Sequence[Any]) -> Params | Sequence[Any]:
-    """The parameters with what UTF-8 cannot hold written out: a file name in a log may have lone surrogates."""
-    if isinstance(params, Mapping):
-        return dict(zip(params, _storable(tuple(params.values())), strict=True))
-    return tuple(
-        value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value for value in params
-    )
+        if isinstance(params, Mapping):
+            return _run(connection, sql, dict(zip(params, storable(params.values()), strict=True)))
+        return _run(connection, sql, storable(params))
 
 
 def _explain(error: sqlite3.Error) -> str:
@@ -145,7 +146,7 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = _connect(path, synchronous)
         try:
-            _bring_up_to_date(connection, path)
+            bring_up_to_date(SqliteSchema(connection, path))
         except BaseException:
             connection.close()
             raise
@@ -157,17 +158,6 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) < LATEST:
-        _migrate(connection, path)
-    version = _version(connection)
-    if version > LATEST:
-        raise NewerSchemaError(
-            f"The database {path} has schema {version}, and this version knows {LATEST}; "
-            "install the newer version of the package, or set ORCHESTRATION_HOME to another folder."
-        )
-
-
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
@@ -175,62 +165,56 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+class SqliteSchema:
+    """The schema of a file; its version is SQLite's own ``user_version``."""
 
+    way_out = "set ORCHESTRATION_HOME to another folder"
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema up to date; of many processes that start at once, one does it and the rest wait."""
-    with _only_one_process(path.with_name(path.name + ".lock")):
-        before = _version(connection)
-        if before >= LATEST:
-            return
-        if before == 0:
-            path.chmod(0o600)
-            connection.execute("PRAGMA journal_mode = WAL")
-        else:
-            _back_up(connection, path, before)
-        for number, sql in migrations():
-            if number > before:
-                text = sql.replace("{sequence}", "INTEGER PRIMARY KEY AUTOINCREMENT")
-                connection.executescript(f"BEGIN IMMEDIATE; {text} PRAGMA user_version = {number}; COMMIT;")
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self.place = f"The database {path}"
 
+    def version(self) -> int:
+        """The newest migration that the file has seen."""
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
-def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """Keep a copy of the database as it was; like the database, for its owner's eyes only."""
-    copy = path.with_name(f"{path.name}.before-{version + 1:04d}")
-    copy.touch(0o600)
-    with closing(sqlite3.connect(copy)) as target:
-        connection.backup(target)
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A lock on a file beside the database, which a process cannot keep beyond its end."""
+        descriptor = os.open(self._beside("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if self.version() == 0:
+                self._path.chmod(0o600)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            yield
+        finally:
+            os.close(descriptor)
 
+    def apply(self, number: int, sql: str) -> None:
+        """Run a migration."""
+        text = sql.replace("{sequence}", "INTEGER PRIMARY KEY AUTOINCREMENT")
+        self._script(f"{text} PRAGMA user_version = {number};")
 
-@contextmanager
-def _only_one_process(lock_path: Path) -> Iterator[None]:
-    descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    def clear(self, tables: Sequence[str]) -> None:
+        """Remove tables."""
+        self._script("".join(f"DROP TABLE IF EXISTS {table}; " for table in tables) + "PRAGMA user_version = 0;")
 
+    def back_up(self, name: str) -> None:
+        """Keep a copy beside the file; like the file, for its owner's eyes only."""
+        copy = self._beside(name)
+        copy.touch(0o600)
+        with closing(sqlite3.connect(copy)) as target:
+            self._connection.backup(target)
 
-_databases: WeakSet[SqliteDatabase] = WeakSet()
-_held: list[SqliteDatabase] = []
-"""The databases that a fork under way concerns."""
+    def _script(self, text: str) -> None:
+        try:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {text} COMMIT;")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise StoreError(_explain(error)) from error
 
-
-def _before_fork() -> None:
-    _held[:] = _databases
-    for database in _held:
-        database.before_fork()
-
-
-def _after_fork(is_child: bool) -> None:
-    for database in _held:
-        database.after_fork(is_child)
-    _held.clear()
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=partial(_after_fork, False), after_in_child=partial(_after_fork, True)
-)
+    def _beside(self, ending: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{ending}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -57,11 +58,21 @@ def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Ow
     A run outside flow runs is noted as living in the process ``owner``, since no flow run tells of it.
     """
     living_in = values.owner_text(owner) if owner is not None else None
-    tx.insert_many(_INSERT, [_row(change, living_in) for change in changes], _ON_CONFLICT)
+    rounds: list[dict[str, tuple[Any, ...]]] = [{}]  # a statement of PostgreSQL's changes a row only once
+    for row in sorted((_row(change, living_in) for change in changes), key=itemgetter(0)):  # all lock in one order
+        if row[0] in rounds[-1]:
+            rounds.append({})
+        rounds[-1][row[0]] = row
+    for rows in rounds:
+        tx.insert_many(_INSERT, list(rows.values()), _ON_CONFLICT)
 
 
 def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
-    """Store log lines, in the order in which they were logged."""
+    """Store log lines, in the order in which they were logged.
+
+    The lines of a run get their numbers in the order in which they can be seen, or who follows them would miss some.
+    """
+    tx.lock(*{f"log of {row[4]}" for row in rows})
     tx.insert_many(_INSERT_LOG, rows)
 
 
@@ -69,7 +80,7 @@ def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: 
     """End all task runs of a flow run that have not ended; the number of them."""
     rows = tx.execute(
         "SELECT id FROM task_run WHERE flow_run_id = :run "
-        "AND state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')",
+        "AND state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') ORDER BY id",
         {"run": str(flow_run_id)},
     )
     return sum(crash_task_run(tx, UUID(row["id"]), now, message, new_id) for row in rows)

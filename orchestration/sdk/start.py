@@ -15,6 +15,6 @@ def started_session() -> Session:
     if not _configured or _configured[0] is not session:
         configure(session)
         _configured[:] = [session]
-        if session.settings.api_url or session.settings.database_url:
-            ROOT.warning("Runs are kept on this machine: this version uses neither an API_URL nor a DATABASE_URL yet.")
+        if session.settings.api_url:
+            ROOT.warning("Runs are kept on this machine: this version uses no API_URL yet.")
     return session

@@ -11,6 +11,7 @@ from tests.architecture.source import PACKAGES, ROOT, functions_of, name_of, pyp
 LATE_IMPORTS = {
     "blocks/aws_credentials.py": "boto3 takes 0.2 s, and only those who use S3 should pay",
     "orchestration/backend/catalog.py": "only the listings need SQLAlchemy, which takes 0.25 s",
+    "orchestration/backend/connect.py": "only those who use PostgreSQL need its driver, which takes 0.1 s",
     "orchestration/persistence/crypto.py": "a run without secrets needs no cipher",
     "orchestration/sdk/flows.py": "the engine loads at the first call",
     "orchestration/sdk/parameters.py": "a value that fits its annotation as it is needs no pydantic",

@@ -13,6 +13,7 @@ from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import StoredResult
+from tests.support.postgres import new_database
 
 T = TypeVar("T")
 
@@ -45,7 +46,20 @@ class Store:
 @contextmanager
 def sqlite_store(folder: Path) -> Iterator[Store]:
     """This machine's database, in a folder."""
-    store = Store(lambda: open_backend(Settings(folder / "store"), Reference))
+    with _store_of(Settings(folder / "store")) as store:
+        yield store
+
+
+@contextmanager
+def postgres_store(folder: Path) -> Iterator[Store]:
+    """A database of a PostgreSQL server; what is no row, such as the key, is in the folder."""
+    with new_database() as url, _store_of(Settings(folder / "store", database_url=url)) as store:
+        yield store
+
+
+@contextmanager
+def _store_of(settings: Settings) -> Iterator[Store]:
+    store = Store(lambda: open_backend(settings, Reference))
     try:
         yield store
     finally:
@@ -53,7 +67,10 @@ def sqlite_store(folder: Path) -> Iterator[Store]:
             backend.close()
 
 
-STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {"sqlite": sqlite_store}
+STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
+    "postgresql": postgres_store,
+    "sqlite": sqlite_store,
+}
 """By name: each is one more parameter of the whole contract."""
 
 

@@ -1,0 +1,55 @@
+"""Bringing a store to the schema of this version, and making it anew: the same steps whatever the database."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from orchestration.domain.errors import NewerSchemaError
+from orchestration.persistence.database import Database, Schema
+from orchestration.persistence.migrations import LATEST, migrations
+
+
+def upgrade(database: Database) -> int:
+    """Bring a database up to date; the version it had.
+
+    Raises:
+        NewerSchemaError: it was written by a newer version of this package.
+    """
+    with database.schema() as schema:
+        return bring_up_to_date(schema)
+
+
+def reset(database: Database, now: datetime) -> None:
+    """Remove everything that a database holds and make its tables anew; a SQLite file is copied first."""
+    with database.schema() as schema, schema.turn():
+        schema.back_up(f"before-reset-{now:%Y%m%d-%H%M%S}")
+        schema.clear([table for _, sql in migrations() for table in re.findall(r"CREATE TABLE (\w+)", sql)])
+        _migrate(schema)
+
+
+def bring_up_to_date(schema: Schema) -> int:
+    """Run the migrations that a database has not seen; the version it had.
+
+    Raises:
+        NewerSchemaError: it has seen some that this version does not know.
+    """
+    found = schema.version()
+    if found < LATEST:
+        with schema.turn():
+            _migrate(schema)
+    if (version := schema.version()) > LATEST:
+        raise NewerSchemaError(
+            f"{schema.place} has schema {version}, and this version knows {LATEST}; "
+            f"install the newer version of the package, or {schema.way_out}."
+        )
+    return found
+
+
+def _migrate(schema: Schema) -> None:
+    version = schema.version()
+    if 0 < version < LATEST:
+        schema.back_up(f"before-{version + 1:04d}")
+    for number, sql in migrations():
+        if number > version:
+            schema.apply(number, sql)
