@@ -7,7 +7,7 @@ PAGE = f"margin:0;padding:0;background:#ffffff;color:{INK};font-family:{SANS};fo
 SHEET = "max-width:760px;margin:0 auto;padding:24px 20px 48px"
 HEADINGS = {
     1: "font-size:26px;line-height:1.25;margin:0 0 4px",
-    2: f"font-size:18px;line-height:1.3;margin:36px 0 10px;padding-top:14px;border-top:1px solid {LINE}",
+    2: f"font-size:18px;line-height:1.3;margin:32px 0 10px;padding-top:16px;border-top:1px solid {LINE}",
     3: "font-size:15px;line-height:1.3;margin:22px 0 6px",
 }
 PARAGRAPH = f"margin:0 0 12px;color:{INK}"
@@ -17,8 +17,8 @@ TONES = {
     "bad": "border-left-color:#b4232a;background:#fdf0f0;color:#8a1a20",
     "note": "border-left-color:#b7791f;background:#fff8e8;color:#70480b",
 }
-TILES = "width:100%;border-collapse:separate;border-spacing:6px 0;margin:18px -6px"
-TILE = f"padding:10px 12px;background:{TINT};border:1px solid {LINE};border-radius:6px;vertical-align:top"
+TILES = "width:100%;table-layout:fixed;border-collapse:separate;border-spacing:0;margin:18px 0"
+TILE = f"padding:10px 12px;background:{TINT};border-left:3px solid {BLUE};border-right:8px solid #fff"
 TILE_LABEL = f"font-size:12px;color:{MUTED}"
 TILE_VALUE = "font-size:22px;font-weight:700;line-height:1.3"
 TABLE = "width:100%;border-collapse:collapse;margin:8px 0 16px;font-size:14px;font-variant-numeric:tabular-nums"

@@ -1,102 +1,76 @@
 """The monthly job: fetch the months, learn, judge, register, publish and mail. Only wiring; the work is elsewhere."""
 
 import os
-import platform
-import tempfile
-import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import TypeVar
 
-import sklearn
-from sklearn.pipeline import Pipeline
-
-from blocks.aws import S3Bucket
-from blocks.mail import EmailServerCredentials, email_send_message, send
-from blocks.mail_message import Letter
 from orchestration import (
+    ThreadPoolTaskRunner,
     create_markdown_artifact,
     create_table_artifact,
     flow,
-    get_client,
     get_run_logger,
     runtime,
     task,
 )
-from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.schemas.filters import LogFilter
-from orchestration.domain.schemas.runs import FlowRun, Log
-from orchestration.domain.settings import read_settings
-from orchestration.domain.states import State
-from orchestration.sdk.flows import Flow
-from orchestration.sdk.logs import FLOW_LOGGER
-from pipelines.duration_prediction.bucket import FILE_PREFIX, find_months, forget_old_files, mark_used
-from pipelines.duration_prediction.config import (
-    BUCKET_PREFIX,
-    METRICS_KEY,
-    REPORT_KEY,
-    MonthPlan,
-    TrainingConfig,
-    plan_months,
+from pipelines.duration_prediction.apart import predict_apart
+from pipelines.duration_prediction.baselines import Baselines, score_baselines
+from pipelines.duration_prediction.bootstrap import rmse_difference
+from pipelines.duration_prediction.champions import (
+    find_champion,
+    keep_as_challenger,
+    load_kept,
+    load_model,
+    promote,
 )
-from pipelines.duration_prediction.data import Trips, load_trips
-from pipelines.duration_prediction.document import to_html, to_text
-from pipelines.duration_prediction.evaluation import Metrics, Score, evaluate, score_baselines
-from pipelines.duration_prediction.failure import LAST_LINES, Failure
+from pipelines.duration_prediction.config import METRICS_KEY, REPORT_KEY, TrainingConfig, plan_months
+from pipelines.duration_prediction.data import Trips
+from pipelines.duration_prediction.drift import Drift, measure_drift, profile_trips
+from pipelines.duration_prediction.evaluation import Evaluation, evaluate_model
+from pipelines.duration_prediction.facts import Findings, ReportFacts
+from pipelines.duration_prediction.figures import draw_figures
+from pipelines.duration_prediction.fingerprint import code_version, fingerprint, git_commit, library_versions
+from pipelines.duration_prediction.fitting import CandidateScore, train_model
+from pipelines.duration_prediction.geography import Geography, find_geography
+from pipelines.duration_prediction.history import metric_rows, read_history, up_to
+from pipelines.duration_prediction.kept import CANDIDATES_FILE, kept_files, read_candidates
+from pipelines.duration_prediction.metrics import Minutes, evaluate
+from pipelines.duration_prediction.model import DurationModel, Prediction, predict_trips
 from pipelines.duration_prediction.outcome import TrainingOutcome
 from pipelines.duration_prediction.registry import (
     FLOW_RUN_TAG,
+    DataFile,
     RegisteredModel,
     TrainingRecord,
     add_files,
+    find_registered,
     getting_ready,
     register_model,
 )
-from pipelines.duration_prediction.report import (
-    GENERATED_WARNING,
-    Report,
-    ReportFacts,
-    build_report,
-    draw_figures,
-    figure_file,
-    report_files,
-)
-from pipelines.duration_prediction.store import Store, find_store
-from pipelines.duration_prediction.training import Minutes, fit_model, predict_minutes
-from pipelines.errors import PipelineError
-from pipelines.tlc import Month
+from pipelines.duration_prediction.report import Report, build_report, report_files
+from pipelines.duration_prediction.sections import GENERATED_WARNING
+from pipelines.duration_prediction.standing import Fate, Outcome, Rival, decide_fate, learnt_months
+from pipelines.duration_prediction.store import Store, find_store, model_name
+from pipelines.duration_prediction.wiring.mail import mail_failure, mail_report, open_mailbox
+from pipelines.duration_prediction.wiring.months import Downloaded, download_months, load
+from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over, run_facts
+from pipelines.duration_prediction.zone_names import read_zone_names
+from pipelines.progress import progress_bar
 
-MODEL_SCORE = "Gradient boosting (this model)"
+T = TypeVar("T")
+R = TypeVar("R")
+
 EXAMPLE_ROWS = 5
+# Each fit keeps a core busy and holds a copy of its trips.
+FITS_AT_ONCE = os.cpu_count() or 1
+# Settings that decide what becomes of a model, not what it is.
+NO_PART_OF_THE_MODEL = ("promotion_margin", "drift", "n_months", "publication_lag")
 DEFAULT_TRAINING = TrainingConfig()
 
 
-class Mailbox(NamedTuple):
-    """A mail server, who writes, and who gets what is written."""
-
-    server: EmailServerCredentials
-    sender: str
-    address: str
-
-
-def mail_failure(failed: Flow[Any, Any], flow_run: FlowRun, state: State) -> None:
-    """Tell people that a run failed; where that fails as well, the log says so and the first failure stands."""
-    given = flow_run.parameters
-    try:
-        mailbox = open_mailbox(given["mail_block"], given["mail_to"])
-        failure = Failure(failed.name, flow_run.name, state.name, state.message or "", last_log_lines(flow_run.id))
-        html = to_html(failure.document(), str)
-        letter = Letter(failure.subject, html, mailbox.sender, to_text(failure.document()), mailbox.address)
-        send(mailbox.server, letter)
-    except Exception as error:
-        fields = {"prefix": f"Flow run {flow_run.name!r} - ", "flow_run_id": flow_run.id, "task_run_id": None}
-        FLOW_LOGGER.error("The mail that tells of this failure could not be sent: %s", error, extra=fields)
-
-
-@flow(name="duration-prediction", on_failure=[mail_failure])
+@flow(name="duration-prediction", task_runner=ThreadPoolTaskRunner(FITS_AT_ONCE), on_failure=[mail_failure])
 def duration_prediction(
     train_months: list[str] | None = None,
     validate_month: str | None = None,
@@ -108,84 +82,166 @@ def duration_prediction(
     """Learn trip durations from some months, judge the model on a later one, and tell people about it.
 
     Months are written 2021-01; see `plan_months` for those left out. The report, or the news of a failure, goes to
-    `mail_to`, by default to the user of the mail block. Raises PipelineError where the months cannot be used, and the
-    blocks' errors.
+    `mail_to`, by default to the user of the mail block. The same months, settings and code give the same version of the
+    registered model, however often they run. Raises PipelineError where the months cannot be used, and the blocks'
+    errors.
     """
     plan = plan_months(train_months, validate_month)
     mailbox = open_mailbox(mail_block, mail_to)
-    months = download_months(s3_block, plan.months)
-    train, validate = load(months, plan.train), load(months, (plan.validate,))
-    generated = train.generated or validate.generated
-    if generated:
-        get_run_logger().warning(GENERATED_WARNING)
     store = find_store(os.environ, home())
     with getting_ready(store):
-        model = fit(train, training)
-    predicted = predict(model, validate)
-    scores = score(train, validate, predicted)
-    registered = register(model, record_training(plan, training, scores[0].metrics, train), store)
+        got = download_months(s3_block, plan.months, training.colour)
+        train = load(got.months, plan.train, training.colour)
+        validate = load(got.months, (plan.validate,), training.colour)
+        drift = check_drift(train, validate, training)
+        baselines = compare_baselines(train, validate)
+    files = got.data_files(plan)
+    earlier = find_earlier(store, training, files)
+    model, candidates = load_earlier(earlier) if earlier else learn(train, got.centroids, training)
+    prediction = predict(model, validate)
+    found = Findings(
+        colour=training.colour,
+        plan=plan,
+        counts=(*train.counts, *validate.counts),
+        generated=train.generated or validate.generated,
+        geography=str(model.design.geography.source),
+        drift=drift,
+        evaluation=judge(validate, prediction, model.design.geography),
+        baselines=baselines.scores,
+        left_out=baselines.left_out,
+        candidates=candidates,
+        rival=score_champion(store, training, validate, prediction, earlier),
+    )
+    record = record_training(found, training, files, train)
+    registered = earlier or register(model, record, store)
+    outcome = settle(store, found, registered, earlier is not None, training.promotion_margin)
     facts = ReportFacts(
         day=date.today(),
-        plan=plan,
-        scores=scores,
-        counts=(*train.counts, *validate.counts),
-        generated=generated,
-        provenance=provenance(s3_block, registered),
+        found=found,
+        outcome=outcome,
+        history=read_history(earlier_metrics(), training.colour),
+        provenance=provenance(got, registered, record),
+        zone_names=read_zone_names(got.centroids),
     )
-    report = make_report(facts, validate, predicted)
-    publish(report, scores[0].metrics)
+    report = make_report(facts, validate, prediction, model.design.geography)
+    publish(report, facts)
     keep_report(registered, report)
-    mail_report(report, f"Trip durations: RMSE {scores[0].metrics.rmse:.2f} minutes on {plan.validate}", mailbox)
-    return TrainingOutcome(plan, scores, len(train), len(validate), generated, registered, report)
+    mail_report(report, mailbox)
+    return TrainingOutcome(facts, registered, report)
 
 
 @task
-def download_months(s3_block: str, months: Sequence[Month]) -> dict[Month, Path]:
-    """Fetch the months from the bucket, but for those that are here already, unchanged; gives each one's file."""
-    bucket = S3Bucket.load(s3_block)
-    cache, now = home() / "cache" / "months", time.time()
-    stored = find_months(bucket.list_objects(BUCKET_PREFIX + FILE_PREFIX), months, bucket.bucket_name)
-    fetched = [each for each in stored if not each.is_kept(cache)]
-    for each in fetched:
-        bucket.download_object_to_path(each.path, each.file(cache))
-    for each in stored:
-        mark_used(each.file(cache), now)
-    forget_old_files(cache, now)
-    get_run_logger().info("Fetched %d of %d months; the others were here already.", len(fetched), len(stored))
-    return {each.month: each.file(cache) for each in stored}
+def check_drift(train: Trips, validate: Trips, training: TrainingConfig) -> Drift:
+    """How the judged month differs from those learnt from. Raises DriftError if it differs too much."""
+    if train.generated or validate.generated:
+        get_run_logger().warning(GENERATED_WARNING)
+    drift = measure_drift(profile_trips(train), validate, training.drift)
+    for sentence in drift.flagged:
+        get_run_logger().warning("Drift: %s", sentence)
+    drift.check()
+    return drift
 
 
 @task
-def load(files: Mapping[Month, Path], months: Sequence[Month]) -> Trips:
-    """The valid trips of some months."""
-    trips = load_trips({month: files[month] for month in months})
-    for count in trips.counts:
-        get_run_logger().info("%s: kept %s of %s trips.", count.month, f"{count.kept:,}", f"{count.rows:,}")
-    return trips
+def compare_baselines(train: Trips, validate: Trips) -> Baselines:
+    """What the model has to beat on the judged month."""
+    return score_baselines(train, validate)
 
 
 @task
-def fit(train: Trips, training: TrainingConfig) -> Pipeline:
-    """The fitted model."""
-    return fit_model(train, training)
+def find_earlier(store: Store, training: TrainingConfig, files: Sequence[DataFile]) -> RegisteredModel | None:
+    """The version that an earlier run has made of the same files, settings and code."""
+    found = find_registered(store, training.colour, model_fingerprint(files, training))
+    if found is not None:
+        get_run_logger().info("%s was made of the same files, settings and code: nothing to learn.", found.model_uri)
+    return found
 
 
 @task
-def predict(model: Pipeline, validate: Trips) -> Minutes:
-    """The model's minutes for the trips that it is judged on."""
-    return predict_minutes(model, validate.frame)
+def load_earlier(registered: RegisteredModel) -> tuple[DurationModel, tuple[CandidateScore, ...]]:
+    """A model that an earlier run has made, and how its candidates did."""
+    return load_model(registered), read_candidates(load_kept(registered, CANDIDATES_FILE))
+
+
+def learn(
+    train: Trips, centroids: Path | None, training: TrainingConfig
+) -> tuple[DurationModel, tuple[CandidateScore, ...]]:
+    """The fitted model and how its candidates did; each candidate is a task of its own."""
+    geography = locate_zones(centroids, train)
+    trained = train_model(train, geography, training, spread)
+    get_run_logger().info(
+        "Learnt in %.1f s; of %d candidates the best is: %s.",
+        trained.seconds,
+        len(trained.candidates),
+        trained.candidates[0].name,
+    )
+    return trained.model, trained.candidates
+
+
+def spread(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do the same to each item, a task run each; the results in the order of the items."""
+    futures = [fit_candidate.submit(work, item) for item in items]
+    results = []
+    with progress_bar("Fitting", len(futures)) as bar:
+        for future in futures:
+            results.append(future.result())
+            bar.reach(len(results))
+    return results
 
 
 @task
-def score(train: Trips, validate: Trips, predicted: Minutes) -> tuple[Score, ...]:
-    """The model's metrics, followed by those of the baselines."""
-    model = Score(MODEL_SCORE, evaluate(validate.minutes, predicted))
-    get_run_logger().info("RMSE %.2f minutes, MAE %.2f, R2 %.3f.", *model.metrics.as_dict().values())
-    return (model, *score_baselines(train, validate))
+def fit_candidate(work: Callable[[T], R], item: T) -> R:
+    """One independent piece of the training."""
+    return work(item)
 
 
 @task
-def register(model: Pipeline, record: TrainingRecord, store: Store) -> RegisteredModel:
+def locate_zones(centroids: Path | None, train: Trips) -> Geography:
+    """Where the zones lie."""
+    geography = find_geography(centroids, train)
+    get_run_logger().info("The places of %d zones: %s.", geography.known, geography.source)
+    return geography
+
+
+@task
+def predict(model: DurationModel, validate: Trips) -> Prediction:
+    """The model's minutes, and their intervals, for the trips that it is judged on."""
+    return predict_trips(model, validate.frame)
+
+
+@task
+def judge(validate: Trips, prediction: Prediction, geography: Geography) -> Evaluation:
+    """How far off the model is, all in all and by slice."""
+    evaluation = evaluate_model(validate, prediction, geography.boroughs)
+    metrics = evaluation.metrics
+    get_run_logger().info("RMSE %.2f minutes, MAE %.2f, R2 %.3f.", metrics.rmse, metrics.mae, metrics.r2)
+    return evaluation
+
+
+@task
+def score_champion(
+    store: Store, training: TrainingConfig, validate: Trips, prediction: Prediction, own: RegisteredModel | None
+) -> Rival | None:
+    """The champion on the same trips; None without one, or where the model itself is it."""
+    champion = find_champion(store, model_name(training.colour))
+    if champion is None or (own is not None and champion.version == own.version):
+        return None
+    actual = validate.minutes.to_numpy(dtype="float64")
+    minutes = champion_minutes(champion, validate)
+    difference = rmse_difference(actual, prediction.minutes, minutes, seed=training.seed)
+    return Rival(champion.version, learnt_months(champion.tags), evaluate(actual, minutes), difference)
+
+
+def champion_minutes(champion: RegisteredModel, validate: Trips) -> Minutes:
+    """The champion's minutes, by the code that it was made with."""
+    if champion.tags.get("code_version") == code_version():
+        return predict_trips(load_model(champion), validate.frame).minutes
+    get_run_logger().info("%s was made by other code: it predicts in a process of its own.", champion.model_uri)
+    return predict_apart(champion, validate.frame)
+
+
+@task
+def register(model: DurationModel, record: TrainingRecord, store: Store) -> RegisteredModel:
     """The model's new version in MLflow."""
     registered = register_model(model, record, store, is_over)
     get_run_logger().info("Registered %s in %s.", registered.model_uri, registered.tracking_uri)
@@ -193,17 +249,34 @@ def register(model: Pipeline, record: TrainingRecord, store: Store) -> Registere
 
 
 @task
-def make_report(facts: ReportFacts, validate: Trips, predicted: Minutes) -> Report:
-    """The report with its figures."""
-    return build_report(facts, draw_figures(validate, predicted))
+def settle(store: Store, found: Findings, registered: RegisteredModel, reused: bool, margin: float) -> Outcome:
+    """Promote the model if it has earned it, and say why."""
+    champion = find_champion(store, registered.name)
+    if champion is not None and champion.version == registered.version:
+        fate, reason = Fate.STAYS, f"Version {registered.version} has been the champion since an earlier run."
+    else:
+        fate, reason = decide_fate(found.metrics, found.rival, found.plan.validate, margin)
+    if fate is Fate.PROMOTED:
+        promote(store, registered.name, registered.version)
+    elif fate is Fate.KEPT and not reused:
+        keep_as_challenger(store, registered)
+    get_run_logger().info("%s: %s", registered.model_uri, reason)
+    return Outcome(registered.model_uri, reused, fate, reason)
 
 
 @task
-def publish(report: Report, metrics: Metrics) -> None:
+def make_report(facts: ReportFacts, validate: Trips, prediction: Prediction, geography: Geography) -> Report:
+    """The report with its figures."""
+    months = up_to(facts.history, facts.found.judged())
+    return build_report(facts, draw_figures(validate, prediction.minutes, facts.found.evaluation, geography, months))
+
+
+@task
+def publish(report: Report, facts: ReportFacts) -> None:
     """Publish the report and the metrics as artifacts."""
-    create_markdown_artifact(key=REPORT_KEY, markdown=report.artifact(), description="How good the new model is.")
-    rows = [{"metric": name, "value": value} for name, value in metrics.as_dict().items()]
-    create_table_artifact(key=METRICS_KEY, table=rows, description="Errors in minutes on the validation month.")
+    create_markdown_artifact(key=REPORT_KEY, markdown=report.artifact(), description=report.subject)
+    described = f"Errors in minutes on the trips of {facts.found.plan.validate}."
+    create_table_artifact(key=METRICS_KEY, table=metric_rows(facts.table()), description=described)
 
 
 @task
@@ -212,86 +285,57 @@ def keep_report(registered: RegisteredModel, report: Report) -> None:
     add_files(registered, report_files(report))
 
 
-def open_mailbox(mail_block: str, mail_to: str | None) -> Mailbox:
-    """The mail server of a block, and who gets the mails: by default its user.
-
-    Raises PipelineError if nobody does, and BlockNotFound.
-    """
-    server = EmailServerCredentials.load(mail_block)
-    address = mail_to or server.username
-    if not address:
-        raise PipelineError(f"The mail block {mail_block!r} has no username: say with mail_to who gets the report.")
-    return Mailbox(server, server.username or address, address)
+def model_fingerprint(files: Sequence[DataFile], training: TrainingConfig) -> str:
+    """What the version of the registered model is known by."""
+    inputs = {f"{file.used_to} {file.name}": file.sha256 for file in files}
+    return fingerprint(inputs, training.model_dump(mode="json", exclude=set(NO_PART_OF_THE_MODEL)), code_version())
 
 
-def mail_report(report: Report, subject: str, mailbox: Mailbox) -> None:
-    """Send the report with its figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        figures = {name: Path(folder) / figure_file(name) for name in report.figures}
-        for name, path in figures.items():
-            path.write_bytes(report.figures[name])
-        email_send_message(
-            subject=subject,
-            msg=report.mail_html(),
-            email_server_credentials=mailbox.server,
-            msg_plain=report.mail_text(),
-            email_from=mailbox.sender,
-            email_to=mailbox.address,
-            inline_images=figures,
-        )
-
-
-def last_log_lines(flow_run_id: UUID) -> list[str]:
-    """The end of what a flow run and its tasks logged, oldest line first."""
-    recent: deque[Log] = deque(maxlen=LAST_LINES)
-    with get_client(sync_client=True) as client:
-        after = 0
-        while page := client.read_logs(LogFilter(flow_run_ids=(flow_run_id,), after=after)):
-            recent.extend(page)
-            after = page[-1].sequence
-    return [f"{log.timestamp.astimezone():%H:%M:%S} {log.message}" for log in recent]
-
-
-def is_over(flow_run_id: str) -> bool:
-    """Whether the flow run with this id is one of ours and has ended."""
-    with get_client(sync_client=True) as client:
-        try:
-            state = client.read_flow_run(UUID(flow_run_id)).state
-        except (ObjectNotFound, ValueError):
-            return False
-    return state is not None and state.is_final()
-
-
-def home() -> Path:
-    """The folder for all that outlives a run, whatever the current one is."""
-    return read_settings(os.environ, Path.home()).home
-
-
-def record_training(plan: MonthPlan, training: TrainingConfig, metrics: Metrics, train: Trips) -> TrainingRecord:
+def record_training(
+    found: Findings, training: TrainingConfig, files: Sequence[DataFile], train: Trips
+) -> TrainingRecord:
     """What MLflow is told of this training."""
+    months = {"train_months": ",".join(map(str, found.plan.train)), "validate_month": str(found.plan.validate)}
     return TrainingRecord(
+        colour=training.colour,
+        fingerprint=model_fingerprint(files, training),
         params={
-            **training.model_dump(),
-            "train_months": ",".join(map(str, plan.train)),
-            "validate_month": str(plan.validate),
-            "n_train": len(train),
+            **training.model_dump(mode="json"),
+            **months,
+            "geography": found.geography,
+            "chosen": "; ".join(each.name for each in found.candidates if each.chosen),
+            **{f"sha256_{file.name}": file.sha256 for file in files},
         },
-        metrics=metrics.as_dict(),
+        metrics=found.numbers(),
         tags={
             FLOW_RUN_TAG: str(runtime.flow_run.id or ""),
             "flow_run": runtime.flow_run.name or "",
-            "generated_data": str(train.generated).lower(),
+            **months,
+            "generated_data": str(found.generated).lower(),
+            "git_commit": git_commit() or "",
+            "code_version": code_version(),
+            "rmse": f"{found.metrics.rmse:.4f}",
+            **library_versions(),
         },
         example=train.frame.head(EXAMPLE_ROWS),
+        inputs=files,
+        kept=kept_files(found.candidates, profile_trips(train)),
     )
 
 
-def provenance(s3_block: str, registered: RegisteredModel) -> dict[str, str]:
+def provenance(got: Downloaded, registered: RegisteredModel, record: TrainingRecord) -> dict[str, str]:
     """Where everything came from and went, for the report."""
+    files = {
+        f"{file.name} ({file.used_to})": f"{file.source}, SHA-256 {file.sha256[:16]}..." for file in record.inputs
+    }
+    made = ", ".join(f"{name} {release}" for name, release in library_versions().items())
     return {
-        "Flow run": runtime.flow_run.name or "",
-        "Months from": f"S3 block {s3_block}, folder {BUCKET_PREFIX}",
+        **run_facts(),
+        **files,
         "Model": registered.model_uri,
         "MLflow store": registered.tracking_uri,
-        "Made with": f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}",
+        "MLflow run": registered.run_id,
+        "Git commit": git_commit() or "not known",
+        "Code version": code_version(),
+        "Made with": made,
     }

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.duration_prediction.config import MonthPlan
-from pipelines.duration_prediction.evaluation import Metrics, Score
+from pipelines.duration_prediction.facts import ReportFacts
+from pipelines.duration_prediction.metrics import Metrics
 from pipelines.duration_prediction.registry import RegisteredModel
-from pipelines.duration_prediction.report import REPORT_FILE, Report, report_files, score_lines
+from pipelines.duration_prediction.report import REPORT_FILE, Report, report_files, verdict_lines
 from pipelines.files import write_together
 
 METRICS_FILE = "metrics.json"
@@ -17,32 +18,40 @@ METRICS_FILE = "metrics.json"
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """A trained, judged and registered model with its report; `scores` begins with the model's own."""
+    """A trained, judged and registered model with its report."""
 
-    plan: MonthPlan
-    scores: tuple[Score, ...]
-    n_train: int
-    n_validate: int
-    generated: bool
+    facts: ReportFacts
     registered: RegisteredModel
     report: Report
 
     @property
     def metrics(self) -> Metrics:
-        return self.scores[0].metrics
+        return self.facts.found.metrics
+
+    @property
+    def plan(self) -> MonthPlan:
+        return self.facts.found.plan
+
+    @property
+    def generated(self) -> bool:
+        return self.facts.found.generated
 
     def table(self) -> str:
-        """The model's errors beside the baselines', in minutes, for a terminal."""
-        return score_lines(self.scores)
+        """The verdict, and the model's errors beside the champion's and the baselines', in minutes, for a terminal."""
+        return verdict_lines(self.facts)
 
     def summary(self, data_source: str, seconds: float) -> Mapping[str, Any]:
         """What other programs want to know; `data_source` says where months that are not made up came from."""
+        found, outcome = self.facts.found, self.facts.outcome
         return {
-            **self.metrics.as_dict(),
+            **found.numbers(),
+            "colour": str(found.colour),
             "train_months": [str(month) for month in self.plan.train],
             "validate_month": str(self.plan.validate),
-            "n_train": self.n_train,
-            "n_validate": self.n_validate,
+            "geography": found.geography,
+            "fate": str(outcome.fate),
+            "reused": outcome.reused,
+            "drift": list(found.drift.flagged),
             "model_uri": self.registered.model_uri,
             "tracking_uri": self.registered.tracking_uri,
             "data_source": "generated" if self.generated else data_source,

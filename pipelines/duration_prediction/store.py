@@ -1,9 +1,12 @@
-"""Where MLflow's store is."""
+"""Where MLflow's store is, and under which names it keeps what belongs to a colour of taxis."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from pipelines.duration_prediction.config import EXPERIMENT_NAME, MODEL_NAME
+from pipelines.tlc import Colour
 
 SQLITE = "sqlite:///"
 
@@ -32,6 +35,16 @@ def find_store(environ: Mapping[str, str], home: Path) -> Store:
         folder = Path(urlsplit(uri).path).expanduser().absolute()
         return Store(folder.as_uri(), None)
     return Store(uri, None)
+
+
+def experiment_name(colour: Colour) -> str:
+    """The experiment of a colour's trainings."""
+    return f"{EXPERIMENT_NAME}-{colour}"
+
+
+def model_name(colour: Colour) -> str:
+    """The registered model of a colour; that of the green taxis has the plain name."""
+    return MODEL_NAME if colour is Colour.GREEN else f"{MODEL_NAME}-{colour}"
 
 
 def _sqlite_store(database: Path) -> Store:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipelines.embedded.download import PATIENT, Patience, download, head_of
 from pipelines.errors import SourceError
-from pipelines.tlc import Month
+from pipelines.tlc import Colour, Month
 
 PUBLIC_SITE = "https://d37ci6vzurychx.cloudfront.net/trip-data"
 # Published for certain, so that a site that serves it is the TLC's, and not something else that answers in its place.
@@ -28,6 +28,7 @@ class TlcSite:
     cache: Path
     patience: Patience = field(default=PATIENT, compare=False)
     kind: str = "tlc-site"
+    colour: Colour = Colour.GREEN
 
     @property
     def sentence(self) -> str:
@@ -60,11 +61,15 @@ class TlcSite:
             download(self._address(month), kept, lambda part: _check(part, self._address(month)), self.patience)
         return kept
 
+    def centroids(self) -> Path | None:
+        """The site publishes the zones' shapes, not their centroids."""
+        return None
+
     def _kept(self, month: Month) -> Path:
-        return self.cache / hashlib.sha256(self.url.encode()).hexdigest()[:12] / month.file_name
+        return self.cache / hashlib.sha256(self.url.encode()).hexdigest()[:12] / self.colour.file_name(month)
 
     def _address(self, month: Month) -> str:
-        return f"{self.url}/{month.file_name}"
+        return f"{self.url}/{self.colour.file_name(month)}"
 
 
 def _check(part: Path, url: str) -> None:

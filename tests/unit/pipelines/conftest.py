@@ -12,6 +12,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips, load_month
+from pipelines.duration_prediction.fitting import train_model
+from pipelines.duration_prediction.geography import learn_geography
+from pipelines.duration_prediction.model import DurationModel
 from pipelines.duration_prediction.registry import getting_ready
 from pipelines.duration_prediction.store import find_store
 from pipelines.embedded.months import make_month
@@ -78,7 +81,13 @@ def validate(sample_folder: Path) -> Trips:
 @pytest.fixture(scope="session")
 def quick() -> TrainingConfig:
     """Settings that fit in a blink."""
-    return TrainingConfig(max_iter=40, learning_rate=0.2, max_leaf_nodes=15)
+    return TrainingConfig(max_iter=40, learning_rate=0.2, leaves=(15,), screening_trips=1_000, screening_trees=10)
+
+
+@pytest.fixture(scope="session")
+def fitted(train: Trips, quick: TrainingConfig) -> DurationModel:
+    """A model, fitted in a blink."""
+    return train_model(train, learn_geography(train), quick).model
 
 
 @pytest.fixture(scope="session")

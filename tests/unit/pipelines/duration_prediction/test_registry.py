@@ -7,28 +7,28 @@ import subprocess
 import sys
 import threading
 from collections import UserDict
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pandas as pd
 import pytest
 import skops.io
 
-from pipelines.duration_prediction.config import EXPERIMENT_NAME, TrainingConfig
 from pipelines.duration_prediction.data import Trips
+from pipelines.duration_prediction.model import TRUSTED_TYPES, DurationModel
 from pipelines.duration_prediction.registry import (
-    TRUSTED_TYPES,
+    DataFile,
     RegisteredModel,
     TrainingRecord,
     add_files,
+    find_registered,
     getting_ready,
     register_model,
 )
-from pipelines.duration_prediction.store import Store, find_store
-from pipelines.duration_prediction.training import fit_model, predict_minutes
+from pipelines.duration_prediction.store import Store, experiment_name, find_store
 from pipelines.duration_prediction.validation import DROPOFF
 from pipelines.errors import RegistryError
+from pipelines.tlc import Colour
 
 ROOT = Path(__file__).parents[4]
 PROBE = """
@@ -37,7 +37,7 @@ asked = []
 sys.addaudithook(lambda event, args: asked.append(args[0]) if event == "socket.getaddrinfo" else None)
 from pipelines.duration_prediction import registry
 before = "mlflow" in sys.modules
-mlflow = registry._mlflow()
+mlflow = registry.load_mlflow()
 from mlflow.telemetry import get_telemetry_client
 from mlflow.telemetry.utils import is_telemetry_disabled
 print(json.dumps({
@@ -51,7 +51,9 @@ print(json.dumps({
 # MLflow keeps quiet of itself where it believes to be tested, which would prove nothing.
 TEST_SIGNS = ("PYTEST_CURRENT_TEST", "CI", "GITHUB_ACTIONS", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
 
-Predict = Callable[[pd.DataFrame], list[float]]
+GREEN = Colour.GREEN
+NAME = "green_tripdata_2021-01.parquet"
+MONTH_FILE = DataFile(NAME, "learn", f"s3://trips/data/{NAME}", "ab" * 32)
 
 
 @pytest.fixture
@@ -59,32 +61,39 @@ def store(made_home: Path) -> Store:
     return find_store({}, made_home)
 
 
-def _register(trips: Trips, config: TrainingConfig, store: Store) -> tuple[RegisteredModel, Predict]:
-    model = fit_model(trips, config)
-    record = TrainingRecord(
-        params=config.model_dump(),
-        metrics={"rmse": 5.4},
-        tags={"data_source": "generated"},
-        example=trips.frame.head(3),
-    )
-    return register_model(model, record, store, lambda _: False), lambda rows: predict_minutes(model, rows).tolist()
+def _record(trips: Trips, fingerprint: str = "one", **changes: Any) -> TrainingRecord:
+    given: dict[str, Any] = {
+        "colour": GREEN,
+        "fingerprint": fingerprint,
+        "params": {"trials": 4},
+        "metrics": {"rmse": 5.4},
+        "tags": {"data_source": "generated", "flow_run": "light-boar"},
+        "example": trips.frame.head(3),
+        "inputs": (MONTH_FILE,),
+        "kept": {"profile.json": b"{}"},
+    }
+    return TrainingRecord(**{**given, **changes})
+
+
+def _register(model: DurationModel, record: TrainingRecord, store: Store) -> RegisteredModel:
+    return register_model(model, record, store, lambda _: False)
 
 
 def test_a_registered_model_predicts_from_raw_rows(
     train: Trips,
-    quick: TrainingConfig,
+    fitted: DurationModel,
     raw_months: dict[str, pd.DataFrame],
     store: Store,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    first, predict = _register(train, quick, store)
-    second, _ = _register(train, quick, store)
+    first = _register(fitted, _record(train), store)
+    second = _register(fitted, _record(train, "two"), store)
     add_files(second, {"report.md": b"# Report"})
     assert capfd.readouterr() == ("", ""), "the terminal belongs to the job"
     assert first.model_uri == "models:/nyc-taxi-duration/1"
     assert second.model_uri == "models:/nyc-taxi-duration/2"
     _check_run(second)
-    _check_predictions(first.model_uri, predict, raw_months)
+    _check_predictions(first.model_uri, fitted, raw_months)
 
 
 def _check_run(registered: RegisteredModel) -> None:
@@ -92,14 +101,19 @@ def _check_run(registered: RegisteredModel) -> None:
 
     client = mlflow.MlflowClient(tracking_uri=registered.tracking_uri)
     run = client.get_run(registered.run_id)
-    assert run.info.status == "FINISHED"
-    assert run.data.params["max_iter"] == "40"
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "light-boar")
+    assert client.get_experiment(run.info.experiment_id).name == "nyc-taxi-duration-green"
+    assert run.data.params["trials"] == "4"
     assert run.data.metrics == {"rmse": 5.4}
-    assert run.data.tags["data_source"] == "generated"
-    assert [file.path for file in client.list_artifacts(registered.run_id, "report")] == ["report/report.md"]
+    assert run.data.tags["data_source"] == registered.tags["data_source"] == "generated"
+    (given,) = run.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == (MONTH_FILE.name, MONTH_FILE.sha256[:36])
+    assert MONTH_FILE.sha256 in given.dataset.source
+    files = [file.path for folder in ("report", "kept") for file in client.list_artifacts(registered.run_id, folder)]
+    assert files == ["report/report.md", "kept/profile.json"]
 
 
-def _check_predictions(model_uri: str, predict: Predict, months: dict[str, pd.DataFrame]) -> None:
+def _check_predictions(model_uri: str, fitted: DurationModel, months: dict[str, pd.DataFrame]) -> None:
     import mlflow  # noqa: PLC0415
 
     model = mlflow.pyfunc.load_model(model_uri)
@@ -113,25 +127,39 @@ def _check_predictions(model_uri: str, predict: Predict, months: dict[str, pd.Da
     }
     for name, month in months.items():
         rows = month.drop(columns=[DROPOFF]).sample(frac=1, random_state=1)
-        assert model.predict(rows).tolist() == predict(rows), name
+        assert model.predict(rows).tolist() == fitted.predict(rows).tolist(), name
         metered = rows[rows["passenger_count"].notna()].astype({"passenger_count": "int64", "VendorID": "int32"})
-        assert model.predict(metered).tolist() == predict(metered), name
+        assert model.predict(metered).tolist() == fitted.predict(metered).tolist(), name
 
 
-def test_runs_that_ended_unheard_are_ended_here(
-    train: Trips, quick: TrainingConfig, store: Store
-) -> None:
+def test_the_same_training_is_registered_once(train: Trips, fitted: DurationModel, store: Store) -> None:
+    assert find_registered(store, GREEN, "one") is None
+    first = _register(fitted, _record(train), store)
+    assert _register(fitted, _record(train), store) == first
+    assert find_registered(store, GREEN, "one") == first
+    assert find_registered(store, GREEN, "two") is None
+    assert find_registered(store, Colour.YELLOW, "one") is None
+
+
+def test_a_colour_has_its_own_experiment_and_model(train: Trips, fitted: DurationModel, store: Store) -> None:
+    example = train.frame.head(3).rename(columns={GREEN.pickup: Colour.YELLOW.pickup})
+    yellow = _register(fitted, _record(train, colour=Colour.YELLOW, example=example), store)
+    assert yellow.model_uri == "models:/nyc-taxi-duration-yellow/1"
+    assert find_registered(store, Colour.YELLOW, "one") == yellow
+    assert find_registered(store, GREEN, "one") is None
+
+
+def test_runs_that_ended_unheard_are_ended_here(train: Trips, fitted: DurationModel, store: Store) -> None:
     import mlflow  # noqa: PLC0415
 
-    _register(train, quick, store)
+    _register(fitted, _record(train), store)
     client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)
-    (experiment,) = client.search_experiments(filter_string=f"name = '{EXPERIMENT_NAME}'")
+    (experiment,) = client.search_experiments(filter_string=f"name = '{experiment_name(GREEN)}'")
     over, alive, other = (
         client.create_run(experiment.experiment_id, tags=tags).info.run_id
         for tags in ({"flow_run_id": "over"}, {"flow_run_id": "alive"}, {})
     )
-    record = TrainingRecord({}, {}, {}, train.frame.head(3))
-    register_model(fit_model(train, quick), record, store, lambda flow_run_id: flow_run_id == "over")
+    register_model(fitted, _record(train, "two"), store, lambda flow_run_id: flow_run_id == "over")
     assert [client.get_run(run).info.status for run in (over, alive, other)] == ["KILLED", "RUNNING", "RUNNING"]
 
 
@@ -142,14 +170,13 @@ class Interrupting(UserDict[str, float]):
         raise KeyboardInterrupt
 
 
-def test_a_run_that_is_interrupted_is_marked_as_killed(train: Trips, quick: TrainingConfig, store: Store) -> None:
+def test_a_run_that_is_interrupted_is_marked_as_killed(train: Trips, fitted: DurationModel, store: Store) -> None:
     import mlflow  # noqa: PLC0415
 
-    record = TrainingRecord({"a": 1}, Interrupting(), {}, train.frame.head(3))
     with pytest.raises(KeyboardInterrupt):
-        register_model(fit_model(train, quick), record, store, lambda _: False)
+        _register(fitted, _record(train, metrics=Interrupting()), store)
     client = mlflow.MlflowClient(tracking_uri=store.tracking_uri)
-    (experiment,) = client.search_experiments(filter_string=f"name = '{EXPERIMENT_NAME}'")
+    (experiment,) = client.search_experiments(filter_string=f"name = '{experiment_name(GREEN)}'")
     assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["KILLED"]
     assert client.search_registered_models() == []
 
@@ -169,17 +196,17 @@ def test_a_store_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_store_that_cannot_be_used_is_told_in_a_sentence(train: Trips, quick: TrainingConfig, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_used_is_told_in_a_sentence(train: Trips, fitted: DurationModel, tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
     store = find_store({"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}, tmp_path)
     with pytest.raises(RegistryError) as caught, getting_ready(store):
-        _register(train, quick, store)
+        _register(fitted, _record(train), store)
     assert str(caught.value).startswith(f"MLflow's store sqlite:///{tmp_path}/mlflow.db cannot be used (")
     assert "\n" not in str(caught.value)
 
 
-def test_loading_trusts_no_more_than_the_model_needs(train: Trips, quick: TrainingConfig) -> None:
-    needed = skops.io.get_untrusted_types(data=skops.io.dumps(fit_model(train, quick)))
+def test_loading_trusts_no_more_than_the_model_needs(fitted: DurationModel) -> None:
+    needed = skops.io.get_untrusted_types(data=skops.io.dumps(fitted))
     assert sorted(needed) == TRUSTED_TYPES
 
 

@@ -1,0 +1,47 @@
+"""What the flows ask the store of runs, and this machine."""
+
+import os
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from orchestration import get_client, runtime
+from orchestration.domain.errors import ObjectNotFound
+from orchestration.domain.settings import read_settings
+from pipelines.duration_prediction.config import METRICS_KEY
+from pipelines.duration_prediction.failure import LAST_LINES
+
+
+def home() -> Path:
+    """The folder for all that outlives a run, whatever the current one is."""
+    return read_settings(os.environ, Path.home()).home
+
+
+def last_log_lines(flow_run_id: UUID) -> list[str]:
+    """The end of what a flow run and its tasks logged, oldest line first."""
+    wanted = {"flow_run_id": {"any_": [str(flow_run_id)]}}
+    with get_client(sync_client=True) as client:
+        newest_first = client.read_logs(wanted, limit=LAST_LINES, sort="TIMESTAMP_DESC")
+    return [f"{log.timestamp.astimezone():%H:%M:%S} {log.message}" for log in reversed(newest_first)]
+
+
+def earlier_metrics() -> list[Any]:
+    """The data of the metrics artifacts that runs have published, newest first."""
+    with get_client(sync_client=True) as client:
+        return [artifact.data for artifact in client.read_artifacts({"key": {"any_": [METRICS_KEY]}})]
+
+
+def is_over(flow_run_id: str) -> bool:
+    """Whether the flow run with this id is one of ours and has ended."""
+    with get_client(sync_client=True) as client:
+        try:
+            state = client.read_flow_run(UUID(flow_run_id)).state
+        except (ObjectNotFound, ValueError):
+            return False
+    return state is not None and state.is_final()
+
+
+def run_facts() -> dict[str, str]:
+    """The current flow run, for a report: its name, and the address of its page where there is a server."""
+    link = runtime.flow_run.ui_url
+    return {"Flow run": runtime.flow_run.name or "", **({"Run page": link} if link else {})}
