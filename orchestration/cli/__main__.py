@@ -1,0 +1,5 @@
+"""``python -m orchestration.cli``: the same as ``orchestrate``."""
+
+from orchestration.cli.app import app
+
+app(prog_name="orchestrate")

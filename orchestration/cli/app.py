@@ -1,0 +1,76 @@
+"""The root of the command line: finds the group that is asked for and loads it, and no other."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from orchestration.domain.errors import OrchestrationError, UsageError
+from orchestration.domain.profiles import CHOICE
+
+GROUPS = {
+    "version": "Show versions, and where runs are kept.",
+    "server": "Start, stop and look after a server.",
+    "flow": "List flows.",
+    "flow-run": "List, follow, cancel and retry flow runs.",
+    "task-run": "List task runs, and read their logs.",
+    "artifact": "List and read what runs publish.",
+    "variable": "Get, set and list variables.",
+    "block": "List saved blocks, register types, rotate the key.",
+    "deployment": "List, run, pause and delete deployments.",
+    "work-pool": "Make and manage work pools.",
+    "work-queue": "Make and manage the queues of work pools.",
+    "concurrency-limit": "Limit how many tasks with a tag run at once.",
+    "global-concurrency-limit": "Limit anything that asks for slots by name; short: gcl.",
+    "profile": "Make and choose named sets of settings.",
+    "config": "Show and change settings.",
+    "cloud": "Log in to Prefect Cloud, and out.",
+}
+"""The groups, each in the module of its name, with what ``--help`` says of it before that module is loaded."""
+
+SHORT = {"gcl": "global-concurrency-limit"}
+
+
+class Groups(TyperGroup):
+    """The group of all groups."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the groups."""
+        return list(GROUPS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a group."""
+        name = SHORT.get(cmd_name, cmd_name)
+        if name not in GROUPS:
+            return None
+        return get_command(import_module(f"orchestration.cli.{name.replace('-', '_')}").app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Tell of the groups without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(GROUPS.items()))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; a mistake of its user's ends in a sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except OrchestrationError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+app = typer.Typer(cls=Groups, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback(help="Flows, their runs, and the server that keeps them.")
+def root(
+    profile: Annotated[str | None, typer.Option(help="Use this profile for this command.")] = None,
+) -> None:
+    """Choose the profile before any command reads settings."""
+    if profile is not None:
+        os.environ[CHOICE] = profile
