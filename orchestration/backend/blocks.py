@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 from uuid import UUID
 
+from orchestration.backend.catalog import remove
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
@@ -73,32 +74,36 @@ class LocalBlockStore:
 
     def block_type(self, slug: str) -> BlockType:
         """The type of that slug."""
-        found = rows.read_types(self._db.read, slug)
+        found = rows.read_types(self._db, slug=slug)
         if not found:
             raise ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")
         return found[0]
 
     def block_types(self) -> list[BlockType]:
         """All types by slug."""
-        return rows.read_types(self._db.read)
+        return rows.read_types(self._db)
 
     def save_block_type(self, block_type: BlockType) -> BlockType:
         """Store a type, or give the one of that slug its new texts."""
         with self._db.transaction() as tx:
-            return rows.upsert_type(tx, block_type, utc_now())
+            return rows.save_type(tx, block_type, utc_now())
 
     def delete_block_type(self, slug: str) -> None:
         """Remove a type with its schemas and documents."""
         with self._db.transaction() as tx:
-            rows.delete_type(tx, slug)
+            if not remove(tx, "block_types", {"slug": slug}):
+                raise ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")
 
     def block_schema(self, checksum: str, version: str | None = None) -> BlockSchema:
         """The schema of that checksum."""
-        return rows.read_schema(self._db.read, checksum, version)
+        found = rows.read_schemas(self._db, checksum=checksum, version=version)
+        if not found:
+            raise ObjectNotFound(f"There is no block schema with the checksum {checksum}.")
+        return found[0]
 
     def block_schemas(self, block_type_id: UUID | None = None) -> list[BlockSchema]:
         """All schemas, newest first, or those of one type."""
-        return rows.read_schemas(self._db.read, block_type_id)
+        return rows.read_schemas(self._db, block_type_id=block_type_id)
 
     def save_block_schema(self, schema: BlockSchema) -> BlockSchema:
         """Store a schema, unless it is there already."""
@@ -109,7 +114,7 @@ class LocalBlockStore:
         """The document of that id."""
         found = self._documents("d.id = :id", {"id": str(document_id)}, include_secrets)
         if not found:
-            raise ObjectNotFound(f"There is no block document with the id {document_id}.")
+            raise rows.no_document(document_id)
         return found[0]
 
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
@@ -124,7 +129,7 @@ class LocalBlockStore:
     ) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
         where, params = ("t.slug = :slug", {"slug": slug}) if slug is not None else ("1 = 1", {})
-        found = rows.document_rows(self._db.read, f"{where} AND d.is_anonymous = 0", params, limit, offset)
+        found = rows.document_rows(self._db, f"{where} AND d.is_anonymous = 0", params, limit, offset)
         return [self._document(row, include_secrets) for row in found]
 
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
@@ -152,7 +157,8 @@ class LocalBlockStore:
     def delete_block_document(self, document_id: UUID) -> None:
         """Remove a document."""
         with self._db.transaction() as tx:
-            rows.delete_document(tx, document_id)
+            if not remove(tx, "block_documents", {"id": document_id}):
+                raise rows.no_document(document_id)
 
     def rotate_key(self, key: str | None = None) -> str:
         """Encrypt every document anew and make ``key``, or a fresh one, the key; the new key is the answer.
@@ -174,10 +180,10 @@ class LocalBlockStore:
         return fresh
 
     def _documents(self, where: str, params: Mapping[str, Any], secrets: bool) -> list[BlockDocument]:
-        return [self._document(row, secrets) for row in rows.document_rows(self._db.read, where, params, 1, 0)]
+        return [self._document(row, secrets) for row in rows.document_rows(self._db, where, params, 1, 0)]
 
     def _document(self, row: Row, secrets: bool) -> BlockDocument:
-        return rows.document_of(self._db.read, row, self._unseal, secrets)
+        return rows.document_of(self._db, row, self._unseal, secrets)
 
     def _unseal(self, token: str, what: str) -> dict[str, Any]:
         return crypto.decrypt(token, self._keyring, what)

@@ -23,6 +23,8 @@ PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "task_runs": (("logs", "task_run_id"),),
     "deployments": (("schedules", "deployment_id"),),
     "work_pools": (("work_queues", "work_pool_id"), ("workers", "work_pool_id")),
+    "block_types": (("block_schemas", "block_type_id"), ("block_documents", "block_type_id")),
+    "block_documents": tuple(("block_references", f"{end}_block_document_id") for end in ("parent", "reference")),
 }
 """What goes with a document that is removed: resources, and the column that names the one they are part of."""
 
@@ -98,7 +100,7 @@ class LocalCatalog:
     def delete(self, resource: str, **keys: Any) -> None:
         """Remove the one with these keys, and what is part of it."""
         with self._db.transaction() as tx:
-            if not _remove(tx, resource, keys):
+            if not remove(tx, resource, keys):
                 raise documents.not_found(resource, keys)
 
     def _listed(self, resource: str, query: Query, keys: Mapping[str, Any] = NO_PARAMS) -> list[Document]:
@@ -119,11 +121,12 @@ def _has_status(worker: Document, wanted: Mapping[str, Any]) -> bool:
     return (among is None or worker["status"] in among) and worker["status"] not in but
 
 
-def _remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:
+def remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:
+    """Remove the documents with these keys, and what is part of them; those that were there."""
     removed = documents.delete(tx, resource, keys)
     for document in removed:
         for part, column in PARTS.get(resource, ()):
-            _remove(tx, part, {column: document["id"]})
+            remove(tx, part, {column: document["id"]})
         after = _AFTER_REMOVAL.get(resource)
         if after is not None:
             after(tx, document)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType, masked
-from orchestration.persistence import values
-from orchestration.persistence.database import Params, Row, Transaction
+from orchestration.domain.schemas.wire import Document, record_of
+from orchestration.persistence import documents
+from orchestration.persistence.columns import to_document
+from orchestration.persistence.database import Database, Row, Transaction
 
 Open = Callable[[str, str], dict[str, Any]]
 """(token, what it is) -> the document in it."""
 
-Read = Callable[[str, Params], list[Row]]
-"""Runs a SELECT: a database's ``read``, or a transaction's ``execute``."""
+Source = Database | Transaction
 
 MANY = 2**62
 """A limit that limits nothing."""
@@ -25,97 +27,26 @@ DEEPEST = 50
 """How far references are followed; documents that point to each other in a ring are refused there."""
 
 
-def upsert_type(tx: Transaction, proposed: BlockType, now: datetime) -> BlockType:
+def save_type(tx: Transaction, proposed: BlockType, now: datetime) -> BlockType:
     """Store a block type, or give the one of that slug its new texts."""
-    params = {
-        "id": str(proposed.id),
-        "name": proposed.name,
-        "slug": proposed.slug,
-        "logo": proposed.logo_url,
-        "docs": proposed.documentation_url,
-        "description": proposed.description,
-        "example": proposed.code_example,
-        "protected": int(proposed.is_protected),
-        "now": values.micros(now),
-    }
-    rows = tx.execute(
-        "INSERT INTO block_type (id, name, slug, logo_url, documentation_url, description, code_example, is_protected, "
-        "created, updated) VALUES (:id, :name, :slug, :logo, :docs, :description, :example, :protected, :now, :now) "
-        "ON CONFLICT (slug) DO UPDATE SET logo_url = excluded.logo_url, "
-        "documentation_url = excluded.documentation_url, description = excluded.description, "
-        "code_example = excluded.code_example, updated = excluded.updated "
-        "RETURNING *",
-        params,
-    )
-    return _type(rows[0])
+    return record_of(BlockType, documents.insert(tx, "block_types", _born(proposed, now), overwrite=True))
 
 
-def read_types(read: Read, slug: str | None = None) -> list[BlockType]:
-    """All block types by slug, or the one of that slug."""
-    where, params = ("WHERE slug = :slug", {"slug": slug}) if slug is not None else ("", {})
-    return [_type(row) for row in read(f"SELECT * FROM block_type {where} ORDER BY slug", params)]  # noqa: S608 - two fixed texts
-
-
-def delete_type(tx: Transaction, slug: str) -> None:
-    """Remove a block type with its schemas and documents.
-
-    Raises:
-        ObjectNotFound: there is none of that slug.
-    """
-    rows = tx.execute("DELETE FROM block_type WHERE slug = :slug RETURNING id", {"slug": slug})
-    if not rows:
-        raise ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")
-    params = {"type": rows[0]["id"]}
-    of_type = "SELECT id FROM block_document WHERE block_type_id = :type"
-    tx.execute(
-        f"DELETE FROM block_document_reference WHERE parent_block_document_id IN ({of_type}) "  # noqa: S608 - fixed text
-        f"OR reference_block_document_id IN ({of_type})",
-        params,
-    )
-    tx.execute("DELETE FROM block_document WHERE block_type_id = :type", params)
-    tx.execute("DELETE FROM block_schema WHERE block_type_id = :type", params)
+def read_types(source: Source, **keys: Any) -> list[BlockType]:
+    """The block types with these values, by slug."""
+    return sorted((record_of(BlockType, found) for found in documents.read(source, "block_types", keys)), key=_slug)
 
 
 def find_or_create_schema(tx: Transaction, proposed: BlockSchema, now: datetime) -> BlockSchema:
     """Store a schema, or the one of the same checksum and version that is there."""
-    tx.execute(
-        "INSERT INTO block_schema (id, checksum, fields, block_type_id, capabilities, version, created, updated) "
-        "VALUES (:id, :checksum, :fields, :type, :capabilities, :version, :now, :now) "
-        "ON CONFLICT (checksum, version) DO NOTHING",
-        {
-            "id": str(proposed.id),
-            "checksum": proposed.checksum,
-            "fields": values.encode(dict(proposed.fields)),
-            "type": str(proposed.block_type_id),
-            "capabilities": values.encode(proposed.capabilities),
-            "version": proposed.version,
-            "now": values.micros(now),
-        },
-    )
-    return read_schema(tx.execute, proposed.checksum, proposed.version)
+    documents.insert_many(tx, "block_schemas", [_born(proposed, now)])
+    return read_schemas(tx, checksum=proposed.checksum, version=proposed.version)[0]
 
 
-def read_schema(read: Read, checksum: str, version: str | None = None) -> BlockSchema:
-    """The schema of a checksum; the newest one when no version is named.
-
-    Raises:
-        ObjectNotFound: there is none.
-    """
-    wanted = "AND version = :version " if version is not None else ""
-    rows = read(
-        f"SELECT * FROM block_schema WHERE checksum = :checksum {wanted}ORDER BY created DESC LIMIT 1",  # noqa: S608 - fixed texts
-        {"checksum": checksum, "version": version},
-    )
-    if not rows:
-        raise ObjectNotFound(f"There is no block schema with the checksum {checksum}.")
-    return _schema(rows[0])
-
-
-def read_schemas(read: Read, type_id: UUID | None = None) -> list[BlockSchema]:
-    """All schemas, newest first, or those of one type."""
-    where, params = ("WHERE block_type_id = :type", {"type": str(type_id)}) if type_id is not None else ("", {})
-    rows = read(f"SELECT * FROM block_schema {where} ORDER BY created DESC, id", params)  # noqa: S608 - fixed texts
-    return [_schema(row) for row in rows]
+def read_schemas(source: Source, **keys: Any) -> list[BlockSchema]:
+    """The block schemas with these values, newest first."""
+    given = {name: value for name, value in keys.items() if value is not None}
+    return [record_of(BlockSchema, found) for found in documents.read(source, "block_schemas", given)]
 
 
 def insert_document(tx: Transaction, document: BlockDocument, seal: Callable[[Mapping[str, Any]], str]) -> None:
@@ -126,22 +57,12 @@ def insert_document(tx: Transaction, document: BlockDocument, seal: Callable[[Ma
     """
     name = document.name or f"anonymous-{document.id}"
     plain, references = split_references(document.data)
-    written = tx.execute(
-        "INSERT INTO block_document (id, name, data, block_schema_id, block_type_id, is_anonymous, created, updated) "
-        "VALUES (:id, :name, :data, :schema, :type, :anonymous, :now, :now) "
-        "ON CONFLICT (block_type_id, name) DO NOTHING RETURNING id",
-        {
-            "id": str(document.id),
-            "name": name,
-            "data": seal(plain),
-            "schema": str(document.block_schema_id),
-            "type": str(document.block_type_id),
-            "anonymous": int(document.is_anonymous),
-            "now": values.micros_or_none(document.created),
-        },
-    )
-    if not written:
-        raise ObjectAlreadyExists(f"The block document {name!r} exists already; pass overwrite=True to replace it.")
+    row = {**_born(document, document.created), "name": name, "data": seal(plain)}
+    try:
+        documents.insert(tx, "block_documents", row)
+    except ObjectAlreadyExists:
+        said = f"The block document {name!r} exists already; pass overwrite=True to replace it."
+        raise ObjectAlreadyExists(said) from None
     _write_references(tx, document.id, references)
 
 
@@ -153,65 +74,49 @@ def update_document(
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    changed = tx.execute(
-        "UPDATE block_document SET data = :data, block_schema_id = COALESCE(:schema, block_schema_id), updated = :now "
-        "WHERE id = :id RETURNING id",
-        {"id": str(document_id), "data": data, "schema": values.text_id(schema_id), "now": values.micros(now)},
-    )
-    if not changed:
-        raise ObjectNotFound(f"There is no block document with the id {document_id}.")
+    changes = {"data": data, "updated": now, **({"block_schema_id": schema_id} if schema_id else {})}
+    if not documents.update(tx, "block_documents", changes, {"id": document_id}):
+        raise no_document(document_id)
     _write_references(tx, document_id, references)
 
 
-def delete_document(tx: Transaction, document_id: UUID) -> None:
-    """Remove a document.
-
-    Raises:
-        ObjectNotFound: there is none of that id.
-    """
-    params = {"id": str(document_id)}
-    if not tx.execute("DELETE FROM block_document WHERE id = :id RETURNING id", params):
-        raise ObjectNotFound(f"There is no block document with the id {document_id}.")
-    tx.execute(
-        "DELETE FROM block_document_reference "
-        "WHERE parent_block_document_id = :id OR reference_block_document_id = :id",
-        params,
-    )
+def no_document(document_id: UUID) -> ObjectNotFound:
+    """The error that tells of a document that is not there."""
+    return ObjectNotFound(f"There is no block document with the id {document_id}.")
 
 
-def document_rows(read: Read, where: str, params: Mapping[str, Any], limit: int, offset: int) -> list[Row]:
+def document_rows(source: Source, where: str, params: Mapping[str, Any], limit: int, offset: int) -> list[Row]:
     """Rows of documents with the slug of their type, by type and name; ``where`` is a fixed text of the caller."""
-    return read(
+    ask = source.read if isinstance(source, Database) else source.execute
+    return ask(
         "SELECT d.*, t.slug FROM block_document d JOIN block_type t ON t.id = d.block_type_id "  # noqa: S608 - fixed texts
         f"WHERE {where} ORDER BY t.slug, d.name LIMIT :limit OFFSET :offset",
         {**params, "limit": limit, "offset": offset},
     )
 
 
-def document_of(read: Read, row: Row, unseal: Open, secrets: bool, depth: int = 0) -> BlockDocument:
+def document_of(source: Source, row: Row, unseal: Open, secrets: bool, depth: int = 0) -> BlockDocument:
     """The document of a row, with the values of the documents that it points to."""
     what = f"The block {row['slug']}/{row['name']}"
     if depth > DEEPEST:
         raise UsageError(f"{what} points to blocks that point back to it; save one of them without the reference.")
-    schema_row = read("SELECT * FROM block_schema WHERE id = :id", {"id": row["block_schema_id"]})
-    type_row = read("SELECT * FROM block_type WHERE id = :id", {"id": row["block_type_id"]})
-    schema = _schema(schema_row[0]) if schema_row else None
+    schemas = read_schemas(source, id=row["block_schema_id"])
+    types = read_types(source, id=row["block_type_id"])
     data = unseal(row["data"], what)
     if not secrets:
-        data = masked(data, list(schema.fields.get("secret_fields", [])) if schema else ["*"])
-    references = _references(read, row, unseal, secrets, depth)
-    return BlockDocument(
-        UUID(row["id"]),
-        row["name"],
-        {**data, **{name: document.data for name, document in references.items()}},
-        UUID(row["block_schema_id"]),
-        UUID(row["block_type_id"]),
-        schema,
-        _type(type_row[0]) if type_row else None,
-        references,
-        bool(row["is_anonymous"]),
-        values.known_moment(row["created"]),
-        values.known_moment(row["updated"]),
+        data = masked(data, list(schemas[0].fields.get("secret_fields", [])) if schemas else ["*"])
+    children = {
+        reference["name"]: document_of(source, child, unseal, secrets, depth + 1)
+        for reference in documents.read(source, "block_references", {"parent_block_document_id": row["id"]})
+        for child in document_rows(source, "d.id = :id", {"id": reference["reference_block_document_id"]}, 1, 0)
+    }
+    return record_of(
+        BlockDocument,
+        to_document("block_documents", row),
+        data={**data, **{name: child.data for name, child in children.items()}},
+        block_schema=schemas[0] if schemas else None,
+        block_type=types[0] if types else None,
+        references=children,
     )
 
 
@@ -221,17 +126,12 @@ def own_values(tx: Transaction, document_id: UUID, unseal: Open) -> tuple[dict[s
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    params = {"id": str(document_id)}
-    found = tx.execute("SELECT data FROM block_document WHERE id = :id", params)
+    found = documents.read(tx, "block_documents", {"id": document_id})
     if not found:
-        raise ObjectNotFound(f"There is no block document with the id {document_id}.")
-    references = tx.execute(
-        "SELECT name, reference_block_document_id AS target FROM block_document_reference "
-        "WHERE parent_block_document_id = :id",
-        params,
-    )
+        raise no_document(document_id)
+    references = documents.read(tx, "block_references", {"parent_block_document_id": document_id})
     data = unseal(found[0]["data"], f"The block document {document_id}")
-    return data, {row["name"]: UUID(row["target"]) for row in references}
+    return data, {each["name"]: UUID(each["reference_block_document_id"]) for each in references}
 
 
 def split_references(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, UUID]]:
@@ -265,48 +165,18 @@ def _referred(name: str, reference: Mapping[str, Any]) -> UUID:
 
 
 def _write_references(tx: Transaction, document_id: UUID, references: Mapping[str, UUID]) -> None:
-    parent = str(document_id)
-    tx.execute("DELETE FROM block_document_reference WHERE parent_block_document_id = :id", {"id": parent})
-    tx.insert_many(
-        "INSERT INTO block_document_reference (parent_block_document_id, name, reference_block_document_id)",
-        [(parent, name, str(target)) for name, target in references.items()],
-    )
+    documents.delete(tx, "block_references", {"parent_block_document_id": document_id})
+    rows = [
+        {"parent_block_document_id": document_id, "name": name, "reference_block_document_id": target}
+        for name, target in references.items()
+    ]
+    documents.insert_many(tx, "block_references", rows)
 
 
-def _references(read: Read, row: Row, unseal: Open, secrets: bool, depth: int) -> dict[str, BlockDocument]:
-    children = read(
-        "SELECT r.name AS field, d.*, t.slug FROM block_document_reference r "
-        "JOIN block_document d ON d.id = r.reference_block_document_id JOIN block_type t ON t.id = d.block_type_id "
-        "WHERE r.parent_block_document_id = :id",
-        {"id": row["id"]},
-    )
-    return {child["field"]: document_of(read, child, unseal, secrets, depth + 1) for child in children}
+def _born(record: BlockType | BlockSchema | BlockDocument, now: datetime | None) -> Document:
+    """The fields of a record that is made at that time."""
+    return {**{field.name: getattr(record, field.name) for field in fields(record)}, "created": now, "updated": now}
 
 
-def _type(row: Row) -> BlockType:
-    return BlockType(
-        UUID(row["id"]),
-        row["slug"],
-        row["name"],
-        row["logo_url"],
-        row["documentation_url"],
-        row["description"],
-        row["code_example"],
-        bool(row["is_protected"]),
-        values.known_moment(row["created"]),
-        values.known_moment(row["updated"]),
-    )
-
-
-def _schema(row: Row) -> BlockSchema:
-    return BlockSchema(
-        UUID(row["id"]),
-        row["checksum"],
-        values.decode(row["fields"]),
-        UUID(row["block_type_id"]),
-        None,
-        tuple(values.decode(row["capabilities"])),
-        row["version"],
-        values.known_moment(row["created"]),
-        values.known_moment(row["updated"]),
-    )
+def _slug(block_type: BlockType) -> str:
+    return block_type.slug

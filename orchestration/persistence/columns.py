@@ -112,6 +112,35 @@ SPECS: Mapping[str, Spec] = {
         time="created updated last_heartbeat_time",
         number="heartbeat_interval_seconds",
     ),
+    "block_types": _spec(
+        "block_type",
+        "slug",
+        text="id name slug logo_url documentation_url description code_example",
+        flag="is_protected",
+        time="created updated",
+    ),
+    "block_schemas": _spec(
+        "block_schema",
+        "checksum",
+        "version",
+        text="id checksum block_type_id version",
+        json="fields capabilities",
+        time="created updated",
+    ),
+    "block_documents": _spec(
+        "block_document",
+        "block_type_id",
+        "name",
+        text="id name data block_schema_id block_type_id",
+        flag="is_anonymous",
+        time="created updated",
+    ),
+    "block_references": _spec(
+        "block_document_reference",
+        "parent_block_document_id",
+        "name",
+        text="parent_block_document_id name reference_block_document_id",
+    ),
     "events": _spec(
         "event",
         "id",
@@ -159,8 +188,15 @@ def micros_of(value: Any) -> int | None:
     return values.micros(moment if moment.tzinfo else moment.astimezone())
 
 
+def _decoded(text: str | None) -> Any:
+    """What a column of JSON holds; most of them hold nothing, and a listing reads two thousand at once."""
+    if text is None or text == "null":
+        return None
+    return {} if text == "{}" else [] if text == "[]" else values.decode(text)
+
+
 _READ: Mapping[str, Callable[[Any], Any]] = {
-    "json": lambda value: None if value is None else values.decode(value),
+    "json": _decoded,
     "value": values.decode,
     "time": lambda value: moment_text(values.moment(value)),
     "flag": bool,

@@ -30,6 +30,9 @@ LINKS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("deployments", "work_queues"): ("work_queue_id", "id"),
     ("work_queues", "work_pools"): ("work_pool_id", "id"),
     ("logs", "flow_runs"): ("flow_run_id", "id"),
+    ("block_schemas", "block_types"): ("block_type_id", "id"),
+    ("block_documents", "block_types"): ("block_type_id", "id"),
+    ("block_documents", "block_schemas"): ("block_schema_id", "id"),
 }
 """Which columns tie the rows of two resources; any other pair is tied by the shortest way over these."""
 
@@ -137,6 +140,7 @@ _EXPRESSIONS: Mapping[tuple[str, str], Callable[[FromClause], Column]] = {
     ("flows", "deployment"): _of("deployments", "id", "flow_id"),
     ("task_runs", "subflow_runs"): _of("flow_runs", "id", "parent_task_run_id"),
     ("logs", "text"): lambda table: table.c.message,
+    ("block_schemas", "block_capabilities"): lambda table: table.c.capabilities,
     **{
         ("artifact_collections", name): _of("artifacts", name, "id", "latest_id")
         for name in ("flow_run_id", "task_run_id", "type")

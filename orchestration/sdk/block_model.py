@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.blocks import MASK, UNVERSIONED
 from orchestration.sdk import block_schema as shape
 from orchestration.sdk.block_errors import BlockUsageError
@@ -189,7 +190,7 @@ class BlockModel(BaseModel):
 
     @classmethod
     def _calculate_schema_checksum(cls, block_schema_fields: dict[str, Any] | None = None) -> str:
-        return shape.checksum_of(cls.model_json_schema() if block_schema_fields is None else block_schema_fields)
+        return checksum_of(cls.model_json_schema() if block_schema_fields is None else block_schema_fields)
 
     @classmethod
     def _to_block_schema_reference_dict(cls) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a block type looks like from outside: slug, description, JSON schema and the checksum of its fields.
+"""What a block type looks like from outside: slug, description and JSON schema.
 
 Two programs that compute the same checksum mean the same block type, so every rule here is Prefect's,
 down to the spelling of descriptions; tests hold the results to those of Prefect itself.
@@ -6,19 +6,18 @@ down to the spelling of descriptions; tests hold the results to those of Prefect
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
+from orchestration.domain.schemas.block_checksums import without_keys
+
 DEFINITIONS = "#/definitions/{model}"
-_REFERENCE = re.compile(r'"\$ref": "#/definitions/([^"]+)"')
 _SECTION = re.compile(r"^[A-Za-z_][\w\s-]*:(\s+\S.*)?\s*$")
 
 
@@ -122,29 +121,6 @@ def finished(schema: dict[str, Any], model: type[BaseModel], base: type[BaseMode
     return schema
 
 
-def checksum_of(fields: Mapping[str, Any]) -> str:
-    """The identity of a block schema: ``sha256:`` and the hash of its fields.
-
-    Which fields are secret does not count, and definitions count only where they are not blocks
-    themselves, since those have checksums of their own.
-    """
-    counted = without_keys({"secret_fields"}, dict(fields))
-    if counted.get("definitions"):
-        definitions = counted.pop("definitions")
-        kept = _definitions_without_blocks({**counted, "definitions": definitions}, definitions)
-        if kept:
-            counted["definitions"] = kept
-    text = json.dumps([[counted], {}], sort_keys=True)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def without_keys(keys: set[str], value: Any) -> Any:
-    """A copy of nested mappings without the named keys; lists are left as they are."""
-    if not isinstance(value, dict):
-        return value
-    return {key: without_keys(keys, inner) for key, inner in value.items() if key not in keys}
-
-
 def _number_fields(schema: dict[str, Any], model: type[BaseModel], by_alias: bool) -> None:
     """Say of each property which place its field has, so that a form can keep the order."""
     properties = schema.get("properties", {})
@@ -152,13 +128,3 @@ def _number_fields(schema: dict[str, Any], model: type[BaseModel], by_alias: boo
         key = (field.alias or name) if by_alias else name
         if key in properties:
             properties[key]["position"] = position
-
-
-def _definitions_without_blocks(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """The definitions that anything in the schema refers to, except those of blocks."""
-    names = set(_REFERENCE.findall(json.dumps(schema)))
-    return {
-        name: definition
-        for name, definition in definitions.items()
-        if name in names and definition and definition.get("block_type_slug") is None
-    }

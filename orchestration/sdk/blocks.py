@@ -16,6 +16,7 @@ from pydantic import SecretStr, ValidationError
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.sdk import block_schema as shape
 from orchestration.sdk.awaiting import awaited, either, in_thread
@@ -73,7 +74,7 @@ class Block(BlockModel, ABC):
             )
         )
         fields, capabilities = cls.model_json_schema(), tuple(sorted(cls.get_block_capabilities()))
-        checksum, version = shape.checksum_of(fields), cls.get_block_schema_version()
+        checksum, version = checksum_of(fields), cls.get_block_schema_version()
         return store.save_block_schema(
             BlockSchema(new_id(), checksum, fields, block_type.id, block_type, capabilities, version)
         )

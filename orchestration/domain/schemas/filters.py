@@ -94,6 +94,9 @@ GRAMMAR: Mapping[str, Fields] = {
     "work_pools": _fields(id=_ID, name="text any_", type="text any_"),
     "work_queues": _fields(id=_ID, name=_NAME_OR_PREFIX, work_pool_id=_ID),
     "workers": _fields(last_heartbeat_time=_WHEN, status="derived any_ not_any_", work_pool_id=_ID),
+    "block_types": _fields(name="text like_", slug="text any_"),
+    "block_schemas": _fields(id=_ID, block_type_id=_ID, block_capabilities="tags all_", version="text any_"),
+    "block_documents": _fields(id=_ID, is_anonymous="flag eq_", block_type_id=_ID, name="text any_ like_"),
     "schedules": _fields(id=_ID, deployment_id=_ID, active="flag eq_"),
     "inputs": _fields(key="text any_ not_any_ startswith_", flow_run_id=_ID),
     "events": _fields(
@@ -120,6 +123,9 @@ SORTS: Mapping[str, tuple[str, ...]] = {
     "work_queues": ("NAME_ASC",),
     "workers": ("LAST_HEARTBEAT_TIME_DESC",),
     "schedules": ("CREATED_ASC",),
+    "block_types": ("NAME_ASC",),
+    "block_schemas": ("CREATED_DESC",),
+    "block_documents": ("NAME_ASC", "NAME_DESC"),
     "inputs": ("CREATED_ASC",),
     "events": ("OCCURRED_DESC", "OCCURRED_ASC", "SEQUENCE_ASC"),
 }
