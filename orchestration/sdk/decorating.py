@@ -43,6 +43,20 @@ class Decorated(Generic[P, R]):
     name: str
     description: str | None
     version: str | None
+    isasync: bool
+    retries: int | None
+    retry_delay_seconds: Delay | None
+    retry_jitter_factor: float | None
+    retry_condition_fn: Any
+    timeout_seconds: float | None
+    log_prints: bool | None
+    persist_result: bool | None
+    result_storage: Any
+    result_serializer: Any
+    cache_result_in_memory: bool
+    on_completion_hooks: list[Hook]
+    on_failure_hooks: list[Hook]
+    on_running_hooks: list[Hook]
 
     def _keep(self, given: Mapping[str, Any]) -> None:
         """Keep the arguments of ``__init__``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,6 +13,7 @@ from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.block_errors import BlockUsageError
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.ignore import kept_files
+from orchestration.sdk.storages import write_whole
 
 
 class ReadableFileSystem(Block, ABC):
@@ -103,12 +103,7 @@ class LocalFileSystem(WritableFileSystem, WritableDeploymentStorage):
         if file.exists() and not file.is_file():
             raise BlockUsageError(f"Path {file} already exists and is not a file.")
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(file, content)
         return str(file)
 
     awrite_path = awaited(write_path)

@@ -8,7 +8,8 @@ import gzip
 import json
 import lzma
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Protocol
@@ -31,6 +32,15 @@ class Serializer(Protocol):
         """The serializer's name and options."""
 
 
+@contextmanager
+def _told(what: str, remedy: str = "run again to renew it") -> Iterator[None]:
+    """Say in one sentence what cannot be written or read, why, and what to do."""
+    try:
+        yield
+    except Exception as error:
+        raise SerializationError(f"{what} ({error}); {remedy}.") from error
+
+
 @dataclass(frozen=True)
 class PickleSerializer:
     """Any Python object, by cloudpickle; read only what you wrote yourself."""
@@ -39,21 +49,14 @@ class PickleSerializer:
 
     def dumps(self, value: Any) -> bytes:
         """The value's pickle in base64, so that it can stand in a JSON document."""
-        try:
+        what = f"A {type(value).__name__} cannot be pickled"
+        with _told(what, "return something else, or do not persist it"):
             return base64.b64encode(cloudpickle.dumps(value))
-        except Exception as error:
-            raise SerializationError(
-                f"A {type(value).__name__} cannot be pickled ({error}); return something else, or do not persist it."
-            ) from error
 
     def loads(self, blob: bytes) -> Any:
         """The value of a base64 pickle."""
-        try:
+        with _told("A stored result cannot be unpickled"):
             return cloudpickle.loads(base64.b64decode(blob))
-        except Exception as error:
-            raise SerializationError(
-                f"A stored result cannot be unpickled ({error}); run again to renew it."
-            ) from error
 
     def as_document(self) -> dict[str, Any]:
         """As Prefect names it."""
@@ -68,19 +71,13 @@ class JSONSerializer:
 
     def dumps(self, value: Any) -> bytes:
         """The value as JSON text."""
-        try:
+        with _told(f"A {type(value).__name__} is not JSON", "use result_serializer='pickle'"):
             return json.dumps(value).encode()
-        except (TypeError, ValueError) as error:
-            raise SerializationError(
-                f"A {type(value).__name__} is not JSON ({error}); use result_serializer='pickle'."
-            ) from error
 
     def loads(self, blob: bytes) -> Any:
         """The value of JSON text."""
-        try:
+        with _told("A stored result is not JSON"):
             return json.loads(blob)
-        except ValueError as error:
-            raise SerializationError(f"A stored result is not JSON ({error}); run again to renew it.") from error
 
     def as_document(self) -> dict[str, Any]:
         """As Prefect names it."""
@@ -112,10 +109,8 @@ class CompressedSerializer:
 
     def loads(self, blob: bytes) -> Any:
         """The value of compressed bytes."""
-        try:
+        with _told("A stored result cannot be unpacked"):
             packed = _COMPRESSIONS[self.compressionlib].decompress(base64.b64decode(blob))
-        except Exception as error:
-            raise SerializationError(f"A stored result cannot be unpacked ({error}); run again to renew it.") from error
         return self.serializer.loads(packed)
 
     def as_document(self) -> dict[str, Any]:

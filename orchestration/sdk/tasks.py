@@ -28,6 +28,17 @@ class Task(Decorated[P, R]):
     """A function and what its runs are to be like; made by ``@task``."""
 
     _kind = "task"
+    tags: frozenset[str]
+    cache_policy: CachePolicy | None
+    cache_key_fn: Any
+    cache_expiration: timedelta | None
+    task_run_name: Any
+    result_storage_key: str | None
+    refresh_cache: bool | None
+    on_rollback_hooks: list[TransactionHook]
+    on_commit_hooks: list[TransactionHook]
+    asset_deps: list[Any]
+    viz_return_value: Any
 
     def __init__(
         self,

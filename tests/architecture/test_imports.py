@@ -18,7 +18,6 @@ LATE_IMPORTS = {
     "orchestration/sdk/flows.py": "the engine loads at the first call",
     "orchestration/sdk/parameters.py": "a value that fits its annotation as it is needs no pydantic",
     "orchestration/sdk/pauses.py": "only a pause that asks for an input needs pydantic",
-    "orchestration/sdk/storages.py": "only results in a block of the user's need pydantic",
     "orchestration/sdk/tasks.py": "the engine loads at the first call",
     "pipelines/duration_prediction/registry.py": "MLflow takes seconds",
 }

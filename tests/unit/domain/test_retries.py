@@ -21,8 +21,8 @@ from orchestration.domain.retries import (
 )
 from orchestration.domain.rules import Attempt, Reject, decide
 from orchestration.domain.states import Failed, Running
-from orchestration.sdk import flow_engine, task_engine
 from orchestration.sdk.testing import test_harness
+from orchestration.sdk.user_code import policy_of
 from tests.support.properties import below_one, delays, quick, shares
 
 lists_of_delays = st.lists(delays, min_size=1, max_size=MOST_DELAYS)
@@ -128,8 +128,8 @@ def test_flows_and_tasks_wait_alike(delay: float | Sequence[float] | None, jitte
 
     options: dict[str, Any] = {"retries": 4, "retry_delay_seconds": delay, "retry_jitter_factor": jitter}
     with test_harness() as session:
-        of_flow = flow_engine.policy_of(flow(**options)(work), session)
-        of_task = task_engine.policy_of(task(**options)(work), session)
+        of_flow = policy_of(flow(**options)(work), session)
+        of_task = policy_of(task(**options)(work), session)
     assert of_flow == of_task == retry_policy(4, delay, jitter)
 
 

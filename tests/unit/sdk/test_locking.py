@@ -17,7 +17,8 @@ from orchestration import (
     transaction,
 )
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk.results import FolderStorage, ResultStore
+from orchestration.sdk.results import ResultStore
+from orchestration.sdk.storages import FolderStorage
 
 pytestmark = pytest.mark.usefixtures("session")
 SERIALIZABLE = IsolationLevel.SERIALIZABLE
