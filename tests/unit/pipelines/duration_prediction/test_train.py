@@ -16,24 +16,18 @@ from orchestration import test_harness
 from orchestration.sdk.block_errors import BlockNotFound
 from pipelines.duration_prediction import train
 from pipelines.duration_prediction.config import plan_months
-from pipelines.duration_prediction.train import Storage
+from pipelines.duration_prediction.wiring import surroundings
+from pipelines.duration_prediction.wiring.surroundings import Needs, Storage
+from pipelines.tlc import Colour
 from tests.support.s3_server import make_bucket, s3_server
 from tests.support.smtp_server import MailServer, smtp_server
 
 ROOT = Path(__file__).parents[4]
-KEYS = [
-    "rmse",
-    "mae",
-    "r2",
-    "train_months",
-    "validate_month",
-    "n_train",
-    "n_validate",
-    "model_uri",
-    "tracking_uri",
-    "data_source",
-    "seconds",
-]
+KEYS = {
+    "rmse", "mae", "r2", "p50", "p90", "bias", "coverage", "interval_width", "baseline_rmse", "n_train", "n_validate",
+    "drift_psi_max", "colour", "train_months", "validate_month", "geography", "fate", "reused", "drift", "model_uri",
+    "tracking_uri", "data_source", "seconds",
+}  # fmt: skip
 SHELL = {"AWS_PROFILE": "no-such-profile", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_SECRET_ACCESS_KEY": "shell"}
 HEAVY = ("boto3", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "sklearn")
 
@@ -52,6 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (["--train", "2021-13"], "'2021-13' is not a month: write it as year and month, such as 2021-01."),
         (["--train", "2021-01,2021-01"], "The training month 2021-01 is named twice: name each month once."),
         (["--train", "2021-01", "--validate", "2021-01"], "2021-01 cannot be both learnt from and judged on: "),
+        (["--from", "2022-06", "--to", "2022-02"], "The backfill ends in 2022-02, before it begins in 2022-06: "),
+        (["--from", "2022-06"], "'' is not a month: "),
+        (["--from", "2022-02", "--to", "2022-06", "--train", "2022-01"], "A backfill learns from the month before"),
     ],
 )
 def test_a_wrong_month_is_one_sentence(
@@ -113,14 +110,15 @@ def test_the_job_files_report_metrics_and_mail_whatever_the_shell_says_of_aws(
     assert train.main(["--train", "2021-01", "--validate", "2021-02"]) == 0
     printed = capsys.readouterr().out
     metrics = json.loads((folder / "reports" / "metrics.json").read_text())
-    assert list(metrics) == KEYS
+    assert set(metrics) == KEYS
     assert metrics["train_months"] == ["2021-01"]
     assert metrics["validate_month"] == "2021-02"
     assert metrics["tracking_uri"].startswith("sqlite:////")
     assert metrics["model_uri"] == "models:/nyc-taxi-duration/1"
     assert metrics["data_source"] in {"tlc-dir", "generated"}
     assert printed.startswith("Learning from 2021-01, judging on 2021-02.\nThe data are")
-    assert re.search(rf"Gradient boosting \(this model\) +{metrics['rmse']:.2f} ", printed)
+    assert f"Promoted to champion: off by an RMSE of {metrics['rmse']:.2f} minutes on 2021-02" in printed
+    assert re.search(rf"This model +{metrics['rmse']:.2f} ", printed)
     assert f"Report: {folder}/reports/duration-model-report.md" in printed
     assert f"Mail:   in {folder}/outbox" in printed
     assert (folder / "reports" / "duration-model-report.md").read_text().startswith("# Duration model report\n")
@@ -175,8 +173,9 @@ def test_storage_and_mail_are_decided_separately(
     url, mails = servers
     values = {"nothing": {}, "storage": _storage(url), "mail": _mail(mails)}[described]
     _write(folder / ".env", values)
-    with train._surroundings(plan_months(["2021-01"], None), folder / "home") as surroundings:
-        storage, mail = surroundings.storage, surroundings.mail
+    needs = Needs(plan_months(["2021-01"], None).months, Colour.GREEN)
+    with surroundings.surroundings_for(needs, folder / "home") as given:
+        storage, mail = given.storage, given.mail
         assert storage == (Storage("aws-s3", "s3") if described == "storage" else Storage("embedded-s3", "tlc-dir"))
         assert (mail.block, mail.to) == (
             ("email-server-credentials-block", None) if described == "mail" else ("embedded-mail", "you@localhost")
@@ -198,7 +197,7 @@ def test_half_a_pair_is_refused_in_a_sentence(folder: Path, capsys: pytest.Captu
 
 def test_the_shells_word_on_aws_is_forgotten_and_loopback_needs_no_proxy() -> None:
     environ = {**SHELL, "AWS_CA_BUNDLE": "/certificates", "NO_PROXY": "example.com", "HOME": "/home/me"}
-    train._forget_the_shell(environ)
+    surroundings.forget_the_shell(environ)
     assert environ == {
         "AWS_CA_BUNDLE": "/certificates",
         "HOME": "/home/me",
