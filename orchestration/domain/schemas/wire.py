@@ -17,7 +17,7 @@ from uuid import UUID
 from orchestration.domain.retries import NEVER, RetryPolicy
 from orchestration.domain.rules import Abort, Accept, Decision, Reject, Wait
 from orchestration.domain.schemas.runs import FlowRun, Owner, TaskRun
-from orchestration.domain.states import NO_DATA, State, StateDetails, StateType, StoredResult
+from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
 
 Document = dict[str, Any]
 Revive = Callable[[Mapping[str, Any]], Any]
@@ -75,8 +75,15 @@ def state_document(state: State) -> Document:
         "timestamp": moment_text(state.timestamp),
         "message": state.message,
         "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
-        "state_details": {name: plain(getattr(state.details, name)) for name in StateDetails.__slots__},
+        "state_details": {**_NOTHING_SAID} if state.details is NO_DETAILS else _details_document(state.details),
     }
+
+
+def _details_document(details: StateDetails) -> Document:
+    return {name: plain(getattr(details, name)) for name in StateDetails.__slots__}
+
+
+_NOTHING_SAID = _details_document(NO_DETAILS)
 
 
 def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> State:
