@@ -12,7 +12,7 @@ from orchestration.backend import deployments, work
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.clock import DICE, new_id, utc_now
-from orchestration.backend.processes import is_dead, this_process
+from orchestration.backend.processes import DIED, is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.recording import Batch, changed_task_run
@@ -22,8 +22,6 @@ from orchestration.domain.states import Crashed, State
 from orchestration.persistence import concurrency, runs, task_runs
 from orchestration.persistence.database import Database, Transaction
 from orchestration.persistence.values import micros
-
-DIED = "The process of this run ended without a word; it was killed, or its machine went down."
 
 
 class LocalBackend(LocalCatalog):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from orchestration.domain.schemas.runs import Owner
 
+DIED = "The process of this run ended without a word; it was killed, or its machine went down."
+"""What is said of a run whose process has died."""
+
 _PROC = Path("/proc")
 
 

@@ -20,6 +20,8 @@ class Settings:
     api_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     api_auth_string: str | None = field(default=None, repr=False)
+    api_request_timeout: float = 60.0
+    api_outage_limit: float = 86_400.0
     server_api_auth_string: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
     sqlite_synchronous: str = "NORMAL"
@@ -86,6 +88,8 @@ def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
         api_url=get.text("API_URL"),
         api_key=get.text("API_KEY"),
         api_auth_string=get.text("API_AUTH_STRING"),
+        api_request_timeout=get.seconds("API_REQUEST_TIMEOUT", 60.0),
+        api_outage_limit=get.seconds("API_OUTAGE_LIMIT", 86_400.0),
         server_api_auth_string=get.text("SERVER_API_AUTH_STRING"),
         database_url=get.text("DATABASE_URL"),
         sqlite_synchronous=get.choice("SQLITE_SYNCHRONOUS", ("NORMAL", "FULL")),
@@ -142,8 +146,8 @@ class _Reader:
             raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a whole number, {least} or more.")
         return int(value)
 
-    def seconds(self, name: str) -> float:
-        value = self.text(name) or "0"
+    def seconds(self, name: str, default: float = 0.0) -> float:
+        value = self.text(name) or str(default)
         try:
             seconds = float(value)
         except ValueError:

@@ -1,0 +1,259 @@
+"""Documents of a server: the part of ``HttpBackend`` that knows no runs in the making."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from orchestration.backend.clock import new_id
+from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
+from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
+from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among
+from orchestration.domain.schemas.wire import Document, plain
+from orchestration.persistence.documents import not_found
+
+_QUEUES, _POOLS = "/work_pools/{work_pool_name}/queues", "/work_pools/{name}"
+COLLECTIONS: Mapping[str, tuple[str, ...]] = {
+    "flows": ("/flows/",),
+    "flow_runs": ("/flow_runs/",),
+    "task_runs": ("/task_runs/",),
+    "logs": ("/logs/",),
+    "artifacts": ("/artifacts/",),
+    "artifact_collections": ("/artifacts/latest/",),
+    "variables": ("/variables/",),
+    "inputs": ("/flow_runs/{flow_run_id}/input",),
+    "deployments": ("/deployments/",),
+    "schedules": ("/deployments/{deployment_id}/schedules",),
+    "work_pools": ("/work_pools/",),
+    "work_queues": (_QUEUES, "/work_queues/"),
+    "workers": ("/work_pools/{work_pool_name}/workers",),
+}
+"""Where a resource is listed and made: the first whose names are known."""
+ONE: Mapping[str, tuple[str, ...]] = {
+    "flows": ("/flows/{id}", "/flows/name/{name}"),
+    "artifacts": ("/artifacts/{id}", "/artifacts/{key}/latest"),
+    "variables": ("/variables/name/{name}", "/variables/{id}"),
+    "inputs": ("/flow_runs/{flow_run_id}/input/{key}",),
+    "deployments": ("/deployments/{id}", "/deployments/name/{flow_name}/{name}"),
+    "schedules": ("/deployments/{deployment_id}/schedules/{id}",),
+    "work_pools": (_POOLS,),
+    "work_queues": ("/work_queues/{id}", _QUEUES + "/{name}"),
+    "workers": ("/work_pools/{work_pool_name}/workers/{name}",),
+    **{runs: (f"/{runs}/{{id}}",) for runs in ("flow_runs", "task_runs")},
+}
+"""Where one of them is, by what it is known by."""
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "variables": ("name",),
+    "work_pools": ("name", "type"),
+    "work_queues": ("work_pool_id", "work_pool_name", "name"),
+    "inputs": ("flow_run_id", "key"),
+}
+"""What an overwritten document keeps: the fields that make it the one it is."""
+_UNCOUNTED = ("logs", "inputs", "schedules", "work_queues", "workers")
+_SENT_AS = {"work_queues": "work_pool_queues", "artifact_collections": "artifacts"}
+_OURS_ALONE = ("id", "created", "updated")
+"""Fields that only our server lets a client choose."""
+
+
+class HttpCatalog:
+    """Each method is one request, or as many as it takes where Prefect's interface has no single one."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._greeting: Mapping[str, Any] | None = None
+        self._greeting_lock = threading.Lock()
+        self._patience = REACH_SECONDS
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def ask(self, method: str, path: str, document: Any = None, patience: float | None = None, **how: Any) -> Any:
+        """The JSON that the server answers; ``None`` when it says nothing."""
+        response = self.answer(method, path, document, patience, **how)
+        return response.json() if response.content else None
+
+    def answer(
+        self, method: str, path: str, document: Any = None, patience: float | None = None, **how: Any
+    ) -> httpx.Response:
+        """What the server answers, once it is known to be one."""
+        patience = self._patience if patience is None else patience
+        self.offers(patience)
+        content = None if document is None else encoded(plain(document))
+        return self._transport.send(method, path, content, patience, **how)
+
+    def offers(self, patience: float) -> Mapping[str, Any]:
+        """What the server has beyond Prefect's interface; asked once. A Prefect server has nothing.
+
+        Raises:
+            StoreError: it cannot be reached.
+            ConfigurationError: it is no API, or does not accept the credentials.
+        """
+        with self._greeting_lock:
+            if self._greeting is None:
+                self._greeting = self._greeted(patience)
+            return self._greeting
+
+    def _greeted(self, patience: float) -> Mapping[str, Any]:
+        try:
+            said = _json(self._transport, "/x/", patience)
+        except ObjectNotFound:
+            said = {}
+        if isinstance(said, Mapping) and (said or isinstance(_json(self._transport, "/admin/version", patience), str)):
+            return said
+        raise ConfigurationError(
+            f"At {self._transport.url} there is no API of an orchestration server; "
+            "ORCHESTRATION_API_URL usually ends in /api."
+        )
+
+    # -- documents ---------------------------------------------------------------------------------------------------
+
+    def find(self, resource: str, query: Query = EVERYTHING) -> list[Document]:
+        """A page of any resource's listing."""
+        return list(self._listed(resource, query))
+
+    def count(self, resource: str, where: Mapping[str, Any] = EVERYTHING.where) -> int:
+        """How many there are that the filters let through."""
+        if resource in _UNCOUNTED:
+            return sum(1 for _ in self._listed(resource, Query(where, limit=2**31)))
+        path, body = self._asked(resource, where)
+        return int(self.ask("POST", f"{path}/count", body))
+
+    def history(
+        self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
+    ) -> list[Document]:
+        """By span of time, the runs that were expected then, by state."""
+        path, body = self._asked(resource, where)
+        spans = {"history_end": start + timedelta(seconds=seconds * number), "history_interval_seconds": seconds}
+        return list(self.ask("POST", f"{path}/history", {**body, "history_start": start, **spans}))
+
+    def read(self, resource: str, **keys: Any) -> Document:
+        """The one whose fields have these values."""
+        try:
+            path = self._one(resource, keys)
+            if path is None:
+                found = self.find(resource, Query(among(resource, **{name: [keys[name]] for name in keys}), limit=1))
+                if not found:
+                    raise ObjectNotFound
+                return found[0]
+            if resource == "inputs":  # the value is the whole answer
+                return {**keys, "value": self.answer("GET", path).text}
+            return dict(self.ask("GET", path))
+        except ObjectNotFound:
+            raise not_found(resource, keys) from None
+
+    def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
+        """Store one; with ``overwrite``, in place of what has its key."""
+        is_ours = bool(self.offers(self._patience))
+        path, _ = self._collection(resource, document)
+        own = dict(document) if is_ours else {k: v for k, v in document.items() if k not in _OURS_ALONE}
+        if resource == "artifacts":
+            own["metadata_"] = own.pop("metadata", None) or own.get("metadata_")
+            own |= {"id": own.get("id") or str(new_id())} if is_ours else {}  # by which a re-sent one is recognised
+        sent = {name: value for name, value in own.items() if f"{{{name}}}" not in COLLECTIONS[resource][0]}
+        try:
+            made = self.ask("POST", path, [sent] if resource == "schedules" else sent)
+        except ObjectAlreadyExists:
+            if is_ours and resource == "artifacts":
+                return self.read(resource, id=own["id"])
+            if not overwrite:
+                raise
+            return self._overwritten(resource, document, sent)
+        return dict(made[0] if resource == "schedules" else made or document)
+
+    def change(self, resource: str, changes: Mapping[str, Any], **keys: Any) -> None:
+        """Give the one with these keys other values in the fields that are named."""
+        self._do("PATCH", resource, keys, dict(changes))
+
+    def delete(self, resource: str, **keys: Any) -> None:
+        """Remove the one with these keys."""
+        self._do("DELETE", resource, keys)
+
+    def _do(self, method: str, resource: str, keys: Mapping[str, Any], changes: Document | None = None) -> None:
+        path = self._one(resource, keys)
+        if path is None:
+            found = self.read(resource, **keys)
+            path = self._one(resource, {**keys, **found})
+        try:
+            self.ask(method, path or "", changes)
+        except ObjectNotFound:
+            raise not_found(resource, keys) from None
+
+    def _overwritten(self, resource: str, document: Mapping[str, Any], sent: Document) -> Document:
+        keys = {name: document[name] for name in KEYS.get(resource, ()) if name in document}
+        if resource == "inputs":  # they cannot be changed
+            self.delete(resource, **keys)
+            return self.create(resource, document)
+        changes = {name: value for name, value in sent.items() if name not in (*keys, *_OURS_ALONE)}
+        self.change(resource, changes, **keys)
+        return self.read(resource, **keys)
+
+    # -- paths -------------------------------------------------------------------------------------------------------
+
+    def _listed(self, resource: str, query: Query) -> Iterator[Document]:
+        path, body = self._asked(resource, query.where)
+        if resource == "schedules":
+            yield from self.ask("GET", path)
+            return
+        body |= {"sort": query.sort} if query.sort else {}
+        left, offset = query.limit, query.offset
+        while left > 0:
+            page = self.ask("POST", f"{path}/filter", {**body, "limit": min(left, PAGE), "offset": offset})
+            yield from page
+            if len(page) < PAGE:
+                return
+            left, offset = left - len(page), offset + len(page)
+
+    def _asked(self, resource: str, where: Mapping[str, Any]) -> tuple[str, Document]:
+        """Where a listing is, and the filters as it takes them."""
+        own = where.get(resource) or {}
+        known = {name: field["any_"][0] for name, field in own.items() if len(field.get("any_") or ()) == 1}
+        path, used = self._collection(resource, known)
+        sent = {_SENT_AS.get(name, name): filters for name, filters in where.items() if name != resource}
+        name = _SENT_AS.get(resource, resource) if resource != "work_queues" else resource
+        return path.rstrip("/"), {**sent, name: {field: own[field] for field in own if field not in used}}
+
+    def _collection(self, resource: str, known: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+        """The path of a listing, and the fields that it stands for."""
+        named = self._with_pool(known) if "{work_pool_name}" in COLLECTIONS.get(resource, ("",))[0] else known
+        for template in COLLECTIONS.get(resource, ()):
+            path = _filled(template, named)
+            if path is not None:
+                return path, (
+                    "work_pool_id",
+                    "work_pool_name",
+                    "flow_run_id",
+                    "deployment_id",
+                ) if "{" in template else ()
+        raise UsageError(f"A server cannot be asked for {resource} in general; say of what they are part.")
+
+    def _one(self, resource: str, keys: Mapping[str, Any]) -> str | None:
+        templates = ONE.get(resource, ())
+        named = self._with_pool(keys) if any("{work_pool_name}" in each for each in templates) else keys
+        return next((path for each in templates if (path := _filled(each, named)) is not None), None)
+
+    def _with_pool(self, keys: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The keys with the name of the pool that they name by its id."""
+        if "work_pool_id" not in keys or "work_pool_name" in keys:
+            return keys
+        return {**keys, "work_pool_name": self.read("work_pools", id=keys["work_pool_id"])["name"]}
+
+
+def _filled(template: str, keys: Mapping[str, Any]) -> str | None:
+    """The path with values in place of names; ``None`` when one is not known."""
+    names = re.findall(r"{(\w+)}", template)
+    if any(keys.get(name) is None for name in names):
+        return None
+    return template.format(**{name: quote(str(keys[name]), safe="") for name in names})
+
+
+def _json(transport: Transport, path: str, patience: float) -> Any:
+    """The JSON of an answer; ``None`` when it is none."""
+    try:
+        return transport.send("GET", path, None, patience).json()
+    except ValueError:
+        return None
