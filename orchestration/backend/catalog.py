@@ -137,6 +137,7 @@ def _point_at_latest(tx: Transaction, artifact: Document, _given: Mapping[str, A
     """Make the newest version of a key the one that its collection shows; a collection without versions goes."""
     if artifact["key"] is None:
         return
+    tx.lock(f"artifact {artifact['key']}")
     versions = documents.read(tx, "artifacts", {"key": artifact["key"]})
     if not versions:
         documents.delete(tx, "artifact_collections", {"key": artifact["key"]})

@@ -14,7 +14,7 @@ from orchestration.persistence.database import Database
 from orchestration.persistence.runs import Revive
 from orchestration.persistence.sqlite import SqliteDatabase
 
-_SQLITE = re.compile(r"sqlite(\+aiosqlite)?:///(?P<path>[^:?][^?]*)")
+_SQLITE = re.compile(r"sqlite(\+aiosqlite)?:///(?P<path>[^:?][^?]*)(\?.*)?")
 _POSTGRES = re.compile(r"(postgresql|postgres)(\+(psycopg|asyncpg))?://")
 """The spellings of SQLAlchemy, and so of Prefect's settings, as well as the servers' own."""
 
@@ -53,7 +53,7 @@ def open_database(settings: Settings) -> Database:
     if server := _POSTGRES.match(url):
         return _open_postgres("postgresql://" + url[server.end() :])
     raise ConfigurationError(
-        f"ORCHESTRATION_DATABASE_URL begins with {url.partition('://')[0]!r} and names no store; write "
+        "ORCHESTRATION_DATABASE_URL names no store that is known here; write "
         "sqlite:////absolute/path/of/a/file.db or postgresql://user:password@host:5432/database."
     )
 

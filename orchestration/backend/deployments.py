@@ -41,6 +41,7 @@ def with_queue(tx: Transaction, deployment: Document) -> Document:
 def queue_of(tx: Transaction, work_pool_id: str, name: str) -> Document:
     """The queue of that name in a pool; made when it is not there, less urgent than those that are."""
     keys = {"work_pool_id": work_pool_id, "name": name}
+    tx.lock(f"queues of {work_pool_id}")
     found = documents.read(tx, "work_queues", keys)
     if found:
         return found[0]

@@ -160,9 +160,12 @@ def _create(template: str) -> str:
 
 
 def _empty(name: str) -> None:
-    """Remove all rows: a fiftieth of the time of another database."""
-    tables = {table for _, sql in migrations() for table in re.findall(r"CREATE TABLE (\w+)", sql)}
-    _administer(name, "; ".join(f"DELETE FROM {table}" for table in sorted(tables)))  # noqa: S608 - names of our own
+    """Remove all rows, and count from one again: a fiftieth of the time of another database."""
+    made = "".join(sql for _, sql in migrations())
+    statements = [f"DELETE FROM {table}" for table in re.findall(r"CREATE TABLE (\w+)", made)]  # noqa: S608 - our own
+    counting = re.findall(r"CREATE TABLE (\w+) \(\s*(\w+) \{sequence\}", made)
+    statements += [f"ALTER TABLE {table} ALTER {column} RESTART" for table, column in counting]
+    _administer(name, "; ".join(statements))
 
 
 def _administer(database: str, statement: str) -> None:

@@ -29,6 +29,9 @@ class LostRace:
         self.statements.append(sql.split(maxsplit=1)[0])
         return []
 
+    def lock(self, *names: str) -> None:
+        raise AssertionError(f"{names} must be held before the run is read")
+
     def insert_many(self, *_: object) -> None:
         raise AssertionError("no state may be written by the one that came second")
 
