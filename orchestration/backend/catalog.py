@@ -12,7 +12,7 @@ from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.schemas.filters import EVERYTHING, Query
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.persistence import documents
-from orchestration.persistence.columns import JOINED
+from orchestration.persistence.columns import JOINED, SPECS
 from orchestration.persistence.database import NO_PARAMS, Database, Transaction
 from orchestration.persistence.presenting import present
 from orchestration.persistence.values import micros
@@ -84,7 +84,8 @@ class LocalCatalog:
             after = _AFTER.get(resource)
             if after is not None:
                 after(tx, stored, whole)
-        return self.read(resource, id=stored["id"])
+        keys = ("id",) if "id" in stored else SPECS[resource].key
+        return self.read(resource, **{name: stored[name] for name in keys})
 
     def change(self, resource: str, changes: Mapping[str, Any], **keys: Any) -> None:
         """Give the one with these keys other values in the fields that are named."""

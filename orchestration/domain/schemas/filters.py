@@ -98,6 +98,8 @@ GRAMMAR: Mapping[str, Fields] = {
     "block_schemas": _fields(id=_ID, block_type_id=_ID, block_capabilities="tags all_", version="text any_"),
     "block_documents": _fields(id=_ID, is_anonymous="flag eq_", block_type_id=_ID, name="text any_ like_"),
     "schedules": _fields(id=_ID, deployment_id=_ID, active="flag eq_"),
+    "api_keys": _fields(name="text any_"),
+    "audit": _fields(key_name="text any_", created=_WHEN),
     "inputs": _fields(key="text any_ not_any_ startswith_", flow_run_id=_ID),
     "events": _fields(
         id=_ID,
@@ -123,6 +125,8 @@ SORTS: Mapping[str, tuple[str, ...]] = {
     "work_queues": ("NAME_ASC",),
     "workers": ("LAST_HEARTBEAT_TIME_DESC",),
     "schedules": ("CREATED_ASC",),
+    "api_keys": ("NAME_ASC",),
+    "audit": ("CREATED_DESC",),
     "block_types": ("NAME_ASC",),
     "block_schemas": ("CREATED_DESC",),
     "block_documents": ("NAME_ASC", "NAME_DESC"),
