@@ -25,6 +25,7 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 """A number that fits a column."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[^/%&><]+$", min_length=1)]
 """What may stand in an address."""
 Labels = Annotated[
@@ -44,11 +45,11 @@ class Body(BaseModel):
 
     def given(self) -> Document:
         """The fields that the request names, as JSON."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
     def whole(self) -> Document:
         """All fields, as JSON; those that were not named have their defaults."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class Lenient(Body):
