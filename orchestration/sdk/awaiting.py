@@ -7,9 +7,9 @@ import inspect
 import threading
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from orchestration.domain.awaitable import in_async_code
 
@@ -47,21 +47,31 @@ def finish(awaitable: Awaitable[R]) -> R:
 
     if _get_running_loop() is None:
         return asyncio.run(wait())
-    outcome: list[R] = []
-    errors: list[BaseException] = []
+    errand = Errand(partial(asyncio.run, wait()), "orchestration-await")
+    errand.join()
+    return errand.outcome()
 
-    def work() -> None:
+
+class Errand(threading.Thread, Generic[R]):
+    """A call in a thread of its own, in the context of whoever sent it; started at once."""
+
+    def __init__(self, call: Callable[[], R], name: str) -> None:
+        super().__init__(target=self._do, args=(copy_context(), call), name=name, daemon=True)
+        self._value: R | None = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def _do(self, context: Context, call: Callable[[], R]) -> None:
         try:
-            outcome.append(asyncio.run(wait()))
-        except BaseException as error:  # carried over to the waiting thread below
-            errors.append(error)
+            self._value = context.run(call)
+        except BaseException as error:  # carried over to the waiting thread
+            self._error = error
 
-    thread = threading.Thread(target=copy_context().run, args=(work,), name="orchestration-await")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]
+    def outcome(self) -> R:
+        """What the call returned; raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        return cast("R", self._value)
 
 
 async def in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from weakref import ref
 
-from orchestration.domain.errors import MissingContextError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.sdk.session import Session
@@ -136,18 +135,6 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         yield TAGS.get()
     finally:
         TAGS.reset(token)
-
-
-def running_context() -> FlowRunContext | TaskRunContext:
-    """The innermost run.
-
-    Raises:
-        MissingContextError: there is none.
-    """
-    context = TASK_RUN.get() or FLOW_RUN.get()
-    if context is None:
-        raise MissingContextError("There is no active flow or task run here; call this inside a flow or a task.")
-    return context
 
 
 def task_log_fields(record: TaskRunRecord) -> Mapping[str, Any]:

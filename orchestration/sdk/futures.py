@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -167,26 +167,16 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
     """
     every = list(dict.fromkeys(futures))
     deadline = None if timeout is None else time.monotonic() + timeout
-    ended: list[TaskFuture[Any]] = []
-    changed = threading.Condition()
-
-    def note(future: TaskFuture[Any]) -> None:
-        with changed:
-            ended.append(future)
-            changed.notify()
-
+    ended: SimpleQueue[TaskFuture[Any]] = SimpleQueue()
     for future in every:
-        future.add_done_callback(note)
-    for position in range(len(every)):
-        with changed, lender()():
-            if not changed.wait_for(partial(_longer_than, ended, position), _left(deadline)):
-                left = len(every) - position
-                raise TimeoutError(f"{left} of {len(every)} task runs did not end in {timeout} seconds.")
-        yield ended[position]
-
-
-def _longer_than(items: list[Any], length: int) -> bool:
-    return len(items) > length
+        future.add_done_callback(ended.put)
+    for left in range(len(every), 0, -1):
+        try:
+            with lender()():
+                future = ended.get(timeout=_left(deadline))
+        except Empty:
+            raise TimeoutError(f"{left} of {len(every)} task runs did not end in {timeout} seconds.") from None
+        yield future
 
 
 def _left(deadline: float | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError, UpstreamTaskError
@@ -51,18 +51,18 @@ def state_of_error(error: Exception, subject: str) -> State:
     return Failed(redact(f"{subject} {type(error).__name__}: {error}"), data=error)
 
 
+_CRASHES: Mapping[type[BaseException], str] = {
+    KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
+    Terminated: "Execution was aborted by a termination signal.",
+    SystemExit: "Execution was aborted by Python system exit call.",
+    asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
+}
+
+
 def state_of_crash(error: BaseException) -> State:
     """The state of a run that something other than an exception of its code has ended."""
-    if isinstance(error, KeyboardInterrupt):
-        text = "Execution was aborted by an interrupt signal."
-    elif isinstance(error, Terminated):
-        text = "Execution was aborted by a termination signal."
-    elif isinstance(error, SystemExit):
-        text = "Execution was aborted by Python system exit call."
-    elif isinstance(error, asyncio.CancelledError):
-        text = "Execution was cancelled by the runtime environment."
-    else:
-        text = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
+    unexpected = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
+    text = next((text for kind, text in _CRASHES.items() if isinstance(error, kind)), unexpected)
     return Crashed(redact(text), data=error)
 
 

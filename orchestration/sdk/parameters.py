@@ -30,7 +30,7 @@ class Binder:
         parameters = self.signature.parameters.values()
         ordinary = inspect.Parameter.POSITIONAL_OR_KEYWORD
         self._by_keyword = all(parameter.kind in (ordinary, inspect.Parameter.KEYWORD_ONLY) for parameter in parameters)
-        self._names = [parameter.name for parameter in parameters]
+        self._names = list(self.signature.parameters)
         self._positional = sum(parameter.kind is ordinary for parameter in parameters)
         empty = inspect.Parameter.empty
         self._defaults = {each.name: each.default for each in parameters if each.default is not empty}
@@ -43,12 +43,8 @@ class Binder:
         """
         if self._by_keyword and len(args) <= self._positional:
             bound = {**self._defaults, **dict(zip(self._names, args, strict=False)), **kwargs}
-            if len(bound) == len(self._names) and not self._clashes(len(args), kwargs):
-                return (
-                    {name: bound[name] for name in self._names}
-                    if bound.keys() == set(self._names)
-                    else self._full(args, kwargs)
-                )
+            if bound.keys() == self.signature.parameters.keys() and kwargs.keys().isdisjoint(self._names[: len(args)]):
+                return {name: bound[name] for name in self._names}
         return self._full(args, kwargs)
 
     def split(self, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -68,9 +64,6 @@ class Binder:
             else:
                 args.append(value)
         return tuple(args), kwargs
-
-    def _clashes(self, positional: int, kwargs: dict[str, Any]) -> bool:
-        return bool(kwargs) and any(name in kwargs for name in self._names[:positional])
 
     def _full(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -6,47 +6,40 @@ import multiprocessing
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import cloudpickle
 
-from orchestration.domain.errors import UsageError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
 from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, ResultOptions
 from orchestration.sdk.outcomes import TASK_RAISED, state_of_error
-from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, usable_cores
-from orchestration.sdk.session import current_session, open_session, swap_session
+from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, checked_workers, usable_cores
+from orchestration.sdk.session import open_session, swap_session
 from orchestration.sdk.start import started_session
 from orchestration.sdk.task_engine import TaskExecution
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(NamedTuple):
     """All that a process must know to live a task run in another one's stead."""
 
     settings: Settings
     task: Any
     parameters: dict[str, Any]
     record: TaskRunRecord
-    run: FlowRun | None
-    flow_parameters: dict[str, Any]
-    results: ResultOptions
-    log_prints: bool
     tags: frozenset[str]
+    flow: tuple[FlowRun, dict[str, Any], ResultOptions, bool] | None
+    """The flow run around it, its parameters, its say about results, and whether prints are logged."""
 
 
 class ProcessPoolTaskRunner:
     """Each submitted task runs in one of ``max_workers`` processes, which are used again and again."""
 
     def __init__(self, max_workers: int | None = None) -> None:
-        if max_workers is not None and max_workers < 1:
-            raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
-        self._max_workers = max_workers
+        self._max_workers = checked_workers(max_workers)
         self._pool: ProcessPoolExecutor | None = None
 
     def start(self) -> None:
@@ -84,18 +77,9 @@ class ProcessPoolTaskRunner:
 
 
 def _work(run: TaskExecution) -> _Work:
-    flow = run.flow
-    return _Work(
-        run.session.settings,
-        run.decorated,
-        run.parameters,
-        run.record,
-        flow.run if flow is not None else None,
-        flow.parameters if flow is not None else {},
-        flow.results if flow is not None else ResultOptions(),
-        flow.log_prints if flow is not None else False,
-        TAGS.get(),
-    )
+    around = run.flow
+    flow = (around.run, around.parameters, around.results, around.log_prints) if around is not None else None
+    return _Work(run.session.settings, run.decorated, run.parameters, run.record, TAGS.get(), flow)
 
 
 def _finish(submission: Submitted, ended: Future[bytes]) -> None:
@@ -119,14 +103,14 @@ def _live(work: bytes) -> bytes:
     _open_store(sent.settings)
     session = started_session()
     flow = None
-    if sent.run is not None:
+    if sent.flow is not None:
+        run, parameters, results, log_prints = sent.flow
         runner = ThreadPoolTaskRunner(session.settings.task_runner_max_workers)
-        flow = FlowRunContext(sent.run, session, sent.flow_parameters, runner, sent.results, sent.log_prints)
+        flow = FlowRunContext(run, session, parameters, runner, results, log_prints)
     tokens = FLOW_RUN.set(flow), TAGS.set(sent.tags)
     try:
-        run = TaskExecution(sent.task, sent.parameters, sent.record, session, flow, ())
         with suppress(BaseException):  # the run's state tells of it, and the process serves other runs
-            run.live()
+            TaskExecution(sent.task, sent.parameters, sent.record, session, flow, ()).live()
     finally:
         TAGS.reset(tokens[1])
         FLOW_RUN.reset(tokens[0])
@@ -152,7 +136,6 @@ def _open_store(settings: Settings) -> None:
     if _opened != settings:
         swap_session(open_session(settings))
         _opened = settings
-    current_session()
 
 
 _opened: Settings | None = None

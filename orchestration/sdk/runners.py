@@ -63,9 +63,7 @@ class ThreadPoolTaskRunner:
     """
 
     def __init__(self, max_workers: int | None = None) -> None:
-        if max_workers is not None and max_workers < 1:
-            raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
-        self._max_workers = max_workers
+        self._max_workers = checked_workers(max_workers)
         self._most = max_workers or MOST_THREADS
         self._few = min(self._most, FEW_THREADS, usable_cores())
         self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
@@ -168,9 +166,15 @@ class ThreadPoolTaskRunner:
                 self._lent -= 1
 
 
-def default_runner(max_workers: int | None) -> TaskRunner:
-    """The runner of a flow that names none."""
-    return ThreadPoolTaskRunner(max_workers)
+def checked_workers(max_workers: int | None) -> int | None:
+    """The number of workers that somebody asked for.
+
+    Raises:
+        UsageError: it is less than one.
+    """
+    if max_workers is not None and max_workers < 1:
+        raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
+    return max_workers
 
 
 def usable_cores() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
@@ -21,7 +21,7 @@ def submit_task(
     task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: Iterable[Any]
 ) -> Any:
     """A future of one run of the task; with ``return_state``, its final state."""
-    future = _submit(_flow(task), new_task_run(task, args, kwargs, tuple(wait_for)))
+    future = _submit(_flow(task), new_task_run(task, binder_of(task).bind(args, kwargs), tuple(wait_for)))
     if not return_state:
         return future
     future.wait()
@@ -43,13 +43,11 @@ def map_task(
         raise MappingLengthMismatch(
             f"{task.name}.map() has iterables of different lengths ({told}); wrap one in unmapped()."
         )
-    common = {name: value for name, value in parameters.items() if name not in mapped}
     waits = tuple(wait_for)
     futures = TaskFutureList[Any]()
     for index in range(next(iter(lengths.values()))):
-        one = {**common, **{name: elements[index] for name, elements in mapped.items()}}
-        positional, named = binder_of(task).split({name: one[name] for name in parameters})
-        futures.append(_submit(flow, new_task_run(task, positional, named, waits)))
+        one = {name: mapped[name][index] if name in mapped else value for name, value in parameters.items()}
+        futures.append(_submit(flow, new_task_run(task, one, waits)))
     if not return_state:
         return futures
     futures.wait()
@@ -74,7 +72,7 @@ def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
     if not pending:
         submitted.start()
         return submitted.future
-    left = Countdown(len(pending), submitted.start)
+    left = _countdown(len(pending), submitted.start)
     for each in pending:
         each.add_done_callback(left)
     return submitted.future
@@ -111,16 +109,15 @@ class Submission:
         self.flow.outstanding.remove()
 
 
-class Countdown:
-    """Calls ``then`` when it has been called as often as there are things to wait for."""
+def _countdown(count: int, then: Callable[[], None]) -> Callable[[Any], None]:
+    """A function that calls ``then`` when it has been called as often as there are things to wait for."""
+    left = list(range(count))
 
-    def __init__(self, count: int, then: Any) -> None:
-        self._left = list(range(count))
-        self._then = then
+    def count_down(_future: TaskFuture[Any]) -> None:
+        if left.pop() == 0:  # the pop is atomic, and the last to go is the first of the list
+            then()
 
-    def __call__(self, _future: TaskFuture[Any]) -> None:
-        if self._left.pop() == 0:  # the pop is atomic, and the last to go is the first of the list
-            self._then()
+    return count_down
 
 
 def _unfinished(run: TaskExecution) -> list[TaskFuture[Any]]:

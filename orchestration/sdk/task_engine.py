@@ -37,7 +37,8 @@ def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     Of the keyword arguments, ``return_state`` and ``wait_for`` are the engine's.
     """
     return_state = bool(kwargs.pop("return_state", False))
-    run = new_task_run(task, args, kwargs, tuple(kwargs.pop("wait_for", None) or ()))
+    wait_for = tuple(kwargs.pop("wait_for", None) or ())
+    run = new_task_run(task, binder_of(task).bind(args, kwargs), wait_for)
     if task.isasync:
         return _acall(run, return_state)
     run.live()
@@ -49,15 +50,12 @@ async def _acall(run: TaskExecution, return_state: bool) -> Any:
     return answer(run.record.state, return_state)
 
 
-def new_task_run(
-    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()
-) -> TaskExecution:
+def new_task_run(task: Any, parameters: dict[str, Any], wait_for: tuple[Any, ...] = ()) -> TaskExecution:
     """A task run of these arguments, known to the store as Pending."""
     flow = FLOW_RUN.get()
     session = flow.session if flow is not None else started_session()
     if task._policy is None:
         task._policy = policy_of(task, session)
-    parameters = binder_of(task).bind(args, kwargs)
     number = str(flow.next_call(task.task_key)) if flow is not None else new_id().hex
     run_id, flow_run_id = new_id(), flow.run.id if flow is not None else None
     record = TaskRunRecord(

@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextvars import copy_context
 from types import FrameType
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError
+from orchestration.sdk.awaiting import Errand
 from orchestration.sdk.lending import lend_by, lender
 
 
@@ -59,28 +59,19 @@ def _with_alarm(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 def _in_thread(seconds: float, call: Callable[[], Any]) -> Any:
-    outcome: list[tuple[Any, BaseException | None]] = []
-    context = copy_context()
     way = lender()
 
-    def work() -> None:
+    def work() -> Any:
         lend_by(way)  # the waiting thread's place in its pool, which is as good as ours
-        try:
-            outcome.append((context.run(call), None))
-        except BaseException as error:  # carried over to the waiting thread below
-            outcome.append((None, error))
+        return call()
 
-    worker = threading.Thread(target=work, name="orchestration-timed", daemon=True)
-    worker.start()
-    worker.join(seconds)
-    if not outcome:
-        thread_id = ctypes.c_ulong(worker.ident or 0)
+    errand = Errand(work, "orchestration-timed")
+    errand.join(seconds)
+    if errand.is_alive():
+        thread_id = ctypes.c_ulong(errand.ident or 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(_Expired))
         raise RunTimeoutError(_sentence(seconds))
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
+    return errand.outcome()
 
 
 def _sentence(seconds: float) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from datetime import datetime
 from enum import StrEnum
-from types import TracebackType
+from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -17,6 +17,8 @@ from orchestration.sdk.caching import default_store
 from orchestration.sdk.logs import get_logger
 from orchestration.sdk.results import ResultStore, StoredValue
 from orchestration.sdk.start import started_session
+
+Hook = Callable[["Transaction"], None]
 
 _MISSING = object()
 LOGGER = get_logger("transactions")
@@ -86,11 +88,11 @@ class Transaction(AbstractContextManager["Transaction"]):
         self._write_on_commit = write_on_commit
         self._expiration = expiration
         self._logger = logger or LOGGER
-        self._holder = uuid4().hex
+        self._unlock: Callable[[], None] = _nothing
         self._values: dict[str, Any] = {}
         self._staged: Any = _MISSING
-        self._on_rollback: list[Callable[[Transaction], None]] = []
-        self._on_commit: list[Callable[[Transaction], None]] = []
+        self._on_rollback: list[Hook] = []
+        self._on_commit: list[Hook] = []
         self._token: Token[Transaction | Opener | None] | None = None
 
     def set(self, name: str, value: Any) -> None:
@@ -133,13 +135,16 @@ class Transaction(AbstractContextManager["Transaction"]):
         Raises:
             ConfigurationError: SERIALIZABLE was asked for without a lock manager.
         """
-        if self._is_locking():
-            if self._lock_manager is None:
+        if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None:
+            locks = self.store.lock_manager if self.store is not None else None
+            if locks is None:
                 raise ConfigurationError(
                     "Isolation level SERIALIZABLE needs a lock manager; "
                     "give it one with store=ResultStore(lock_manager=...)."
                 )
-            self._lock_manager.acquire_lock(self.key, self._holder)
+            holder = uuid4().hex
+            locks.acquire_lock(self.key, holder)
+            self._unlock = partial(locks.release_lock, self.key, holder)
         self.state = TransactionState.ACTIVE
         if not self.overwrite and self.read() is not None:
             self.state = TransactionState.COMMITTED
@@ -149,10 +154,7 @@ class Transaction(AbstractContextManager["Transaction"]):
         return self.store.find(self.key) if self.store is not None and self.key is not None else None
 
     def stage(
-        self,
-        value: Any,
-        on_rollback_hooks: list[Callable[[Transaction], None]] | None = None,
-        on_commit_hooks: list[Callable[[Transaction], None]] | None = None,
+        self, value: Any, on_rollback_hooks: list[Hook] | None = None, on_commit_hooks: list[Hook] | None = None
     ) -> None:
         """Have a value and hooks ready for the commit."""
         if self.is_committed():
@@ -164,9 +166,7 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     def conclude(self) -> None:
         """End without a failure: commit now, or leave that to the parent; what nobody committed is undone."""
-        if self.commit_mode is CommitMode.EAGER:
-            self.commit()
-        elif self.parent is not None:
+        if self.parent is not None and self.commit_mode is not CommitMode.EAGER:
             self.state = TransactionState.STAGED if not self.is_committed() else self.state
             self.parent.children.append(self)
         elif self.commit_mode is CommitMode.OFF:
@@ -176,7 +176,7 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     def commit(self) -> bool:
         """Write the staged results of this transaction and those inside it; all are undone if one cannot be written."""
-        if self.state in (TransactionState.COMMITTED, TransactionState.ROLLED_BACK):
+        if self._has_ended():
             self._unlock()
             return self.is_committed()
         try:
@@ -184,12 +184,7 @@ class Transaction(AbstractContextManager["Transaction"]):
                 child.commit()
             for hook in self._on_commit:
                 self._run_hook(hook, "commit")
-            if (
-                self.store is not None
-                and self.key is not None
-                and self._write_on_commit
-                and self._staged is not _MISSING
-            ):
+            if self.store and self.key is not None and self._write_on_commit and self._staged is not _MISSING:
                 self.stored = self.store.write(self.key, self._staged, self._expiration)
             self.state = TransactionState.COMMITTED
         except Exception:
@@ -202,7 +197,7 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     def rollback(self) -> bool:
         """Undo: hooks of this transaction, then those inside it, last first; then the one around it."""
-        if self.state in (TransactionState.ROLLED_BACK, TransactionState.COMMITTED):
+        if self._has_ended():
             self._unlock()
             return False
         self.state = TransactionState.ROLLED_BACK
@@ -225,9 +220,7 @@ class Transaction(AbstractContextManager["Transaction"]):
         self._token = ACTIVE.set(self)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
         self._leave()
         self._end(error)
 
@@ -236,9 +229,7 @@ class Transaction(AbstractContextManager["Transaction"]):
         self._token = ACTIVE.set(self)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
         self._leave()
         await in_thread(self._end, error)
 
@@ -254,22 +245,18 @@ class Transaction(AbstractContextManager["Transaction"]):
         else:
             self.rollback()
 
-    def _run_hook(self, hook: Callable[[Transaction], None], kind: str) -> None:
+    def _has_ended(self) -> bool:
+        return self.state in (TransactionState.COMMITTED, TransactionState.ROLLED_BACK)
+
+    def _run_hook(self, hook: Hook, kind: str) -> None:
         name = getattr(hook, "__name__", repr(hook))
         self._logger.info("Running %s hook %r", kind, name)
         hook(self)
         self._logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
 
-    def _is_locking(self) -> bool:
-        return self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None
 
-    @property
-    def _lock_manager(self) -> Any:
-        return self.store.lock_manager if self.store is not None else None
-
-    def _unlock(self) -> None:
-        if self._is_locking() and self._lock_manager is not None:
-            self._lock_manager.release_lock(self.key, self._holder)
+def _nothing() -> None:
+    """What a transaction that took no lock does to give it back."""
 
 
 ACTIVE: ContextVar[Transaction | Opener | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
@@ -307,13 +294,5 @@ def transaction(
     if key is not None:
         default = default_store(started_session().settings)
         store = default if store is None else store.or_else(default)
-    return Transaction(
-        key,
-        store,
-        commit_mode,
-        isolation_level,
-        overwrite,
-        write_on_commit=write_on_commit,
-        logger=logger,
-        around=ACTIVE.get(),
-    )
+    modes = commit_mode, isolation_level, overwrite
+    return Transaction(key, store, *modes, write_on_commit=write_on_commit, logger=logger, around=ACTIVE.get())

@@ -8,7 +8,7 @@ import pytest
 from orchestration import ThreadPoolTaskRunner
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.lending import lender
-from orchestration.sdk.runners import MOST_THREADS, default_runner, usable_cores
+from orchestration.sdk.runners import MOST_THREADS, usable_cores
 
 ENOUGH = 20.0
 
@@ -151,13 +151,6 @@ def test_a_duplicate_is_a_pool_of_its_own_with_the_same_limit() -> None:
     runner.stop()
     jobs = _submit(other, lambda: None)
     _end(other, jobs)
-
-
-def test_the_runner_of_a_flow_that_names_none_is_a_pool() -> None:
-    runner = default_runner(2)
-    assert isinstance(runner, ThreadPoolTaskRunner)
-    assert runner._most == 2
-    assert usable_cores() >= 1
 
 
 def test_where_affinity_is_unknown_all_processors_count(monkeypatch: pytest.MonkeyPatch) -> None:
