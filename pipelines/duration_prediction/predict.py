@@ -15,7 +15,7 @@ from pipelines.duration_prediction.document import to_markdown
 from pipelines.duration_prediction.drift import Drift, Profile, measure_drift
 from pipelines.duration_prediction.kept import PROFILE_FILE
 from pipelines.duration_prediction.model import predict_trips
-from pipelines.duration_prediction.registry import RegisteredModel, getting_ready
+from pipelines.duration_prediction.registry import RegisteredModel
 from pipelines.duration_prediction.sections import predicted_month
 from pipelines.duration_prediction.store import Store, find_store, model_name
 from pipelines.duration_prediction.validation import conform
@@ -58,9 +58,8 @@ def predict_durations(
     wanted = Month.parse(month)
     open_mailbox(mail_block, mail_to)
     store = find_store(os.environ, home())
-    with getting_ready(store):
-        got = download_months(s3_block, [wanted], colour)
-        trips = load(got.months, [wanted], colour)
+    got = download_months(s3_block, [wanted], colour)
+    trips = load(got.months, [wanted], colour)
     champion = find_model(store, colour)
     drift = measure(champion, trips, limits)
     path, rows = write(s3_block, got.months[wanted], wanted, colour, champion)

@@ -22,8 +22,8 @@ NAME = FEBRUARY.file_name
 SECRET = "app-password-of-tests"
 
 
-def _parquet(month: Month, drop: str | None = None, too_short: bool = False) -> bytes:
-    table = make_month(month, rows=400)
+def _parquet(month: Month, drop: str | None = None, too_short: bool = False, rows: int = 400) -> bytes:
+    table = make_month(month, rows=400).slice(0, rows)
     if too_short:
         starts = table["lpep_pickup_datetime"]
         table = table.set_column(table.schema.get_field_index("lpep_dropoff_datetime"), "lpep_dropoff_datetime", starts)
@@ -50,6 +50,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes | None], str]] = {
         lambda: _parquet(FEBRUARY, too_short=True),
         f"{NAME} holds no valid trip of 1 to 60 minutes: of 400 rows ",
     ),
+    "truncated to nothing": (lambda: _parquet(FEBRUARY, rows=0), f"{NAME} holds no rows: "),
     "wrong month": (
         lambda: _parquet(Month(2021, 3)),
         f"{NAME} should hold the trips of 2021-02, but only ",
@@ -167,6 +168,25 @@ def test_secrets_stay_out_of_the_mail(surroundings: Surroundings) -> None:
     (mail,) = surroundings.mails.received
     assert SECRET.encode() not in mail.raw
     assert b"bucket-" in mail.raw
+
+
+def test_a_month_that_has_drifted_over_the_hard_limit_stops_the_run(
+    surroundings: Surroundings, tmp_path: Path
+) -> None:
+    table = make_month(FEBRUARY, rows=400)
+    few, many = table.slice(0, 40), make_month(JANUARY, rows=4_000)
+    contents = {FEBRUARY: few, JANUARY: many}
+    objects = {}
+    for month, rows in contents.items():
+        file = BytesIO()
+        pq.write_table(rows, file)
+        objects[f"data/{month.file_name}"] = file.getvalue()
+    make_bucket(surroundings.s3_url, objects).save("bucket")
+    sentence = _run()
+    assert sentence.startswith("The month differs too much from those that the model learns from: It holds 40 rows, ")
+    assert "\n" not in sentence
+    _check_mail(surroundings.mails, sentence)
+    _check_nothing_is_half_done(tmp_path)
 
 
 def test_a_mailbox_that_is_not_there_stops_the_job_at_once(surroundings: Surroundings) -> None:

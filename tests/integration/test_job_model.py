@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.duration_prediction.champions import promote
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import load_month
+from pipelines.duration_prediction.fitting import train_model
+from pipelines.duration_prediction.geography import learn_geography
 from pipelines.duration_prediction.registry import TrainingRecord, register_model
 from pipelines.duration_prediction.store import find_store
-from pipelines.duration_prediction.training import fit_model
 from pipelines.embedded.months import write_month
-from pipelines.tlc import Month
+from pipelines.tlc import Colour, Month
 from tests.support.months import TRAIN, write_samples
 
 GENERATIONS = (Month(2013, 8), Month(2021, 1), Month(2023, 2), Month(2025, 1))
@@ -50,11 +52,14 @@ def months(tmp_path: Path) -> list[Path]:
 def test_it_predicts_minutes_for_every_row_of_every_month(tmp_path: Path, months: list[Path]) -> None:
     (tmp_path / "samples").mkdir()
     trips = load_month(write_samples(tmp_path / "samples") / TRAIN.file_name, TRAIN)
-    config = TrainingConfig(max_iter=20, learning_rate=0.2, max_leaf_nodes=15)
-    record = TrainingRecord({}, {}, {}, trips.frame.head(3))
-    model = register_model(fit_model(trips, config), record, find_store({}, tmp_path), lambda _: False)
+    config = TrainingConfig(max_iter=20, learning_rate=0.2, leaves=(15,), screening_trips=1_000, screening_trees=10)
+    fitted = train_model(trips, learn_geography(trips), config).model
+    record = TrainingRecord(Colour.GREEN, "one", {}, {}, {}, trips.frame.head(3))
+    model = register_model(fitted, record, find_store({}, tmp_path), lambda _: False)
+    champion = promote(find_store({}, tmp_path), model.name, model.version)
+    address = f"models:/{champion.name}@champion"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PREDICT, model.tracking_uri, model.model_uri, *map(str, months)],
+        [sys.executable, "-W", "ignore", "-c", PREDICT, model.tracking_uri, address, *map(str, months)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": "", "MLFLOW_LOGGING_LEVEL": "ERROR"},
         capture_output=True,

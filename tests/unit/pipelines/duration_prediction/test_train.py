@@ -62,19 +62,19 @@ def test_a_wrong_month_is_one_sentence(
     assert list(folder.iterdir()) == []
 
 
-def test_an_unknown_month_fails_the_run_with_a_sentence_and_a_mail(
+def test_a_month_that_is_not_published_yet_fails_the_run_with_a_sentence_and_a_mail(
     folder: Path, sample_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TLC_DATA_DIR", str(sample_folder))
-    assert train.main(["--train", "2030-01", "--validate", "2021-02"]) == 1
+    assert train.main(["--train", "2099-01", "--validate", "2021-02"]) == 1
     printed = capsys.readouterr().err
     first, *_, last = printed.splitlines()
     assert first.endswith(
-        "has no green_tripdata_2030-01.parquet (it has 2021-01, 2021-02): choose another month or add it."
+        "has no green_tripdata_2099-01.parquet (it has 2021-01, 2021-02): choose another month or add it."
     )
     assert last == (
-        "The bucket nyc-taxi-trips-data has no data/green_tripdata_2030-01.parquet (it holds 2021-02): upload that "
-        "month or choose another one."
+        "The bucket nyc-taxi-trips-data has no data/green_tripdata_2099-01.parquet yet (it holds 2021-02): the TLC "
+        "publishes a month about two months after its end, so expect 2099-01 around 2099-04-01 and run again then."
     )
     assert "Traceback" not in printed
     assert not (folder / "reports").exists()
