@@ -79,5 +79,5 @@ def _equal(keys: Mapping[str, Any]) -> str:
 
 
 def _describe(resource: str, keys: Mapping[str, Any]) -> str:
-    said = " and ".join(f"{name} {value!r}" for name, value in keys.items())
+    said = " and ".join(f"{name} {str(value)!r}" for name, value in keys.items())
     return f"{resource.removesuffix('s').replace('_', ' ')} with the {said}"

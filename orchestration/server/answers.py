@@ -57,6 +57,10 @@ async def _of_error(_request: Request, error: Exception) -> Response:
     return refusal(status, str(error))
 
 
+async def _of_fault(_request: Request, _error: Exception) -> Response:
+    return refusal(500, "The server failed; its log says where.")
+
+
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
     said = error.detail
@@ -88,6 +92,7 @@ HANDLERS: dict[type[Exception], Callable[[Request, Exception], Any]] = {
     OrchestrationError: _of_error,
     HTTPException: _of_http,
     RequestValidationError: _of_validation,
+    Exception: _of_fault,
 }
 
 

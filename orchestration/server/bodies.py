@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, get_type_hints
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from orchestration.server.values import Body, Count, Labels, Lenient, Mapped, Mo
 MOST_AT_ONCE = 50
 """Runs that one request may change or remove by a filter."""
 
+LAST = datetime(9000, 1, 1, tzinfo=UTC)
+"""Dates beyond have no span after them."""
 Limited = Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
 VariableName = Annotated[str, Field(max_length=255, pattern="^[a-z0-9]+(_[a-z0-9]+)*$")]
 
@@ -155,9 +158,9 @@ class LogCreate(Body):
 class History(Lenient):
     """Spans of time; at most 500 of them are told of."""
 
-    history_start: Moment
-    history_end: Moment
-    history_interval_seconds: Annotated[float, Field(ge=1, le=1e11, allow_inf_nan=False)]
+    history_start: Annotated[Moment, Field(lt=LAST)]
+    history_end: Annotated[Moment, Field(lt=LAST)]
+    history_interval_seconds: Annotated[float, Field(ge=1, le=1e10, allow_inf_nan=False)]
 
 
 class VariableUpdate(Body):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schemas.wire import plain
 from orchestration.server.answers import Json
 from orchestration.server.bodies import StorageDefault
 from orchestration.server.routes import BackendOf
@@ -39,7 +38,10 @@ def ready(backend: BackendOf) -> Json:
 @router.get("/version", response_model=None)
 async def own_version() -> Json:
     """The version of this package."""
-    return Json(version("orchestration"))
+    try:
+        return Json(version("orchestration"))
+    except PackageNotFoundError:  # run from its folder, without having been installed
+        return Json("unknown")
 
 
 @router.get("/admin/version", response_model=None)
@@ -52,7 +54,8 @@ async def interface_version() -> Json:
 async def settings(request: Request) -> Json:
     """Settings of the server, without secrets."""
     found = request.app.state.settings
-    return Json({each.name: plain(getattr(found, each.name)) for each in fields(found) if each.repr})
+    shown = {each.name: getattr(found, each.name) for each in fields(found) if each.repr}
+    return Json({name: str(value) if isinstance(value, Path) else value for name, value in shown.items()})
 
 
 @router.get("/csrf-token", response_model=None)

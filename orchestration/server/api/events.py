@@ -123,16 +123,12 @@ def _page(request: Request, backend: Backend, wanted: EventFilter, limit: int, o
         said = json.dumps([wanted.whole(), limit, offset + limit]).encode()
         token = base64.urlsafe_b64encode(said).decode()
         following = f"{request.base_url}api/events/filter/next?page-token={token}"
-    return Json({"events": list(map(_shown, found)), "total": total, "next_page": following})
+    return Json({"events": found, "total": total, "next_page": following})
 
 
 def _looked_through(backend: Backend, wanted: EventFilter) -> list[Document]:
     query = Query(wanted.where(), f"OCCURRED_{wanted.order}", MOST_LOOKED_AT)
     return [event for event in backend.find("events", query) if wanted.includes(event)]
-
-
-def _shown(event: Document) -> Document:
-    return {name: value for name, value in event.items() if name not in ("sequence", "resource_id", "updated")}
 
 
 @router.post("/events/count-by/{countable}", response_model=None)
