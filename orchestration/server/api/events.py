@@ -188,13 +188,8 @@ async def send_events(websocket: WebSocket) -> None:
         wanted.occurred.since = max(wanted.occurred.since or earliest, earliest)
         wanted.order = "ASC"
         state = websocket.app.state
-
-        def before() -> list[Document]:
-            return list(map(_shown, _looked_through(state.backend, wanted)))
-
-        await send_all(
-            websocket, state.events, "event", wanted.includes, before if said.get("backfill", True) else None
-        )
+        before = partial(_looked_through, state.backend, wanted) if said.get("backfill", True) else None
+        await send_all(websocket, state.events, "event", wanted.includes, before)
 
 
 @router.websocket("/logs/out")
