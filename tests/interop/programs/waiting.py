@@ -1,6 +1,8 @@
 """Flows of the peer's that wait: for a person, for a slot, or for their end."""
 
+import json
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,13 +22,13 @@ def paused() -> str:
 @flow(name="long", persist_result=True)
 def long(seconds: float = 60.0) -> None:
     Path("started").touch()
-    time.sleep(seconds)
+    threading.Event().wait(seconds)
 
 
 @task(tags=["narrow"])
 def in_turn(number: int) -> tuple[float, float]:
     begin = time.time()
-    time.sleep(0.2)
+    threading.Event().wait(0.2)
     return begin, time.time()
 
 
@@ -41,7 +43,7 @@ def slots() -> list[tuple[float, float]]:
     for _ in range(2):
         with concurrency("gate", occupy=1, timeout_seconds=60):
             begin = time.time()
-            time.sleep(0.2)
+            threading.Event().wait(0.2)
             spans.append((begin, time.time()))
     return spans
 
@@ -60,7 +62,7 @@ def resume(flow_run_id: str) -> None:
             if wanted:
                 resume_flow_run(wanted[0].id, run_input={"value": "tea"})
                 return
-            time.sleep(0.2)
+            threading.Event().wait(0.2)
     raise SystemExit("nothing was paused")
 
 
@@ -68,13 +70,13 @@ def read_result(flow_name: str) -> None:
     with get_client(sync_client=True) as client:
         (run,) = [run for run in client.read_flow_runs() if run.name == flow_name]
         state: State = client.read_flow_run(run.id).state
-        print(state.result())
+        print(json.dumps(state.result()))
 
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
     flows = {"paused": paused, "tagged": tagged, "slots": slots, "persisted": persisted}
     if what in flows:
-        print(flows[what].with_options(flow_run_name=arguments[0])())
+        print(json.dumps(flows[what].with_options(flow_run_name=arguments[0])()))
     else:
         {"resume": resume, "result": read_result}[what](*arguments)
