@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, CachePolicy, NoCache
-from orchestration.domain.errors import HashError, UsageError
+from orchestration.domain.errors import HashError
 from orchestration.domain.settings import Settings
 from orchestration.sdk import runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.hashing import hash_objects, source_of
+from orchestration.sdk.naming import filled_in
 from orchestration.sdk.results import ResultStore
 from orchestration.sdk.serializers import serializer_of
 from orchestration.sdk.storages import storage_of
@@ -103,10 +104,5 @@ def _filled_in(template: str, task: Any, record: Any, parameters: Mapping[str, A
         "task_run": SimpleNamespace(**facts, run_count=record.run_count, parameters=parameters),
         "parameters": parameters,
     }
-    try:
-        return template.format(**{**parameters, **known})
-    except (KeyError, IndexError, AttributeError) as error:
-        raise UsageError(
-            f"result_storage_key={template!r} cannot be filled in ({error}); it may use flow_run, task_run, deployment "
-            f"and parameters ({', '.join(parameters) or 'none here'})."
-        ) from None
+    may_use = f"flow_run, task_run, deployment and parameters ({', '.join(parameters) or 'none here'})"
+    return filled_in(template, {**parameters, **known}, "result_storage_key", may_use)

@@ -137,6 +137,11 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         TAGS.reset(token)
 
 
+def flow_log_fields(run: FlowRun) -> Mapping[str, Any]:
+    """The fields that a log record carries for a flow run."""
+    return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None}
+
+
 def task_log_fields(record: TaskRunRecord) -> Mapping[str, Any]:
     """The fields that a log record carries for a task run."""
     return {"prefix": f"Task run {record.name!r} - ", "flow_run_id": record.flow_run_id, "task_run_id": record.id}
@@ -147,5 +152,5 @@ def log_extra(flow: FlowRunContext | None, task: TaskRunContext | None) -> Mappi
     if task is not None:
         return task_log_fields(task.record)
     if flow is not None:
-        return {"prefix": f"Flow run {flow.run.name!r} - ", "flow_run_id": flow.run.id, "task_run_id": None}
+        return flow_log_fields(flow.run)
     return {}

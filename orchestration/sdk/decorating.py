@@ -129,9 +129,10 @@ class Decorated(Generic[P, R]):
             ParameterTypeError: a parameter of a flow does not fit its annotation.
             Exception: the function's own, when it failed.
         """
-        return self._run(args, kwargs)
+        return_state, wait_for = bool(kwargs.pop("return_state", False)), tuple(kwargs.pop("wait_for", None) or ())
+        return self._run(args, kwargs, return_state, wait_for)
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, args: Any, kwargs: Any, return_state: bool, wait_for: tuple[Any, ...]) -> Any:
         """Load the engine and run the function in it."""
         raise NotImplementedError
 

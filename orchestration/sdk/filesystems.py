@@ -26,10 +26,14 @@ class ReadableFileSystem(Block, ABC):
         """The contents of a file."""
 
 
-class WritableFileSystem(ReadableFileSystem, ABC):
+class WritableFileSystem(Block, ABC):
     """A block from which files can be read and to which they can be written."""
 
     _block_schema_capabilities = ("read-path", "write-path")
+
+    @abstractmethod
+    def read_path(self, path: str) -> bytes:
+        """The contents of a file."""
 
     @abstractmethod
     def write_path(self, path: str, content: bytes) -> str:

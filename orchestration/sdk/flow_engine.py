@@ -15,13 +15,13 @@ from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, Pending, State, StateDetails
 from orchestration.sdk import flow_parent, parameters, upstream
 from orchestration.sdk.awaiting import in_thread, settle_started
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, flow_log_fields
 from orchestration.sdk.flow_context import new_context, with_kept_result
 from orchestration.sdk.hooks import run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
 from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import FLOW_RAISED, answer, state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.outcomes import FLOW_RAISED, answer, state_of_error, state_of_value
 from orchestration.sdk.session import Session
 from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
@@ -30,13 +30,10 @@ from orchestration.sdk.user_code import areturned, policy_of, returned, wants_re
 NOT_READY = "NotReady"
 
 
-def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run a flow in the calling thread, or as a coroutine when it is async.
-
-    Of the keyword arguments, ``return_state`` and ``wait_for`` are the engine's.
-    """
-    return_state = bool(kwargs.pop("return_state", False))
-    wait_for = tuple(kwargs.pop("wait_for", None) or ())
+def run_flow(
+    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: tuple[Any, ...]
+) -> Any:
+    """Run a flow in the calling thread, or as a coroutine when it is async."""
     if flow.isasync:
         return _arun_flow(flow, args, kwargs, return_state, wait_for)
     run = new_flow_run(flow, args, kwargs, wait_for)
@@ -162,7 +159,7 @@ class FlowExecution:
         """End the run, and the task runs that it leaves behind, truthfully."""
         if self.record.state is not None and self.record.state.is_final():
             return
-        state = state_of_error(error, FLOW_RAISED) if isinstance(error, Exception) else state_of_crash(error)
+        state = state_of_error(error, FLOW_RAISED)
         if state.is_crashed():
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
@@ -250,7 +247,4 @@ class FlowExecution:
         self.logger = self._logger()
 
     def _logger(self) -> RunLogger:
-        run = self.record
-        return RunLogger(
-            FLOW_LOGGER, {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None}
-        )
+        return RunLogger(FLOW_LOGGER, flow_log_fields(self.record))

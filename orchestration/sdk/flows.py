@@ -65,10 +65,10 @@ class Flow(Decorated[P, R]):
     def _name_of(function: str) -> str:
         return function.replace("_", "-")
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, args: Any, kwargs: Any, return_state: bool, wait_for: tuple[Any, ...]) -> Any:
         from orchestration.sdk.flow_engine import run_flow
 
-        return run_flow(self, args, kwargs)
+        return run_flow(self, args, kwargs, return_state, wait_for)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...

@@ -44,8 +44,10 @@ TASK_RAISED = "Task run encountered an exception"
 FLOW_RAISED = "Flow run encountered an exception:"
 
 
-def state_of_error(error: Exception, subject: str) -> State:
-    """The state of a run whose code raised; ``subject`` begins its message."""
+def state_of_error(error: BaseException, subject: str) -> State:
+    """The state of a run whose code raised, or that was ended from outside; ``subject`` begins its message."""
+    if not isinstance(error, Exception):
+        return state_of_crash(error)
     if isinstance(error, RunTimeoutError):
         return TimedOut(str(error), data=error)
     return Failed(redact(f"{subject} {type(error).__name__}: {error}"), data=error)

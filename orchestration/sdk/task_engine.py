@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import Token
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +21,7 @@ from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, TaskRunContext, 
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import TASK_LOGGER, tell
 from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import TASK_RAISED, answer, state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.outcomes import TASK_RAISED, answer, state_of_error, state_of_value
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.printing import are_logged
 from orchestration.sdk.start import started_session
@@ -31,13 +30,10 @@ from orchestration.sdk.transactions import ACTIVE
 from orchestration.sdk.user_code import areturned, policy_of, returned, wants_retry
 
 
-def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run a task in the calling thread, or as a coroutine when it is async.
-
-    Of the keyword arguments, ``return_state`` and ``wait_for`` are the engine's.
-    """
-    return_state = bool(kwargs.pop("return_state", False))
-    wait_for = tuple(kwargs.pop("wait_for", None) or ())
+def call_task(
+    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: tuple[Any, ...]
+) -> Any:
+    """Run a task in the calling thread, or as a coroutine when it is async."""
     run = new_task_run(task, binder_of(task).bind(args, kwargs), wait_for)
     if task.isasync:
         return _acall(run, return_state)
@@ -105,19 +101,13 @@ class TaskExecution(LivingTask):
         """Wait for what the run depends on and put its results in place; false if something did not complete."""
         if not self.may_depend():
             return True
-        found = [*upstream.find(self.parameters), *upstream.find(list(self.wait_for))]
-        for each in found:
-            if not isinstance(each.leaf, State):
-                each.leaf.wait()
         if self.flow is not None:
             self.record.task_inputs = upstream.task_inputs(self.parameters, self.wait_for, self.flow.produced)
         try:
-            upstream.check(found)
+            self.parameters = upstream.resolved(self.parameters, self.wait_for)
         except UpstreamTaskError as error:
             self.note(Pending(str(error), name="NotReady"), utc_now())
             return False
-        for name, value in self.parameters.items():
-            self.parameters[name] = upstream.replaced(value, upstream.value_of)
         return True
 
     def may_depend(self) -> bool:
@@ -127,12 +117,11 @@ class TaskExecution(LivingTask):
 
     # -- what the drivers ask ---------------------------------------------------------------------
 
-    @contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self) -> AbstractContextManager[None]:
         """Name the run, now that its arguments are known."""
         if self.decorated.task_run_name is not None:
             self.record.name = given_name(self.decorated.task_run_name, self.parameters, "task_run_name")
-        yield
+        return nullcontext()
 
     def may_wait(self, state: State) -> bool:
         """Whether proposing this state looks into a cache or asks the user's code."""
@@ -161,34 +150,29 @@ class TaskExecution(LivingTask):
 
     def call(self) -> State:
         """The outcome of the task's function, in its context and its time limit."""
-        tokens = self._step_in()
-        try:
-            with tag_slots(self.session, self.record.tags):
-                return self._outcome(returned(self.decorated, self.parameters))
-        except BaseException as error:
-            return self._failure(error)
-        finally:
-            self._step_out(tokens)
+        with self._inside():
+            try:
+                with tag_slots(self.session, self.record.tags):
+                    return self._outcome(returned(self.decorated, self.parameters))
+            except BaseException as error:
+                return self._failure(error)
 
     async def acall(self) -> State:
         """The same for an async function; what waits for a disk or for other runs waits in a thread."""
-        tokens = self._step_in()
-        try:
-            async with tag_slots(self.session, self.record.tags):
-                value = await areturned(self.decorated, self.parameters)
-                if needs_transaction(self) or any(upstream.find(value)):
-                    return await in_thread(self._outcome, value)
-                return self._outcome(value)
-        except BaseException as error:
-            return self._failure(error)
-        finally:
-            self._step_out(tokens)
+        with self._inside():
+            try:
+                async with tag_slots(self.session, self.record.tags):
+                    value = await areturned(self.decorated, self.parameters)
+                    if needs_transaction(self) or any(upstream.find(value)):
+                        return await in_thread(self._outcome, value)
+                    return self._outcome(value)
+            except BaseException as error:
+                return self._failure(error)
 
     def crash(self, error: BaseException) -> None:
         """End the run as Crashed, or as Failed when the engine itself refused something."""
         if not self.record.state.is_final():
-            state = state_of_error(error, TASK_RAISED) if isinstance(error, Exception) else state_of_crash(error)
-            self.enter(state)
+            self.enter(state_of_error(error, TASK_RAISED))
 
     def suspended(self) -> State:
         """A task cannot be suspended; the flow around it is, and takes the task with it."""
@@ -197,12 +181,17 @@ class TaskExecution(LivingTask):
 
     # -- one step each ----------------------------------------------------------------------------
 
-    def _step_in(self) -> tuple[Token[Any], Token[Any]]:
-        return TASK_RUN.set(self._context()), ACTIVE.set(self)
-
-    def _step_out(self, tokens: tuple[Token[Any], Token[Any]]) -> None:
-        TASK_RUN.reset(tokens[0])
-        ACTIVE.reset(tokens[1])
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        """What surrounds the task's function."""
+        log_prints = are_logged(self.decorated, self.flow, self.session.settings)
+        context = TaskRunContext(self.record, self.session, self.parameters, self.decorated.name, log_prints)
+        tokens = TASK_RUN.set(context), ACTIVE.set(self)
+        try:
+            yield
+        finally:
+            TASK_RUN.reset(tokens[0])
+            ACTIVE.reset(tokens[1])
 
     def _failure(self, error: BaseException) -> State:
         """The state of a function that raised; what is no exception, such as Ctrl-C, is raised on."""
@@ -210,10 +199,6 @@ class TaskExecution(LivingTask):
         if not isinstance(error, Exception):
             raise error
         return state_of_error(error, TASK_RAISED)
-
-    def _context(self) -> TaskRunContext:
-        log_prints = are_logged(self.decorated, self.flow, self.session.settings)
-        return TaskRunContext(self.record, self.session, self.parameters, self.decorated.name, log_prints)
 
     def enter(self, state: State, now: datetime | None = None) -> State:
         """Take a state and keep the run's times and counts in step with it."""

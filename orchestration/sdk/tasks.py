@@ -80,10 +80,10 @@ class Task(Decorated[P, R]):
     on_rollback = hook_adder("on_rollback", "the transaction around a run is rolled back")
     on_commit = hook_adder("on_commit", "the transaction around a run is committed")
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, args: Any, kwargs: Any, return_state: bool, wait_for: tuple[Any, ...]) -> Any:
         from orchestration.sdk.task_engine import call_task
 
-        return call_task(self, args, kwargs)
+        return call_task(self, args, kwargs, return_state, wait_for)
 
     def submit(
         self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any
