@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from orchestration.backend import deployments
+from orchestration.backend import deployments, work
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.schemas.filters import EVERYTHING, Query
 from orchestration.domain.schemas.wire import Document, moment_text
@@ -65,7 +65,7 @@ class LocalCatalog:
 
     def read(self, resource: str, **keys: Any) -> Document:
         """The one whose fields have these values."""
-        if resource in JOINED:
+        if resource in JOINED or resource in _COMPLETE:
             found = self._listed(resource, Query(limit=1), keys)
         else:
             found = [present(resource, row, utc_now()) for row in documents.rows(self._db, resource, keys)]
@@ -109,8 +109,9 @@ class LocalCatalog:
 
         now = utc_now()
         found = [present(resource, row, now) for row in rows(self._db, resource, query, keys)]
-        if resource == "deployments":
-            deployments.with_schedules(self._db, found)
+        complete = _COMPLETE.get(resource)
+        if complete is not None:
+            complete(self._db, found)
         if resource == "workers":
             return [worker for worker in found if _has_status(worker, query.where.get("workers") or {})]
         return found
@@ -155,6 +156,20 @@ def _with_default_queue(tx: Transaction, pool: Document, given: Mapping[str, Any
         documents.update(tx, "work_pools", {"default_queue_id": queue["id"]}, {"id": pool["id"]})
 
 
+def _with_types(db: Database, found: Sequence[Document]) -> None:
+    """Put into each block schema the type that it is of."""
+    types = {each["id"]: present("block_types", each, utc_now()) for each in documents.rows(db, "block_types", {})}
+    for schema in found:
+        schema["block_type"] = types.get(schema["block_type_id"])
+
+
+_COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
+    "deployments": deployments.with_schedules,
+    "block_schemas": _with_types,
+    "work_pools": work.with_status,
+}
+"""What a listing's documents show beyond their rows and the rows that these point to."""
+
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {"deployments": deployments.with_queue}
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
     "artifacts": _point_at_latest,
@@ -164,4 +179,5 @@ _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]]
 _AFTER_REMOVAL: Mapping[str, Callable[[Transaction, Document], None]] = {
     "artifacts": _point_at_latest,
     "deployments": lambda tx, deployment: deployments.forget_future_runs(tx, {"deployment_id": deployment["id"]}),
+    "schedules": lambda tx, schedule: deployments.forget_future_runs(tx, {"deployment_id": schedule["deployment_id"]}),
 }

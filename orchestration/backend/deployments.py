@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, policy_of, state_of
+from orchestration.domain.schemas.wire import Document, policy_of, state_document, state_of
 from orchestration.domain.states import Scheduled
 from orchestration.persistence import documents
 from orchestration.persistence.database import Database, Transaction
@@ -101,6 +101,18 @@ def forget_future_runs(tx: Transaction, keys: Mapping[str, Any]) -> None:
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
 
 
+def run_of_slot(deployment: Document, schedule: Mapping[str, Any], slot: datetime) -> Document:
+    """What the run of a schedule's slot has of its own; whoever plans it, and how often, makes it once."""
+    key = f"scheduled {deployment['id']} {schedule['slug'] or schedule['id']} {slot.astimezone(UTC).isoformat()}"
+    return {
+        "idempotency_key": key,
+        "state": state_document(Scheduled(slot)),
+        "parameters": schedule["parameters"],
+        "tags": ["auto-scheduled"],
+        "auto_scheduled": True,
+    }
+
+
 def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:
     """A run of a deployment; ``wanted`` has what differs from it. Without a state it is due at once."""
     state = state_of(wanted["state"]) if wanted.get("state") else Scheduled(now)
@@ -128,5 +140,6 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
         expected_start_time=state.details.scheduled_time or now,
         work_queue_id=UUID(str(queue_id)) if queue_id else None,
         job_variables=wanted.get("job_variables") or {},
+        auto_scheduled=bool(wanted.get("auto_scheduled")),
         created_by=wanted.get("created_by"),
     )

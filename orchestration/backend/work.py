@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from orchestration.backend.clock import utc_now
 from orchestration.domain.schemas.wire import Document
 from orchestration.persistence import documents
-from orchestration.persistence.database import Row, Transaction
+from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.presenting import is_online
 from orchestration.persistence.values import micros
 
 _TAKEN = """
@@ -46,6 +48,15 @@ def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: dateti
     most = _free(pool, sum(taken.values()), limit)
     found = tx.execute(_DUE, {"pool": work_pool_id, "before": micros(before)})
     return Due([{**run, "work_pool_id": work_pool_id} for run in _fitting(found, free)][:most], asked)
+
+
+def with_status(db: Database, pools: Sequence[Document]) -> None:
+    """Tell of each work pool that is not paused whether a worker of it is there."""
+    now = utc_now()
+    ready = {each["work_pool_id"] for each in documents.read(db, "workers", {}) if is_online(each, now)}
+    for pool in pools:
+        if not pool["is_paused"] and pool["id"] in ready:
+            pool["status"] = "READY"
 
 
 def mark_polled(tx: Transaction, queues: Sequence[Document], now: datetime) -> None:

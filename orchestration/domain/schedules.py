@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import heappop, heappush
 from itertools import accumulate, islice, repeat
+from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -114,7 +115,8 @@ class Interval(Schedule):
     def _walls(self, start: datetime) -> Iterator[datetime]:
         known = self.anchor_date.tzinfo is not None
         anchor = _wall(self.anchor_date if known else self.anchor_date.replace(tzinfo=self._zone()), self._zone())
-        return accumulate(repeat(self.interval), initial=anchor - (anchor - start) // self.interval * self.interval)
+        first = anchor - (anchor - start) // self.interval * self.interval
+        return accumulate(repeat(self.interval), add, initial=first)
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ JOINED: Mapping[str, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
     ),
     "deployments": (
         ("flow", "flows", "flow_id", ("name",)),
-        ("work_queue", "work_queues", "work_queue_id", ("name", "work_pool_id")),
+        ("work_queue", "work_queues", "work_queue_id", ("name", "work_pool_id", "last_polled")),
         ("work_pool", "work_pools", "work_queue.work_pool_id", ("name",)),
     ),
     "work_queues": (("work_pool", "work_pools", "work_pool_id", ("name",)),),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from orchestration.domain.schemas.wire import Document, StoredDocument, moment_text, state_document
+from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, StoredDocument, moment_text, state_document
 from orchestration.persistence import values
 from orchestration.persistence.columns import JOINED, to_document
 from orchestration.persistence.database import Row
@@ -18,6 +18,9 @@ HIDDEN = ("owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "hi
 HEARTBEATS_MISSED = 3
 """After so many heartbeats that did not come a worker counts as offline, as with Prefect."""
 HEARTBEAT_SECONDS = 30
+
+POLLED_SECONDS = 60
+"""A queue whose runs nobody has asked for in so long counts as not ready, as with Prefect."""
 
 
 def present(resource: str, row: Row, now: datetime) -> Document:
@@ -38,6 +41,8 @@ def _flow_run(document: Document, row: Row, now: datetime) -> None:
     fields = ("id", "type", "name", "timestamp", "message", "details", "data")
     state = {name: row[f"state_{name}"] for name in fields} if row["state_id"] else None
     document["state"] = state and state_document(values.state_from_row(state, StoredDocument))
+    if row["owner_host"] is None and document["labels"]:  # no process holds the run any more
+        document["labels"].pop(PROCESS_LABEL, None)
     _run(document, row, now)
 
 
@@ -86,6 +91,28 @@ def _work_pool(document: Document, _row: Row, _now: datetime) -> None:
     document["status"] = "PAUSED" if document["is_paused"] else "NOT_READY"
 
 
+def _work_queue(document: Document, row: Row, now: datetime) -> None:
+    """A queue is ready while workers ask for its runs."""
+    asked = _is_recent(row["last_polled"], now)
+    document["status"] = "PAUSED" if document["is_paused"] else "READY" if asked else "NOT_READY"
+
+
+def _deployment(document: Document, row: Row, now: datetime) -> None:
+    """A deployment is ready while somebody asks for its runs, or for those of its queue."""
+    asked = [row["last_polled"], document.pop("work_queue_last_polled")]
+    document["status"] = "READY" if any(_is_recent(each, now) for each in asked) else "NOT_READY"
+    document["global_concurrency_limit"] = None
+
+
+def _is_recent(polled: int | None, now: datetime) -> bool:
+    return polled is not None and values.micros(now) - polled <= POLLED_SECONDS * 1_000_000
+
+
+def _block_document(document: Document, _row: Row, _now: datetime) -> None:
+    """The values are sealed; the block store opens them."""
+    del document["data"]
+
+
 def _worker(document: Document, _row: Row, now: datetime) -> None:
     document["status"] = "ONLINE" if is_online(document, now) else "OFFLINE"
 
@@ -104,6 +131,8 @@ _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
     "artifacts": _artifact,
     "artifact_collections": _artifact_collection,
     "work_pools": _work_pool,
-    "work_queues": _work_pool,
+    "work_queues": _work_queue,
+    "deployments": _deployment,
+    "block_documents": _block_document,
     "workers": _worker,
 }

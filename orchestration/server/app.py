@@ -16,6 +16,11 @@ from orchestration.server.answers import add_error_answers
 from orchestration.server.api import (
     admin,
     artifacts,
+    automations,
+    blocks,
+    collections,
+    concurrency,
+    deployments,
     docs,
     events,
     flow_runs,
@@ -24,13 +29,32 @@ from orchestration.server.api import (
     states,
     task_runs,
     variables,
+    work_pools,
     x,
 )
+from orchestration.server.auth import Auth
 from orchestration.server.feed import Feed
 from orchestration.server.limits import Limits
 from orchestration.server.metrics import Counting, Metrics
 
-RESOURCES = (admin, artifacts, events, flow_runs, flows, logs, states, task_runs, variables, x)
+RESOURCES = (
+    admin,
+    artifacts,
+    automations,
+    blocks,
+    collections,
+    concurrency,
+    deployments,
+    events,
+    flow_runs,
+    flows,
+    logs,
+    states,
+    task_runs,
+    variables,
+    work_pools,
+    x,
+)
 THREADS = 16
 """Requests that are in the store at once; more wait their turn."""
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -59,6 +83,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     app.include_router(admin.metrics)
     app.include_router(docs.router)
     app.add_middleware(Limits)
+    app.add_middleware(Auth, settings=settings, backend=backend)
     app.add_middleware(Counting, metrics=state.metrics)
     return app
 
