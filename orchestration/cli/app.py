@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +27,7 @@ GROUPS = {
     "work-pool": "Make and manage work pools.",
     "work-queue": "Make and manage the queues of work pools.",
     "concurrency-limit": "Limit how many tasks with a tag run at once.",
-    "global-concurrency-limit": "Limit anything that asks for slots by name; short: gcl.",
+    "global-concurrency-limit": "Limit what asks for slots by name (gcl).",
     "profile": "Make and choose named sets of settings.",
     "config": "Show and change settings.",
     "cloud": "Log in to Prefect Cloud, and out.",
@@ -34,6 +35,8 @@ GROUPS = {
 """The groups, each in the module of its name, with what ``--help`` says of it before that module is loaded."""
 
 SHORT = {"gcl": "global-concurrency-limit"}
+JSON = ("-o", "--output")
+"""How Prefect's users ask for what ``--json`` gives: with one of these and the word ``json``."""
 
 
 class Groups(TyperGroup):
@@ -46,14 +49,19 @@ class Groups(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load a group."""
         name = SHORT.get(cmd_name, cmd_name)
-        if name not in GROUPS:
-            return None
-        return get_command(import_module(f"orchestration.cli.{name.replace('-', '_')}").app)
+        return get_command(import_module(f"{__package__}.{name.replace('-', '_')}").app) if name in GROUPS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Tell of the groups without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(GROUPS.items()))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments, with one spelling for JSON."""
+        for place, pair in enumerate(pairwise(args)):
+            if pair[0] in JSON and pair[1] == "json":
+                args = [*args[:place], "--json", *args[place + 2 :]]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; a mistake of its user's ends in a sentence and an exit code."""
@@ -68,9 +76,7 @@ app = typer.Typer(cls=Groups, rich_markup_mode=None, pretty_exceptions_enable=Fa
 
 
 @app.callback(help="Flows, their runs, and the server that keeps them.")
-def root(
-    profile: Annotated[str | None, typer.Option(help="Use this profile for this command.")] = None,
-) -> None:
+def root(profile: Annotated[str | None, typer.Option(help="Use this profile for this command.")] = None) -> None:
     """Choose the profile before any command reads settings."""
     if profile is not None:
         os.environ[CHOICE] = profile

@@ -1,12 +1,7 @@
 """``orchestrate flow``."""
 
 from orchestration.cli.kinds import Kind, group
-from orchestration.cli.output import Column
+from orchestration.cli.output import columns
 
-KIND = Kind(
-    "flows",
-    "flow",
-    (Column("ID", "id", "exact"), Column("Name", "name"), Column("Tags", "tags"), Column("Created", "created", "time")),
-    sort="CREATED_DESC",
-)
-app = group(KIND, "ls inspect", "List flows.")
+COLUMNS = columns("ID id exact", "Name name text", "Tags tags text", "Created created time")
+app = group(Kind("flows", "flow", COLUMNS, sort="CREATED_DESC"), "List flows.", "ls inspect")

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.output import AsJson, Column, Limit, Output, Yes, may, print_documents, print_fields
-from orchestration.cli.store import found, one, opened, with_flow_names
+from orchestration.cli.output import AsJson, Column, Limit, Yes, may, print_documents, print_fields
+from orchestration.cli.store import NO_FILTER, found, opened, with_flow_names
+from orchestration.domain.errors import ObjectNotFound, UsageError
+from orchestration.domain.schemas.filters import among
 from orchestration.domain.schemas.wire import Document
 
-Name = Annotated[str, typer.Argument(help="Its name or id.")]
-NO_FILTER: Mapping[str, Any] = {}
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
+Pool = Annotated[str | None, typer.Option("--pool", "-p", help="The name of its work pool.")]
+Slots = Annotated[int, typer.Argument(metavar="CONCURRENCY_LIMIT", help="How many at once.", min=0)]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing that people list, look at, change and remove.
+    """A kind of thing that people list, look at, change and remove; a subclass says how, where it is no document.
 
     ``key`` is the field with what people call it, ``kept_by`` the one by which the store finds it.
     """
@@ -31,66 +36,134 @@ class Kind:
     kept_by: str = "id"
     limit: int = 15
     sort: str | None = None
-    has_flow: bool = False
+    has_pool: bool = False
 
-    def one(self, backend: Backend, text: str) -> Document:
-        """The one that a person means."""
-        document = one(backend, self.resource, text, self.key)
-        return with_flow_names(backend, [document])[0] if self.has_flow else document
+    def found(self, backend: Backend, where: Mapping[str, Any], limit: int | None, sort: str | None) -> list[Document]:
+        """Those that a filter lets through."""
+        return list(found(backend, self.resource, where, limit, sort or self.sort))
 
-    def keys(self, document: Document) -> dict[str, Any]:
-        """By what the store finds a document of this kind."""
-        return {self.kept_by: document[self.kept_by]}
+    def one(self, backend: Backend, text: str, pool: str | None = None) -> Document:
+        """The one that a person means by an id, a name, or, for a deployment, the flow's name and its own.
 
-    def show(self, where: Mapping[str, Any], limit: int | None, as_json: Any, sort: str | None = None) -> None:
+        Raises:
+            ObjectNotFound: there is none.
+            UsageError: there are several of that name.
+        """
+        if _is_id(text):
+            return with_flow_names(backend, [backend.read(self.resource, id=text)])[0]
+        flow, _, name = text.rpartition("/") if self.resource == "deployments" else ("", "", text)
+        where = {**in_pool(pool), **among("flows", name=[flow] if flow else [])}
+        matching = self.found(backend, {**where, **among(self.resource, **{self.key: [name]})}, 2, None)
+        if len(matching) > 1:
+            raise UsageError(f"More than one {self.noun} is named {text!r}; give the id instead.")
+        return matching[0] if matching else self.missing(text)
+
+    def missing(self, text: str) -> Document:
+        """Say that there is none of that name."""
+        raise ObjectNotFound(
+            f"There is no {self.noun} {text!r}; list them with `orchestrate {self.noun.replace(' ', '-')} ls`."
+        )
+
+    def change(self, backend: Backend, document: Document, changes: Mapping[str, Any]) -> None:
+        """Give one other values in some fields."""
+        backend.change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
+
+    def delete(self, backend: Backend, document: Document) -> None:
+        """Remove one."""
+        backend.delete(self.resource, **{self.kept_by: document[self.kept_by]})
+
+    def show(
+        self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int | None = None, sort: str | None = None
+    ) -> None:
         """Print those that a filter lets through."""
         with opened() as backend:
-            documents = list(found(backend, self.resource, where, limit, sort or self.sort))
-            if self.has_flow:
-                documents = with_flow_names(backend, documents)
+            documents = self.found(backend, where, limit, sort)
         print_documents(documents, self.columns, as_json, f"There are no {self.noun}s to show.")
 
 
-def group(kind: Kind, commands: str, help_text: str) -> typer.Typer:
-    """A group with some of the commands ``ls``, ``inspect`` and ``delete``."""
-    app = typer.Typer(help=help_text, rich_markup_mode=None, no_args_is_help=True)
+def in_pool(name: str | None) -> dict[str, Any]:
+    """The filter of what is in a work pool, when one is named."""
+    return among("work_pools", name=[name] if name else [])
+
+
+def group(kind: Kind, help_text: str, commands: str, **changes: Mapping[str, Any]) -> typer.Typer:
+    """A group with some of ``ls``, ``inspect`` and ``delete``, and commands that each change one in the same way."""
+    app = typer.Typer(help=help_text, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
     for name in commands.split():
-        _COMMANDS[name](app, kind)
+        _add(app, kind, name, _COMMANDS[name](kind))
+    for name, values in changes.items():
+        _add(app, kind, name, _change(kind, name, values))
     return app
 
 
-def add_change(app: typer.Typer, kind: Kind, name: str, changes: Mapping[str, Any], done: str) -> None:
-    """A command that gives one of them other values in some fields."""
+def add_limit(app: typer.Typer, kind: Kind) -> None:
+    """The commands that limit how many runs run at once, and no longer do."""
 
-    @app.command(name, help=f"{name.replace('-', ' ').capitalize()} a {kind.noun}.")
-    def change(name: Name) -> None:
+    def set_limit(name: Name, concurrency_limit: Slots, pool: Pool = None) -> None:
+        changed(kind, name, {"concurrency_limit": concurrency_limit}, pool)
+
+    _add(app, kind, "set-concurrency-limit", set_limit)
+    _add(app, kind, "clear-concurrency-limit", _change(kind, "change", {"concurrency_limit": None}))
+
+
+def changed(kind: Kind, name: str, changes: Mapping[str, Any], pool: str | None = None, verb: str = "change") -> None:
+    """Give one other values in some fields, and say so."""
+    with opened() as backend:
+        document = kind.one(backend, name, pool)
+        kind.change(backend, document, changes)
+    typer.echo(f"{verb.capitalize()}d {kind.noun} {document[kind.key]!r}.")
+
+
+def _change(kind: Kind, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
+    def change(name: Name, pool: Pool = None) -> None:
+        changed(kind, name, changes, pool, verb)
+
+    return change
+
+
+def _ls(kind: Kind) -> Callable[..., None]:
+    def ls(limit: Limit = kind.limit, pool: Pool = None, as_json: AsJson = False) -> None:
+        kind.show(as_json, in_pool(pool), limit)
+
+    return ls
+
+
+def _inspect(kind: Kind) -> Callable[..., None]:
+    def inspect(name: Name, pool: Pool = None, as_json: AsJson = False) -> None:
         with opened() as backend:
-            document = kind.one(backend, name)
-            backend.change(kind.resource, changes, **kind.keys(document))
-        typer.echo(f"{done} {kind.noun} {document[kind.key]!r}.")
+            print_fields(kind.one(backend, name, pool), as_json)
+
+    return inspect
 
 
-def _add_ls(app: typer.Typer, kind: Kind) -> None:
-    @app.command("ls", help=f"List {kind.noun}s.")
-    def ls(limit: Limit = kind.limit, output: Output = None, as_json: AsJson = False) -> None:
-        kind.show(NO_FILTER, limit, output or as_json)
-
-
-def _add_inspect(app: typer.Typer, kind: Kind) -> None:
-    @app.command("inspect", help=f"Show all that is known of a {kind.noun}.")
-    def inspect(name: Name, output: Output = None, as_json: AsJson = False) -> None:
+def _delete(kind: Kind) -> Callable[..., None]:
+    def delete(name: Name, pool: Pool = None, yes: Yes = False) -> None:
         with opened() as backend:
-            print_fields(kind.one(backend, name), output or as_json)
-
-
-def _add_delete(app: typer.Typer, kind: Kind) -> None:
-    @app.command("delete", help=f"Delete a {kind.noun}.")
-    def delete(name: Name, yes: Yes = False) -> None:
-        with opened() as backend:
-            document = kind.one(backend, name)
+            document = kind.one(backend, name, pool)
             may(f"Delete the {kind.noun} {document[kind.key]!r}, and all that is part of it?", yes)
-            backend.delete(kind.resource, **kind.keys(document))
+            kind.delete(backend, document)
         typer.echo(f"Deleted {kind.noun} {document[kind.key]!r}.")
 
+    return delete
 
-_COMMANDS = {"ls": _add_ls, "inspect": _add_inspect, "delete": _add_delete}
+
+_COMMANDS = {"ls": _ls, "inspect": _inspect, "delete": _delete, "unset": _delete}
+
+
+def _add(app: typer.Typer, kind: Kind, name: str, command: Callable[..., None]) -> None:
+    """Add a command; only kinds that are in work pools have the option that names one."""
+    if not kind.has_pool:
+        whole = signature(command, eval_str=True)
+        shown = [each for each in whole.parameters.values() if each.name != "pool"]
+        command.__signature__ = whole.replace(parameters=shown)  # type: ignore[attr-defined]
+    verb, _, what = name.partition("-")
+    said = f"{verb.capitalize()} the {what.replace('-', ' ')} of a {kind.noun}" if what else f"{verb} a {kind.noun}"
+    app.command(name, help=f"List {kind.noun}s." if name == "ls" else f"{said[0].upper()}{said[1:]}.")(command)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

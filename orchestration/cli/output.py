@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -18,15 +17,7 @@ Document = Mapping[str, Any]
 GAP = "  "
 NARROWEST = 6
 
-
-class Format(StrEnum):
-    """What ``--output`` may name."""
-
-    JSON = "json"
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[Format | None, typer.Option("--output", "-o", help="The same, as Prefect spells it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; -o json does so too.")]
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -37,10 +28,15 @@ class Column:
 
     title: str
     path: str
-    kind: str = "text"  # or exact, which is never cut short; time; state
+    kind: str = "text"  # or exact, which is never cut short, or time
 
 
-def print_documents(documents: Sequence[Document], columns: Sequence[Column], as_json: Any, nothing: str) -> None:
+def columns(*lines: str) -> tuple[Column, ...]:
+    """Columns, each from a line of title, path and kind, such as ``Name flow_name text``."""
+    return tuple(Column(*line.rsplit(" ", 2)) for line in lines)
+
+
+def print_documents(documents: Sequence[Document], columns: Sequence[Column], as_json: bool, nothing: str) -> None:
     """Print a listing; where there is none, say so beside it."""
     if as_json:
         print_json(documents)
@@ -56,7 +52,7 @@ def print_documents(documents: Sequence[Document], columns: Sequence[Column], as
             typer.echo("\n".join(plain_lines(columns, rows, shutil.get_terminal_size((80, 24)).columns)))
 
 
-def print_fields(document: Document, as_json: Any) -> None:
+def print_fields(document: Document, as_json: bool) -> None:
     """Print all fields of one document."""
     if as_json:
         print_json(document)

@@ -25,11 +25,13 @@ ENGINE_CODE_LINES = 10_000
 
 PREFECT_SIGNATURES = {
     "blocks/mail.py": {"email_send_message"},
+    "orchestration/cli/deployment.py": {"run"},
+    "orchestration/cli/runs.py": {"add_run_commands.logs"},
     "orchestration/sdk/flows.py": {"Flow.__init__"},
     "orchestration/sdk/tasks.py": {"Task.__init__"},
     "orchestration/sdk/transactions.py": {"Transaction.__init__", "transaction"},
 }
-"""Public functions, by file, whose arguments are Prefect's and so neither ours to count nor the lines they stand on."""
+"""Public functions and commands, by file, whose arguments are Prefect's and so neither ours to count nor the lines they stand on."""
 
 
 def _lines(path: str) -> int:
