@@ -2,6 +2,7 @@
 
 PipelineError
 ├── MonthError            a month that is not one, or a choice of months that cannot be judged
+├── SettingError          a setting that there is not, or that cannot be
 ├── SourceError           the place that should provide the months cannot
 │   └── NotPublishedError     the TLC has no such month
 ├── EndpointError         an embedded server did not start
@@ -26,6 +27,10 @@ class PipelineError(Exception):
 
 class MonthError(PipelineError):
     """A month that is not one, or a choice of months that cannot be judged."""
+
+
+class SettingError(PipelineError):
+    """A setting that there is not, or that cannot have the value given."""
 
 
 class SourceError(PipelineError):

@@ -5,6 +5,7 @@ With `--from` and `--to` it is a backfill: one model for each validation month, 
 
 import argparse
 import gc
+import json
 import os
 import pkgutil
 import sys
@@ -12,13 +13,15 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.settings import read_settings
 from pipelines.duration_prediction.config import MonthPlan, TrainingConfig, plan_months, split_months
 from pipelines.duration_prediction.wiring.surroundings import Needs, Surroundings, surroundings_for
-from pipelines.errors import MonthError, PipelineError
+from pipelines.errors import MonthError, PipelineError, SettingError
 from pipelines.files import lock_file
 from pipelines.tlc import Colour, Month
 
@@ -38,16 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.perf_counter()
     options = _parser().parse_args(arguments)
     try:
-        plans = _plans(options)
+        plans, training = _plans(options), _training(options)
         print(_greeting(plans), flush=True)
         home = read_settings(os.environ, Path.home()).home
         needs = Needs(sorted({month for plan in plans for month in plan.months}), options.colour)
         with lock_file(home / "job.lock", partial(_wait_for_turn, home)), surroundings_for(needs, home) as surroundings:
             for plan in plans:
                 folder = REPORTS if len(plans) == 1 else REPORTS / str(plan.validate)
-                outcome = _train(plan, options.colour, surroundings)
+                outcome = _train(plan, training, surroundings)
                 began = _tell(outcome, surroundings, folder.absolute(), began)
-    except MonthError as error:
+    except (MonthError, SettingError) as error:
         return _give_up(str(error), WRONG_USAGE)
     except (PipelineError, OrchestrationError) as error:
         return _give_up(str(error), FAILED)
@@ -65,7 +68,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="first", default="", metavar="MONTH", help="backfill: first month to judge on")
     parser.add_argument("--to", dest="last", default="", metavar="MONTH", help="backfill: last month to judge on")
     parser.add_argument("--colour", type=Colour, choices=list(Colour), default=Colour.GREEN, help="of the taxis")
+    parser.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="a setting of the training"
+    )
     return parser
+
+
+def _training(options: argparse.Namespace) -> TrainingConfig:
+    """The settings of the trainings. Raises SettingError, in one sentence, for one that there is not or cannot be."""
+    named = dict(each.partition("=")[::2] for each in options.settings)
+    try:
+        return TrainingConfig(colour=options.colour, **{name: _value(text) for name, text in named.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        known = ", ".join(TrainingConfig.model_fields)
+        raise SettingError(f"--set {field}: {first['msg']}; the settings are {known}.") from error
+
+
+def _value(text: str) -> Any:
+    """A number or a list as JSON has it; any other text is itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _plans(options: argparse.Namespace) -> list[MonthPlan]:
@@ -95,7 +121,7 @@ def _wait_for_turn(home: Path) -> None:
     print(f"Another job is at work in {home}: this one begins when it has ended.", flush=True)
 
 
-def _train(plan: MonthPlan, colour: Colour, surroundings: Surroundings) -> "TrainingOutcome":
+def _train(plan: MonthPlan, training: TrainingConfig, surroundings: Surroundings) -> "TrainingOutcome":
     duration_prediction = pkgutil.resolve_name(FLOW)
     outcome: TrainingOutcome = duration_prediction(
         train_months=[str(month) for month in plan.train],
@@ -103,7 +129,7 @@ def _train(plan: MonthPlan, colour: Colour, surroundings: Surroundings) -> "Trai
         s3_block=surroundings.storage.block,
         mail_block=surroundings.mail.block,
         mail_to=surroundings.mail.to,
-        training=TrainingConfig(colour=colour),
+        training=training,
     )
     return outcome
 

@@ -20,6 +20,7 @@ from tests.support.months import write_samples
 from tests.support.tlc_site import tlc_site
 
 ROOT = Path(__file__).parents[2]
+QUICK = ("--set", "max_iter=40", "--set", "leaves=[15]", "--set", "screening_trees=10")
 MOMENTS = [
     "Learning from", "The data are", "'load-1' - Finished", "'fit_candidate-3' - Finished", "'judge-0' - Finished",
 ]  # fmt: skip
@@ -61,7 +62,7 @@ class Job:
 def _job(folder: Path, **environment: str) -> Iterator[Job]:
     given = {"ORCHESTRATION_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "TLC_SITE_URL": "", **environment}
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "pipelines.duration_prediction.train"],
+        [sys.executable, "-u", "-m", "pipelines.duration_prediction.train", *QUICK],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != "TLC_DATA_DIR"} | given,
         stdout=subprocess.PIPE,

@@ -35,7 +35,7 @@ def test_the_job_runs_on_another_s3_server_and_mails_by_starttls_with_login(tmp_
         }
         (tmp_path / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in described.items()))
         job = subprocess.run(
-            [sys.executable, "-m", "pipelines.duration_prediction.train"],
+            [sys.executable, "-m", "pipelines.duration_prediction.train", "--set", "max_iter=40"],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "SSL_CERT_FILE": str(certificate)},
             capture_output=True,

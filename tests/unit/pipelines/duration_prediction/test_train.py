@@ -22,6 +22,7 @@ from pipelines.tlc import Colour
 from tests.support.s3_server import make_bucket, s3_server
 from tests.support.smtp_server import MailServer, smtp_server
 
+QUICK = ("--set", "max_iter=40", "--set", "leaves=[15]", "--set", "screening_trees=10")
 ROOT = Path(__file__).parents[4]
 KEYS = {
     "rmse", "mae", "r2", "p50", "p90", "bias", "coverage", "interval_width", "baseline_rmse", "n_train", "n_validate",
@@ -47,6 +48,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (["--train", "2021-01,2021-01"], "The training month 2021-01 is named twice: name each month once."),
         (["--train", "2021-01", "--validate", "2021-01"], "2021-01 cannot be both learnt from and judged on: "),
         (["--from", "2022-06", "--to", "2022-02"], "The backfill ends in 2022-02, before it begins in 2022-06: "),
+        (["--set", "tree=3"], "--set tree: Extra inputs are not permitted; the settings are colour, n_months, "),
+        (["--set", "leaves=[1]", "--set", "max_iter=0"], "--set max_iter: Input should be greater than or equal to 1;"),
         (["--from", "2022-06"], "'' is not a month: "),
         (["--from", "2022-02", "--to", "2022-06", "--train", "2022-01"], "A backfill learns from the month before"),
     ],
@@ -107,7 +110,7 @@ def test_the_job_files_report_metrics_and_mail_whatever_the_shell_says_of_aws(
     for name, value in SHELL.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TLC_DATA_DIR", str(sample_folder))
-    assert train.main(["--train", "2021-01", "--validate", "2021-02"]) == 0
+    assert train.main(["--train", "2021-01", "--validate", "2021-02", *QUICK]) == 0
     printed = capsys.readouterr().out
     metrics = json.loads((folder / "reports" / "metrics.json").read_text())
     assert set(metrics) == KEYS
@@ -152,7 +155,7 @@ def test_with_an_env_file_the_users_bucket_and_mail_server_are_used(
     url, mails = servers
     _write(folder / ".env", {**_storage(url), **_mail(mails), "MAIL_TO": "team@example.com"})
     make_bucket(url, {f"data/{path.name}": path.read_bytes() for path in sample_folder.iterdir()}, "mine")
-    assert train.main([]) == 0
+    assert train.main([*QUICK]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("Learning from 2021-01, judging on 2021-02.\nThe data are those of the bucket that .env")
     assert "Mail:   sent by the server that .env describes\n" in printed
