@@ -114,6 +114,7 @@ def release(tx: Transaction, lease_id: UUID) -> None:
 
 def take_back(tx: Transaction, name: str, slots: int | None) -> None:
     """Free so many slots of a limit, of those that are held without being renewed; with ``None`` all its slots."""
+    tx.lock(_TURN)
     where = "FROM concurrency_lease WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name)"
     if slots is None:
         tx.execute(f"DELETE {where}", {"name": name})
