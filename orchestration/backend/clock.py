@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from orchestration.domain.ids import uuid7
-from orchestration.domain.names import run_name
+from orchestration.backend.names import run_name
 
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
 """Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next."""

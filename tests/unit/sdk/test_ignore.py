@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.sdk.ignore import is_ignored, kept_files, rules_of
+from orchestration.sdk.ignore import kept_files
 
 TREE = [
     "a.py", "b.pyc", "build/x.o", "build/keep.txt", "src/a.pyc", "src/build/y", "docs/one.md", "docs/deep/two.md", "#x",
@@ -56,9 +56,3 @@ def test_links_to_folders_are_not_entered(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert [path.name for path in kept_files(tmp_path)] == ["a", "loop"]
-
-
-def test_the_last_rule_that_matches_decides() -> None:
-    rules = rules_of(["*.log", "!keep.log", "keep.log"])
-    assert is_ignored("keep.log", False, rules)
-    assert not is_ignored("keep.txt", False, rules)

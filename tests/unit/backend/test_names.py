@@ -4,7 +4,7 @@ from collections import Counter
 
 from hypothesis import given, strategies as st
 
-from orchestration.domain.names import ADJECTIVES, ANIMALS, run_name
+from orchestration.backend.names import ADJECTIVES, ANIMALS, run_name
 from tests.support.properties import quick
 
 
