@@ -6,7 +6,7 @@ call loads the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from orchestration.sdk.decorating import Decorated, Delay, Hook, decorate, hook_adder
@@ -14,7 +14,6 @@ from orchestration.sdk.decorating import Decorated, Delay, Hook, decorate, hook_
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-T = TypeVar("T")
 Options = ParamSpec("Options")
 
 
@@ -86,9 +85,6 @@ class FlowDecorator(Generic[Options]):
 
     def __init__(self, _takes: Callable[Concatenate[Any, Any, Options], None]) -> None:
         """Its options are the arguments of ``Flow`` after the function."""
-
-    @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Flow[P, Coroutine[Any, Any, T]]: ...
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Flow[P, R]: ...

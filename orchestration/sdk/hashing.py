@@ -8,15 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import cloudpickle
 
 from orchestration.domain.errors import HashError
-
-
-class _Digest(Protocol):
-    def update(self, data: Any, /) -> None: ...
 
 
 def hash_objects(*values: Any) -> str:
@@ -52,7 +48,7 @@ def source_of(task: Any) -> str:
         return repr((code.co_code, code.co_consts)) if code is not None else repr(type(fn))
 
 
-def _feed(digest: _Digest, value: Any) -> None:
+def _feed(digest: hashlib.blake2b, value: Any) -> None:
     """Feed a value so that neither its type nor where it ends is in doubt."""
     digest.update(type(value).__qualname__.encode() + b":")
     if value is None or isinstance(value, bool | int | float | complex):
@@ -64,39 +60,35 @@ def _feed(digest: _Digest, value: Any) -> None:
     elif isinstance(value, Enum):
         _feed(digest, value.value)
     elif (record := _fields_of(value)) is not None:
-        _feed_mapping(digest, record)
+        _feed_sorted(digest, record.items())
     else:
         _feed_object(digest, value)
 
 
-def _feed_bytes(digest: _Digest, data: bytes | bytearray) -> None:
+def _feed_bytes(digest: hashlib.blake2b, data: bytes | bytearray) -> None:
     digest.update(str(len(data)).encode() + b"#")
     digest.update(data)
 
 
-def _feed_items(digest: _Digest, items: Iterable[Any]) -> None:
+def _feed_items(digest: hashlib.blake2b, items: Iterable[Any]) -> None:
     for item in items:
         _feed(digest, item)
     digest.update(b"]")
 
 
-def _feed_sorted(digest: _Digest, keys: Iterable[Any]) -> None:
+def _feed_sorted(digest: hashlib.blake2b, keys: Iterable[Any]) -> None:
     """Members of a set, or pairs of a mapping, in an order that does not depend on the process."""
     for key in sorted(hash_objects(item) for item in keys):
         digest.update(key.encode())
     digest.update(b"]")
 
 
-def _feed_mapping(digest: _Digest, mapping: Mapping[Any, Any]) -> None:
-    _feed_sorted(digest, mapping.items())
-
-
-_CONTAINERS: Mapping[type, Callable[[_Digest, Any], None]] = {
+_CONTAINERS: Mapping[type, Callable[[hashlib.blake2b, Any], None]] = {
     list: _feed_items,
     tuple: _feed_items,
     set: _feed_sorted,
     frozenset: _feed_sorted,
-    dict: _feed_mapping,
+    dict: lambda digest, mapping: _feed_sorted(digest, mapping.items()),
 }
 
 
@@ -111,7 +103,7 @@ def _fields_of(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _feed_object(digest: _Digest, value: Any) -> None:
+def _feed_object(digest: hashlib.blake2b, value: Any) -> None:
     try:
         _feed_bytes(digest, cloudpickle.dumps(value))
     except Exception as error:

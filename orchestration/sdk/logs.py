@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
-from uuid import UUID
 
 from orchestration.domain.errors import MissingContextError
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
@@ -137,31 +136,14 @@ class StoreHandler(logging.Handler):
         flow_run_id, task_run_id = fields.get("flow_run_id"), fields.get("task_run_id")
         if flow_run_id is None and task_run_id is None:
             return
-        row = (
-            record.name,
-            record.levelno,
-            _text(record),
-            round(record.created * 1e6),
-            _id_text(flow_run_id),
-            _id_text(task_run_id),
-        )
+        text = redact(self.format(record) if record.exc_info else record.getMessage())
+        if len(text) > LONGEST_LINE:
+            text = f"{text[:LONGEST_LINE]} [truncated: {len(text) - LONGEST_LINE} more characters]"
+        flow_id, task_id = (None if run_id is None else str(run_id) for run_id in (flow_run_id, task_run_id))
+        row = (record.name, record.levelno, text, round(record.created * 1e6), flow_id, task_id)
         session.recorder.log(row, record.levelno >= logging.WARNING)
 
 
 def _run_fields(record: logging.LogRecord) -> Mapping[str, Any]:
     """The run of a line: named by its logger, else the one that the line was logged in."""
     return record.__dict__ if hasattr(record, "flow_run_id") else log_extra(FLOW_RUN.get(), TASK_RUN.get())
-
-
-def _text(record: logging.LogRecord) -> str:
-    text = record.getMessage()
-    if record.exc_info:
-        text = f"{text}\n{record.exc_text or logging.Formatter().formatException(record.exc_info)}"
-    text = redact(text)
-    if len(text) <= LONGEST_LINE:
-        return text
-    return f"{text[:LONGEST_LINE]} [truncated: {len(text) - LONGEST_LINE} more characters]"
-
-
-def _id_text(value: UUID | str | None) -> str | None:
-    return None if value is None else str(value)

@@ -24,6 +24,7 @@ from orchestration.domain.states import Paused, Running, Scheduled, State
 from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
 from orchestration.sdk.logs import get_run_logger
+from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
 
 
@@ -44,12 +45,12 @@ def pause_flow_run(
         PauseTimeoutError: nobody resumed the run in time.
     """
     flow = _current_flow()
-    pause = _pause_state(flow, "Paused", key, timeout)
+    pause = _pause(flow.run.id, "Paused", _key(flow, key), timeout, wait_for_input)
     if _enter(flow, pause, wait_for_input):
         get_run_logger().info("Pausing flow, execution will continue when this flow run is resumed.")
         _wait_until_resumed(flow, timeout, poll_interval)
         get_run_logger().info("Resuming flow run execution!")
-    return _answer(flow.run.id, pause, wait_for_input)
+    return _answer(flow, pause, wait_for_input)
 
 
 @either
@@ -73,15 +74,15 @@ def suspend_flow_run(
     """
     current = FLOW_RUN.get()
     if flow_run_id is not None and (current is None or str(current.run.id) != str(flow_run_id)):
-        return _suspend_other(flow_run_id, timeout)
+        return _propose(started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
     flow = _current_flow()
     if TASK_RUN.get() is not None:
         raise UsageError("A task cannot suspend the flow run around it; call suspend_flow_run in the flow itself.")
     if flow.run.parent_task_run_id is not None:
         raise UsageError("A subflow cannot be suspended; pause it, or suspend the flow around it.")
-    pause = _pause_state(flow, "Suspended", key, timeout)
+    pause = _pause(flow.run.id, "Suspended", _key(flow, key), timeout, wait_for_input)
     if not _enter(flow, pause, wait_for_input):
-        return _answer(flow.run.id, pause, wait_for_input)
+        return _answer(flow, pause, wait_for_input)
     get_run_logger().info("Suspending flow run, execution will be rescheduled when this flow run is resumed.")
     raise SuspendSignal
 
@@ -124,42 +125,44 @@ def _current_flow() -> FlowRunContext:
     return flow
 
 
-def _pause_state(flow: FlowRunContext, name: str, key: str | None, timeout: float | None) -> State:
+def _key(flow: FlowRunContext, given: str | None) -> str:
     flow.pauses += 1
+    return given or str(flow.pauses)
+
+
+def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, wanted: Any) -> State:
+    """The state of a run that pauses, with the keys of the input that it may wait for."""
     until = None if timeout is None else utc_now() + timedelta(seconds=timeout)
-    pause = Paused(None, until, name == "Suspended", key or str(flow.pauses), name)
-    return pause.evolve(details=replace(pause.details, flow_run_id=flow.run.id))
+    pause = Paused(None, until, name == "Suspended", key, name)
+    parts = ("description", "response", "schema") if wanted is not None else ()
+    keyset = {part: f"{name.lower()}-{key}-{part}" for part in parts} or None
+    return pause.evolve(details=replace(pause.details, flow_run_id=run_id, run_input_keyset=keyset))
 
 
-def _enter(flow: FlowRunContext, pause: State, wait_for_input: Any) -> bool:
+def _enter(flow: FlowRunContext, pause: State, wanted: Any) -> bool:
     """Enter the state; false when the run was paused at this point before, and has been resumed since."""
     session = flow.session
     session.recorder.flush()
     for state in session.backend.flow_run_states(flow.run.id):
         if state.is_paused() and state.details.pause_key == pause.details.pause_key:
             return False
-    if wait_for_input is not None:
-        pause = pause.evolve(details=_with_keyset(pause))
-        _save_schema(flow, pause, wait_for_input)
-    decision = session.backend.propose_flow_run_state(flow.run.id, pause)
-    if isinstance(decision, Wait | Abort):
-        raise UsageError(f"The flow run cannot be paused: {decision.reason}")
+    if pause.details.run_input_keyset is not None:
+        schema = json.dumps(_adapter(wanted).json_schema())
+        _give_input(session.backend, flow.run.id, pause.details.run_input_keyset["schema"], schema)
+    _propose(session, flow.run.id, pause)
     return True
 
 
-def _with_keyset(pause: State) -> Any:
-    base = f"{pause.name.lower()}-{pause.details.pause_key}"
-    return replace(
-        pause.details, run_input_keyset={part: f"{base}-{part}" for part in ("description", "response", "schema")}
-    )
+def _propose(session: Session, run_id: UUID, pause: State) -> None:
+    decision = session.backend.propose_flow_run_state(run_id, pause)
+    if isinstance(decision, Wait | Abort):
+        raise UsageError(f"The flow run {run_id} cannot be {pause.name.lower()}: {decision.reason}")
 
 
-def _save_schema(flow: FlowRunContext, pause: State, wanted: Any) -> None:
+def _adapter(wanted: Any) -> Any:
     from pydantic import TypeAdapter
 
-    keyset = pause.details.run_input_keyset or {}
-    schema = json.dumps(TypeAdapter(wanted).json_schema())
-    _give_input(flow.session.backend, flow.run.id, keyset["schema"], schema)
+    return TypeAdapter(wanted)
 
 
 def _give_input(backend: Backend, run_id: UUID, key: str, text: str) -> None:
@@ -179,25 +182,15 @@ def _wait_until_resumed(flow: FlowRunContext, timeout: float, poll_interval: flo
         time.sleep(max(0.01, min(poll_interval, left, 1.0)))
 
 
-def _answer(run_id: UUID, pause: State, wanted: Any) -> Any:
+def _answer(flow: FlowRunContext, pause: State, wanted: Any) -> Any:
     """The value that the resume brought, as the type that was asked for."""
-    if wanted is None:
+    if pause.details.run_input_keyset is None:
         return None
-    from pydantic import TypeAdapter
-
-    key = f"{pause.name.lower()}-{pause.details.pause_key}-response"
+    key = pause.details.run_input_keyset["response"]
     try:
-        given = started_session().backend.read("inputs", flow_run_id=run_id, key=key)
+        given = flow.session.backend.read("inputs", flow_run_id=flow.run.id, key=key)
     except ObjectNotFound:
         raise UsageError(
             "The flow run was resumed without the input that it waits for; resume it with run_input."
         ) from None
-    return TypeAdapter(wanted).validate_json(given["value"])
-
-
-def _suspend_other(run_id: UUID, timeout: float | None) -> None:
-    session = started_session()
-    until = None if timeout is None else utc_now() + timedelta(seconds=timeout)
-    decision = session.backend.propose_flow_run_state(run_id, Paused(None, until, True, None, "Suspended"))
-    if isinstance(decision, Wait | Abort):
-        raise UsageError(f"The flow run {run_id} cannot be suspended: {decision.reason}")
+    return _adapter(wanted).validate_json(given["value"])

@@ -5,7 +5,7 @@ Like ``flows``, this file loads nothing heavy; the first call loads the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-T = TypeVar("T")
 Options = ParamSpec("Options")
 
 TransactionHook = Callable[[Any], None]
@@ -124,9 +123,6 @@ class TaskDecorator(Generic[Options]):
 
     def __init__(self, _takes: Callable[Concatenate[Any, Any, Options], None]) -> None:
         """Its options are the arguments of ``Task`` after the function."""
-
-    @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, Coroutine[Any, Any, T]]: ...
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Task[P, R]: ...

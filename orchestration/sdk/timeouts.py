@@ -50,7 +50,7 @@ def _with_alarm(seconds: float, call: Callable[[], Any]) -> Any:
     except _Expired as caught:
         if caught is not expired:
             raise
-        raise RunTimeoutError(_sentence(seconds)) from None
+        raise time_is_up(seconds) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -70,9 +70,10 @@ def _in_thread(seconds: float, call: Callable[[], Any]) -> Any:
     if errand.is_alive():
         thread_id = ctypes.c_ulong(errand.ident or 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(_Expired))
-        raise RunTimeoutError(_sentence(seconds))
+        raise time_is_up(seconds)
     return errand.outcome()
 
 
-def _sentence(seconds: float) -> str:
-    return f"The time limit of {seconds:g} second(s) was exceeded."
+def time_is_up(seconds: float) -> RunTimeoutError:
+    """What is raised when code took longer than it may."""
+    return RunTimeoutError(f"The time limit of {seconds:g} second(s) was exceeded.")

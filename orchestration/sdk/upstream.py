@@ -63,8 +63,7 @@ def check(found: Iterable[Upstream]) -> None:
     for each in found:
         state = each.leaf if isinstance(each.leaf, State) else each.leaf.state
         if not state.is_completed() and not (each.failure_allowed and state.is_final()):
-            run_id = state.details.task_run_id if isinstance(each.leaf, State) else each.leaf.task_run_id
-            raise UpstreamTaskError(f"Upstream task run '{run_id}' did not reach a 'COMPLETED' state.")
+            raise UpstreamTaskError(f"Upstream task run '{_run_id(each.leaf)}' did not reach a 'COMPLETED' state.")
 
 
 def resolved(parameters: Mapping[str, Any], wait_for: Iterable[Any]) -> dict[str, Any]:
@@ -91,21 +90,12 @@ def task_inputs(
 ) -> dict[str, list[dict[str, str]]]:
     """By argument, the task runs whose results it has; in the form that a task run's document shows."""
     inputs: dict[str, list[dict[str, str]]] = {}
-    for name, value in parameters.items():
-        runs = [run_id for each in find(value) if (run_id := _run_id(each.leaf)) is not None]
-        maker = produced.maker(value) if produced else None
-        if maker is not None:
-            runs.append(maker)
+    for name, value in (*parameters.items(), ("wait_for", list(wait_for))):
+        found = [_run_id(each.leaf) for each in find(value)] + [produced.maker(value)]
+        runs = [{"input_type": "task_run", "id": str(run_id)} for run_id in found if run_id is not None]
         if runs:
-            inputs[name] = [_as_input(run_id) for run_id in runs]
-    waited = [run_id for each in find(list(wait_for)) if (run_id := _run_id(each.leaf)) is not None]
-    if waited:
-        inputs["wait_for"] = [_as_input(run_id) for run_id in waited]
+            inputs[name] = runs
     return inputs
-
-
-def _as_input(run_id: UUID) -> dict[str, str]:
-    return {"input_type": "task_run", "id": str(run_id)}
 
 
 def _run_id(leaf: Leaf) -> UUID | None:

@@ -7,14 +7,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from orchestration.domain.errors import RunTimeoutError
 from orchestration.domain.retries import RetryPolicy, retry_policy
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import finish
 from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
-from orchestration.sdk.timeouts import call_within
+from orchestration.sdk.timeouts import call_within, time_is_up
 
 
 def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
@@ -39,7 +38,7 @@ async def areturned(decorated: Any, parameters: dict[str, Any]) -> Any:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise RunTimeoutError(f"The time limit of {decorated.timeout_seconds:g} second(s) was exceeded.") from None
+        raise time_is_up(decorated.timeout_seconds) from None
 
 
 def policy_of(decorated: Any, session: Session) -> RetryPolicy:
