@@ -34,8 +34,6 @@ class Feed:
         self._listeners: dict[object, deque[Document]] = {}
         self._gaps: dict[int, float] = {}
         self._last = 0
-        self._news = asyncio.Event()
-        self._written = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -60,13 +58,14 @@ class Feed:
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[AsyncIterator[Document]]:
         """The rows that come from now on."""
-        if not self._listeners:
-            self._loop, self._gaps, self._last = asyncio.get_running_loop(), {}, await run_sync(self._newest)
+        if self._task is None:
+            self._loop, self._ready = asyncio.get_running_loop(), asyncio.Event()
+            self._news, self._written = asyncio.Event(), asyncio.Event()
+            self._task = asyncio.create_task(self._look())
         key, waiting = object(), deque[Document](maxlen=MOST_WAITING)
         self._listeners[key] = waiting
-        if self._task is None:
-            self._task = asyncio.create_task(self._look())
         try:
+            await self._ready.wait()
             yield self._rows(waiting)
         finally:
             del self._listeners[key]
@@ -82,14 +81,22 @@ class Feed:
 
     async def _look(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._written.wait(), SECONDS)
-            self._written.clear()
-            with suppress(StoreError):  # it may be back at the next look
-                found = await run_sync(self._read_from, min(self._gaps, default=self._last + 1))
-                self._publish(self._new(found))
-                if len(found) >= PAGE:
-                    self._written.set()
+            try:
+                await self._look_once()
+            except StoreError:
+                await asyncio.sleep(SECONDS)  # it may be back then
+
+    async def _look_once(self) -> None:
+        if not self._ready.is_set():
+            self._gaps, self._last = {}, await run_sync(self._newest)
+            self._ready.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._written.wait(), SECONDS)
+        self._written.clear()
+        found = await run_sync(self._read_from, min(self._gaps, default=self._last + 1))
+        self._publish(self._new(found))
+        if len(found) >= PAGE:
+            self._written.set()
 
     def _newest(self) -> int:
         found = self._backend.find(self._resource, Query(sort="SEQUENCE_DESC", limit=1))

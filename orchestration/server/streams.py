@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
+from anyio import create_task_group
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -62,22 +62,19 @@ async def send_all(
         for row in await run_sync(before) if before else ():
             seen.add(row["id"])
             await websocket.send_json({"type": kind, kind: row})
-        sending = asyncio.create_task(_send(websocket, rows, lambda row: row["id"] not in seen and wanted(row), kind))
-        leaving = asyncio.create_task(_until_gone(websocket))
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+        async with create_task_group() as group:
+            group.start_soon(_send, websocket, rows, lambda row: row["id"] not in seen and wanted(row), kind)
+            await _until_gone(websocket)
+            group.cancel_scope.cancel()
 
 
 async def _send(
     websocket: WebSocket, rows: AsyncIterator[Document], wanted: Callable[[Document], bool], kind: str
 ) -> None:
-    async for row in rows:
-        if wanted(row):
-            await websocket.send_json({"type": kind, kind: row})
+    with suppress(WebSocketDisconnect):
+        async for row in rows:
+            if wanted(row):
+                await websocket.send_json({"type": kind, kind: row})
 
 
 async def _until_gone(websocket: WebSocket) -> None:
