@@ -8,17 +8,18 @@ import numpy as np
 
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips
-from pipelines.duration_prediction.features import learn_design
+from pipelines.duration_prediction.features import Table, learn_design
 from pipelines.duration_prediction.geography import Geography
 from pipelines.duration_prediction.intervals import learn_spread
 from pipelines.duration_prediction.metrics import Minutes
-from pipelines.duration_prediction.model import DurationModel, within_limits
+from pipelines.duration_prediction.model import DurationModel, Member, on_scale, within_limits
+from pipelines.duration_prediction.start import guess_all, learn_starts
 from pipelines.duration_prediction.tuning import (
     Candidate,
     Job,
+    Settings,
     Spreader,
-    fit_member,
-    list_candidates,
+    fit_boosting,
     one_by_one,
     tune,
 )
@@ -59,14 +60,27 @@ def train_model(train: Trips, geography: Geography, config: TrainingConfig, spre
             f"{len(train)} valid trips are too few to learn from ({FEWEST_TRIPS} at least): add a training month."
         )
     minutes = train.minutes.to_numpy(dtype="float64")
-    design, matrix = learn_design(train.frame, minutes, geography, config.use_distance, config.folds)
-    candidates, until = tune(list_candidates(config, design.widths), matrix, minutes, config, spread)
+    design, table = learn_design(train.frame, minutes, geography, config.use_distance, config.folds)
+    candidates, until = tune(table, minutes, config, spread)
     chosen = [candidate for candidate in candidates if candidate.chosen]
-    members = spread(fit_member, [Job(candidate.settings, matrix, minutes) for candidate in chosen])
+    members = _fit_members([candidate.settings for candidate in chosen], table, minutes, spread)
     blended = within_limits(np.mean([candidate.predicted for candidate in chosen], axis=0))
     interval = learn_spread(minutes[until:], blended, config.coverage)
     model = DurationModel(design, members, interval, config.coverage)
     return Training(model, _table(candidates, blended, minutes[until:]), time.perf_counter() - began)
+
+
+def _fit_members(chosen: Sequence[Settings], table: Table, minutes: Minutes, spread: Spreader) -> list[Member]:
+    """One member for each of the settings, fitted to all trips."""
+    targets = [on_scale(minutes, settings.scale) for settings in chosen]
+    starts = learn_starts(table.inputs, table.straight, targets)
+    guesses = guess_all(starts, table.inputs, table.straight)
+    jobs = [
+        Job(settings, table.matrix, target - guess)
+        for settings, target, guess in zip(chosen, targets, guesses, strict=True)
+    ]
+    fitted = zip(spread(fit_boosting, jobs), starts, chosen, strict=True)
+    return [Member(boosting, start, settings.scale) for boosting, start, settings in fitted]
 
 
 def _table(candidates: Sequence[Candidate], blended: Minutes, later: Minutes) -> tuple[CandidateScore, ...]:

@@ -4,7 +4,8 @@ The model takes the TLC's rows as they are: of any colour, any generation of typ
 the drop-off time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,10 @@ class TripInputs:
 
     def __len__(self) -> int:
         return len(self.hour)
+
+    def part(self, start: int, end: int) -> Self:
+        """The trips from one position to before another."""
+        return type(self)(*(getattr(self, field.name)[start:end] for field in fields(self)))
 
 
 def read_inputs(rows: pd.DataFrame, use_distance: bool = True) -> TripInputs:

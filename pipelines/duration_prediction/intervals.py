@@ -10,7 +10,8 @@ import numpy as np
 
 Minutes = np.ndarray[tuple[int], np.dtype[np.float64]]
 
-GROUPS = 20
+# A group of few trips would have to promise the widest residual that it saw.
+GROUPS, GROUP_TRIPS = 20, 200
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def learn_spread(actual: Minutes, predicted: Minutes, coverage: float) -> Spread
     A group of n trips gives its ceil((n + 1) q) / n quantile, which holds for the next trip and not only for these.
     """
     order = np.argsort(predicted, kind="stable")
-    groups = np.array_split(order, max(1, min(GROUPS, len(order) // GROUPS)))
+    groups = np.array_split(order, max(1, min(GROUPS, len(order) // GROUP_TRIPS)))
     residuals = actual - predicted
     edge = (1 - coverage) / 2
     return Spread(

@@ -9,37 +9,41 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES
-from pipelines.duration_prediction.features import Design, Matrix
+from pipelines.duration_prediction.features import Design, Table
 from pipelines.duration_prediction.intervals import Spread
 from pipelines.duration_prediction.metrics import Minutes
+from pipelines.duration_prediction.start import Start, basis
 
 # What skops may build when the model is loaded, beyond its own list: reviewed, ours or scikit-learn's.
 TRUSTED_TYPES = [
-    "pipelines.duration_prediction.features.Design",
     "pipelines.duration_prediction.encoding.KeyMeans",
     "pipelines.duration_prediction.encoding.ZoneMeans",
+    "pipelines.duration_prediction.features.Design",
     "pipelines.duration_prediction.geography.Geography",
     "pipelines.duration_prediction.intervals.Spread",
     "pipelines.duration_prediction.model.DurationModel",
     "pipelines.duration_prediction.model.Member",
+    "pipelines.duration_prediction.start.Start",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 ]
 # The scales that a member may learn on: their mean beats either, for the roots err towards short trips.
 MINUTES, ROOT = "minutes", "root"
 # Rows that are predicted at a time, so that a month of millions needs no more memory than one of thousands.
-BATCH = 200_000
+BATCH = 50_000
 
 
 @dataclass(frozen=True)
 class Member:
-    """A fitted gradient boosting, the scale on which it predicts, and how many of the first columns it looks at."""
+    """A gradient boosting of what is left of its smooth start, and the scale on which both predict."""
 
     boosting: HistGradientBoostingRegressor
+    start: Start
     scale: str
-    columns: int
 
-    def predict(self, matrix: Matrix) -> Minutes:
-        return to_minutes(self.boosting.predict(matrix[:, : self.columns]), self.scale)
+    def predict(self, table: Table) -> Minutes:
+        """The minutes of each trip."""
+        guess = self.start.of(basis(table.inputs, table.straight))
+        return to_minutes(guess + self.boosting.predict(table.matrix), self.scale)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class DurationModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises ContractError if a column is absent without which no trip can be judged.
         """
         batches = [rows.iloc[at : at + BATCH] for at in range(0, max(len(rows), 1), BATCH)]
-        return np.concatenate([blend(self.members, self.design.matrix(batch)) for batch in batches])
+        return np.concatenate([blend(self.members, self.design.table(batch)) for batch in batches])
 
     def predict_interval(self, rows: pd.DataFrame) -> tuple[Minutes, Minutes]:
         """The lower and the upper ends, in minutes, of intervals that hold the share `coverage` of the trips."""
@@ -85,11 +89,11 @@ def predict_trips(model: DurationModel, rows: pd.DataFrame) -> Prediction:
     return Prediction(minutes, within_limits(low), within_limits(high), model.coverage)
 
 
-def blend(members: Sequence[Member], matrix: Matrix) -> Minutes:
+def blend(members: Sequence[Member], table: Table) -> Minutes:
     """The mean of what the members predict, in minutes."""
-    if len(matrix) == 0:
+    if len(table.inputs) == 0:
         return np.empty(0)
-    return within_limits(np.mean([member.predict(matrix) for member in members], axis=0))
+    return within_limits(np.mean([member.predict(table) for member in members], axis=0))
 
 
 def on_scale(minutes: Minutes, scale: str) -> Minutes:

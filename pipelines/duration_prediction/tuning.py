@@ -15,9 +15,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipelines.duration_prediction.config import TrainingConfig
-from pipelines.duration_prediction.features import Matrix
+from pipelines.duration_prediction.features import Matrix, Table
 from pipelines.duration_prediction.metrics import Minutes
-from pipelines.duration_prediction.model import MINUTES, ROOT, Member, on_scale, to_minutes
+from pipelines.duration_prediction.model import MINUTES, ROOT, on_scale, to_minutes, within_limits
+from pipelines.duration_prediction.start import guess_all, learn_starts
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -29,10 +30,9 @@ SCALES = (MINUTES, ROOT)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a gradient boosting is made with; `columns` is how many of the matrix's first columns it looks at."""
+    """What a gradient boosting is made with."""
 
     scale: str
-    columns: int
     leaves: int
     trees: int
     learning_rate: float
@@ -43,36 +43,42 @@ class Settings:
 
     @property
     def name(self) -> str:
-        scale = "of root minutes" if self.scale == ROOT else "of minutes"
-        return f"Gradient boosting {scale}, {self.leaves} leaves, {self.columns} features"
+        """What people call it."""
+        return f"Gradient boosting of {'root minutes' if self.scale == ROOT else 'minutes'}, {self.leaves} leaves"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: settings, and the trips to learn from."""
+    """One fit: settings, and the trips to learn from with what is left of the start, on the settings' scale."""
 
     settings: Settings
     matrix: Matrix
-    minutes: Minutes
+    target: Minutes
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A fit that is judged: how well the settings do on later trips, and with how many trees they do best."""
+    """A fit that is judged on later trips, given those trips' starts on the settings' scale and their minutes."""
 
     job: Job
     later: Matrix
-    later_minutes: Minutes
+    start: Minutes
+    minutes: Minutes
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial's outcome: RMSE in minutes on the later trips with the best number of trees, and what it predicted."""
+    """A trial's outcome with the number of trees that served best: what it predicted for the later trips in minutes.
+
+    `spread` is the standard deviation of the errors, by which candidates are compared: a change of season moves the
+    mean of all of them alike, and no setting can do anything about it.
+    """
 
     settings: Settings
     trips: int
-    rmse: float
     predicted: Minutes
+    rmse: float
+    spread: float
     chosen: bool = False
 
 
@@ -81,12 +87,11 @@ def one_by_one(call: Callable[[Given], Made], given: Sequence[Given]) -> list[Ma
     return [call(each) for each in given]
 
 
-def list_candidates(config: TrainingConfig, columns: Sequence[int]) -> list[Settings]:
-    """Every combination that the configuration allows: scales, numbers of leaves, with the zones' means or without."""
+def list_candidates(config: TrainingConfig) -> list[Settings]:
+    """Every combination of a scale and a number of leaves that the configuration allows."""
     return [
         Settings(
             scale=scale,
-            columns=width,
             leaves=leaves,
             trees=config.max_iter,
             learning_rate=config.learning_rate,
@@ -95,26 +100,33 @@ def list_candidates(config: TrainingConfig, columns: Sequence[int]) -> list[Sett
             feature_share=config.feature_share,
             seed=config.seed + number,
         )
-        for number, (scale, leaves, width) in enumerate(product(SCALES, config.leaves, columns))
+        for number, (scale, leaves) in enumerate(product(SCALES, config.leaves))
     ]
 
 
 def fit_candidate(trial: Trial) -> Candidate:
-    """Fit a candidate and judge it after each of its trees."""
+    """Fit a candidate and judge it after each tree of its second half.
+
+    Not before, because the last days of a month may be unlike it (a Christmas week), and then hardly any tree helps.
+    """
     settings = trial.job.settings
-    member = fit_member(trial.job)
-    stages = member.boosting.staged_predict(trial.later[:, : settings.columns])
-    best, trees, predicted = np.inf, 0, np.empty(0)
+    boosting = fit_boosting(trial.job)
     with threadpool_limits(1, user_api="openmp"):
-        for number, values in enumerate(stages, 1):
-            minutes = to_minutes(values, settings.scale)
-            error = float(np.mean((minutes - trial.later_minutes) ** 2))
-            if error < best:
-                best, trees, predicted = error, number, minutes
-    return Candidate(replace(settings, trees=trees), len(trial.job.minutes), float(np.sqrt(best)), predicted)
+        stages = list(boosting.staged_predict(trial.later))
+    predicted = [within_limits(to_minutes(trial.start + values, settings.scale)) for values in stages]
+    spreads = [float((each - trial.minutes).std()) for each in predicted]
+    half = len(spreads) // 2
+    best = half + int(np.argmin(spreads[half:]))
+    return Candidate(
+        settings=replace(settings, trees=best + 1),
+        trips=len(trial.job.target),
+        predicted=predicted[best],
+        rmse=float(np.sqrt(np.mean((predicted[best] - trial.minutes) ** 2))),
+        spread=spreads[best],
+    )
 
 
-def fit_member(job: Job) -> Member:
+def fit_boosting(job: Job) -> HistGradientBoostingRegressor:
     """Fit a gradient boosting; the same trips and settings give the same one, whatever runs beside it.
 
     One thread each: the fits of a round run side by side already, and threads that wait for each other on a busy
@@ -132,29 +144,35 @@ def fit_member(job: Job) -> Member:
         random_state=settings.seed,
     )
     with threadpool_limits(1, user_api="openmp"):
-        boosting.fit(job.matrix[:, : settings.columns], on_scale(job.minutes, settings.scale))
-    return Member(boosting, settings.scale, settings.columns)
+        return boosting.fit(job.matrix, job.target)
 
 
-def tune(
-    candidates: Sequence[Settings], matrix: Matrix, minutes: Minutes, config: TrainingConfig, spread: Spreader
-) -> tuple[list[Candidate], int]:
+def tune(table: Table, minutes: Minutes, config: TrainingConfig, spread: Spreader) -> tuple[list[Candidate], int]:
     """Every candidate with its latest outcome, the winner of each scale first, and where the judging trips begin.
 
     The trips are in the order of time: the last ones judge, and those nearest before them teach.
     """
-    until = len(minutes) - max(1, round(len(minutes) * config.tail_share))
-    later, later_minutes = matrix[until:], minutes[until:]
-    left, out = list(candidates), list[Candidate]()
+    until = len(minutes) - min(config.tail_trips, max(1, round(len(minutes) * config.tail_share)))
+    left, out = list_candidates(config), list[Candidate]()
+    residues = _residues(table, minutes, until)
     for trips, trees in ((config.screening_trips, config.screening_trees), (config.tuning_trips, config.max_iter)):
-        start = max(0, until - trips)
-        jobs = [Job(replace(each, trees=trees), matrix[start:until], minutes[start:until]) for each in left]
-        judged = sorted(spread(fit_candidate, [Trial(job, later, later_minutes) for job in jobs]), key=_by_rmse)
+        taught = slice(max(0, until - trips), until)
+        trials = []
+        for settings in left:
+            guess, residue = residues[settings.scale]
+            job = Job(replace(settings, trees=trees), table.matrix[taught], residue[taught])
+            trials.append(Trial(job, table.matrix[until:], guess[until:], minutes[until:]))
+        judged = sorted(spread(fit_candidate, trials), key=lambda each: each.spread)
         best = [next(each for each in judged if each.settings.scale == scale) for scale in SCALES]
         out = [each for each in judged if all(each is not one for one in best)] + out
         left = [each.settings for each in best]
     return [*(replace(each, chosen=True) for each in best), *out], until
 
 
-def _by_rmse(candidate: Candidate) -> float:
-    return candidate.rmse
+def _residues(table: Table, minutes: Minutes, until: int) -> dict[str, tuple[Minutes, Minutes]]:
+    """For each scale the start's guesses, learnt from the trips before `until`, and what is left of them."""
+    targets = [on_scale(minutes, scale) for scale in SCALES]
+    taught = table.inputs.part(0, until)
+    starts = learn_starts(taught, table.straight[:until], [target[:until] for target in targets])
+    guesses = guess_all(starts, table.inputs, table.straight)
+    return {scale: (guess, target - guess) for scale, guess, target in zip(SCALES, guesses, targets, strict=True)}
