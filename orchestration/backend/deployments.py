@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from orchestration.domain.states import Scheduled
 from orchestration.persistence import documents
 from orchestration.persistence.database import Database, Transaction
 
+DEPLOYMENT_LABEL = "prefect.deployment.id"
 SCHEDULE_FIELDS = ("active", "schedule", "max_scheduled_runs", "parameters", "slug")
 
 
@@ -118,15 +120,15 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
     state = state_of(wanted["state"]) if wanted.get("state") else Scheduled(now)
     if state.is_scheduled() and state.details.scheduled_time is None:
         state = Scheduled(now, name=state.name)
-    queue_id = wanted.get("work_queue_id") or deployment["work_queue_id"]
+    run_id, queue_id = new_id(), wanted.get("work_queue_id") or deployment["work_queue_id"]
     parent = wanted.get("parent_task_run_id")
     return FlowRun(
-        id=new_id(),
+        id=run_id,
         flow_id=UUID(deployment["flow_id"]),
         flow_name=deployment["flow_name"],
         name=wanted.get("name") or made_up_name(),
         created=now,
-        state=state,
+        state=state.evolve(details=replace(state.details, flow_run_id=run_id)),
         deployment_id=UUID(deployment["id"]),
         deployment_version=deployment["version"],
         flow_version=None,
@@ -134,7 +136,7 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
         context=wanted.get("context") or {},
         policy=policy_of(wanted.get("empirical_policy")),
         tags=tuple(sorted({*deployment["tags"], *(wanted.get("tags") or ())})),
-        labels={**(deployment["labels"] or {}), **(wanted.get("labels") or {})},
+        labels={**(deployment["labels"] or {}), **(wanted.get("labels") or {}), DEPLOYMENT_LABEL: deployment["id"]},
         idempotency_key=wanted.get("idempotency_key"),
         parent_task_run_id=UUID(str(parent)) if parent else None,
         expected_start_time=state.details.scheduled_time or now,

@@ -139,7 +139,7 @@ def create_runs(
 
 def _create_run(backend: Backend, deployment: Document, body: bodies.RunOfDeployment) -> UUID:
     check_parameters(deployment, body.parameters, body.enforce_parameter_schema)
-    wanted = {**body.whole(), "labels": {**(body.labels or {}), "prefect.deployment.id": deployment["id"]}}
+    wanted = body.whole()
     if body.work_queue_name:
         keys = {"work_pool_id": deployment["work_queue_work_pool_id"], "name": body.work_queue_name}
         wanted["work_queue_id"] = backend.read("work_queues", **keys)["id"]
