@@ -43,7 +43,7 @@ from orchestration.persistence.documents import not_found
 from orchestration.persistence.values import micros
 
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
-"""What a Prefect server takes."""
+"""What servers take."""
 _LIMITS, _LOCKED = "/v2/concurrency_limits", 423
 _UNFINISHED = tuple(kind for kind in StateType if kind not in TERMINAL)
 _RUN_FIELDS = (
@@ -56,7 +56,7 @@ _RUN_FIELDS = (
     "deployment_id",
     "job_variables",
 )
-_RUN_FIELDS_OF_OURS = ("id", "deployment_version")
+_RUN_FIELDS_OF_OURS = ("id", "created", "expected_start_time", "deployment_version")
 _log = logging.getLogger("orchestration")
 
 
@@ -102,6 +102,10 @@ class HttpBackend(HttpCatalog):
     def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
         """Store a run of a deployment; ``wanted`` has what differs from it."""
         document = {"idempotency_key": str(new_id()), **wanted}
+        if document.get("work_queue_id"):
+            document["work_queue_name"] = self.read("work_queues", id=document.pop("work_queue_id"))["name"]
+        if document.get("state"):  # Prefect's takes neither an id nor a time
+            document["state"] = self._sendable(state_of(document["state"]))
         return self._flow_run(self.ask("POST", f"/deployments/{deployment_id}/create_flow_run", document))
 
     def flow_run(self, run_id: UUID) -> FlowRun:
@@ -116,7 +120,8 @@ class HttpBackend(HttpCatalog):
         """Let the server's rules decide on a state; while it is away, wait for it."""
         self._begin(run_id)
         self._shipper.settle(self._limit)
-        decision = self._proposed("flow_runs", run_id, state, force)
+        final = state.details.retriable is False  # which for flow runs the interface can say by force alone
+        decision = self._proposed("flow_runs", run_id, state, force or final)
         if isinstance(decision, Accept) and decision.state.is_final():
             self._open_runs.pop(run_id, None)
         return decision
@@ -146,8 +151,8 @@ class HttpBackend(HttpCatalog):
             if owner is not None and _needs_process(run["state"]) and is_dead(owner):
                 run_id = UUID(run["id"])
                 self.crash_task_runs(run_id, DIED, utc_now())
-                self.propose_flow_run_state(run_id, Crashed(DIED), force=True)
-                crashed.append(run_id)
+                if isinstance(self.propose_flow_run_state(run_id, Crashed(DIED)), Accept):
+                    crashed.append(run_id)
         return crashed
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
@@ -156,12 +161,12 @@ class HttpBackend(HttpCatalog):
         inside = among("flow_runs", parent_flow_run_id=[flow_run_id], state_type=_UNFINISHED)
         for each in self.find("flow_runs", Query(inside, limit=2**31)):
             self.crash_task_runs(UUID(each["id"]), message, now)
-            self.propose_flow_run_state(UUID(each["id"]), Crashed(message), force=True)
+            self.propose_flow_run_state(UUID(each["id"]), Crashed(message, timestamp=now), force=True)
         left = self.find(
             "task_runs", Query(among("task_runs", flow_run_id=[flow_run_id], state_type=_UNFINISHED), limit=2**31)
         )
         for each in left:
-            self.propose_task_run_state(UUID(each["id"]), Crashed(message), force=True)
+            self.propose_task_run_state(UUID(each["id"]), Crashed(message, timestamp=now), force=True)
         return len(left)
 
     # -- work --------------------------------------------------------------------------------------------------------
@@ -169,7 +174,7 @@ class HttpBackend(HttpCatalog):
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
         """Runs that workers of a pool may start by then, most urgent first."""
         pool = quote(self.read("work_pools", id=str(work_pool_id))["name"], safe="")
-        asked = {"work_queue_names": list(queues) or None, "scheduled_before": before, "limit": limit}
+        asked = {"work_queue_names": list(queues), "scheduled_before": before, "limit": limit}
         return list(self.ask("POST", f"/work_pools/{pool}/get_scheduled_flow_runs", asked))
 
     def concurrency_limits(self) -> list[ConcurrencyLimit]:
@@ -199,10 +204,12 @@ class HttpBackend(HttpCatalog):
         """Take slots of all the named limits, or none; to a server everybody is remote."""
         if not names or lease_id in self._leases:
             return None
-        asked: Document = {"slots": slots, "names": list(names), "lease_duration": seconds, "lease_id": lease_id}
-        if not self.offers(self._patience):
-            asked["lease_duration"] = min(max(seconds, LEAST_LEASE_SECONDS), MOST_LEASE_SECONDS)
-            del asked["lease_id"]
+        asked: Document = {
+            "slots": slots,
+            "names": list(names),
+            "lease_duration": _lasting(seconds),
+            "lease_id": lease_id,
+        }
         answer = self.answer("POST", f"{_LIMITS}/increment-with-lease", asked, allow=_LOCKED)
         if answer.status_code == _LOCKED:
             return retry_after(answer)
@@ -213,7 +220,7 @@ class HttpBackend(HttpCatalog):
         """Keep a lease for ``seconds`` from now."""
         known = self._leases.get(lease_id, lease_id)
         try:
-            self.ask("POST", f"{_LIMITS}/leases/{known}/renew", {"lease_duration": seconds})
+            self.ask("POST", f"{_LIMITS}/leases/{known}/renew", {"lease_duration": _lasting(seconds)})
             return True
         except ObjectNotFound:
             return False
@@ -290,6 +297,10 @@ class HttpBackend(HttpCatalog):
         self._shipper.notes += [
             ("orchestration.flow_runs", logging.WARNING, message, at, str(run_id), None) for run_id in self._open_runs
         ]
+
+
+def _lasting(seconds: float) -> float:
+    return min(max(seconds, LEAST_LEASE_SECONDS), MOST_LEASE_SECONDS)
 
 
 def _needs_process(state: Mapping[str, Any]) -> bool:

@@ -11,7 +11,6 @@ from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.wire import Document, record_of
 
-MOST = 200
 _TEXTS = ("logo_url", "documentation_url", "description", "code_example")
 
 
@@ -83,8 +82,9 @@ class HttpBlockStore:
     ) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
         wanted = {"block_types": {"slug": {"any_": [slug]}}} if slug else {}
-        asked = {**wanted, "include_secrets": include_secrets, "sort": "BLOCK_TYPE_AND_NAME_ASC"}
-        return [_document(each) for each in self._pages("/block_documents/filter", asked, limit, offset)]
+        found = map(_document, self._pages("/block_documents/filter", {**wanted, "include_secrets": include_secrets}))
+        ordered = sorted(found, key=lambda each: (each.block_type.slug if each.block_type else "", each.name or ""))
+        return ordered[offset : offset + limit]
 
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
         """Store a document."""
@@ -115,14 +115,14 @@ class HttpBlockStore:
         except ObjectNotFound:
             raise ObjectNotFound(f"There is no {what}; list them with `orchestrate block ls`.") from None
 
-    def _pages(self, path: str, asked: Document, limit: int = 2**31, offset: int = 0) -> list[Document]:
+    def _pages(self, path: str, asked: Document) -> list[Document]:
+        """All that there is, which for blocks is never much."""
         found: list[Document] = []
-        while len(found) < limit:
-            asked |= {"limit": min(MOST, limit - len(found)), "offset": offset + len(found)}
-            page = self._ask("POST", path, asked)
-            found += page
-            if len(page) < MOST:
+        while len(found) % PAGE == 0:
+            page = self._ask("POST", path, {**asked, "limit": PAGE, "offset": len(found)})
+            if not page:
                 break
+            found += page
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -37,7 +37,7 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = {
 """Where a resource is listed and made: the first whose names are known."""
 ONE: Mapping[str, tuple[str, ...]] = {
     "flows": ("/flows/{id}", "/flows/name/{name}"),
-    "artifacts": ("/artifacts/{id}", "/artifacts/{key}/latest"),
+    "artifacts": ("/artifacts/{id}",),
     "variables": ("/variables/name/{name}", "/variables/{id}"),
     "inputs": ("/flow_runs/{flow_run_id}/input/{key}",),
     "deployments": ("/deployments/{id}", "/deployments/name/{flow_name}/{name}"),
@@ -48,6 +48,9 @@ ONE: Mapping[str, tuple[str, ...]] = {
     **{runs: (f"/{runs}/{{id}}",) for runs in ("flow_runs", "task_runs")},
 }
 """Where one of them is, by what it is known by."""
+_MADE_AT = {"workers": ("/work_pools/{work_pool_name}/workers/heartbeat",)}
+"""Where one is made that is not made where it is listed."""
+_PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "variables": ("name",),
     "work_pools": ("name", "type"),
@@ -136,7 +139,9 @@ class HttpCatalog:
         try:
             path = self._one(resource, keys)
             if path is None:
-                found = self.find(resource, Query(among(resource, **{name: [keys[name]] for name in keys}), limit=1))
+                newest = "CREATED_DESC" if resource == "artifacts" else None
+                where = among(resource, **{name: [keys[name]] for name in keys})
+                found = self.find(resource, Query(where, newest, limit=1))
                 if not found:
                     raise ObjectNotFound
                 return found[0]
@@ -149,12 +154,12 @@ class HttpCatalog:
     def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
         """Store one; with ``overwrite``, in place of what has its key."""
         is_ours = bool(self.offers(self._patience))
-        path, _ = self._collection(resource, document)
+        path, part_of = self._collection(resource, document, _MADE_AT)
         own = dict(document) if is_ours else {k: v for k, v in document.items() if k not in _OURS_ALONE}
         if resource == "artifacts":
             own["metadata_"] = own.pop("metadata", None) or own.get("metadata_")
             own |= {"id": own.get("id") or str(new_id())} if is_ours else {}  # by which a re-sent one is recognised
-        sent = {name: value for name, value in own.items() if f"{{{name}}}" not in COLLECTIONS[resource][0]}
+        sent = {name: value for name, value in own.items() if name not in part_of}
         try:
             made = self.ask("POST", path, [sent] if resource == "schedules" else sent)
         except ObjectAlreadyExists:
@@ -217,38 +222,32 @@ class HttpCatalog:
         name = _SENT_AS.get(resource, resource) if resource != "work_queues" else resource
         return path.rstrip("/"), {**sent, name: {field: own[field] for field in own if field not in used}}
 
-    def _collection(self, resource: str, known: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    def _collection(
+        self, resource: str, known: Mapping[str, Any], instead: Mapping[str, tuple[str, ...]] = EVERYTHING.where
+    ) -> tuple[str, tuple[str, ...]]:
         """The path of a listing, and the fields that it stands for."""
-        named = self._with_pool(known) if "{work_pool_name}" in COLLECTIONS.get(resource, ("",))[0] else known
-        for template in COLLECTIONS.get(resource, ()):
-            path = _filled(template, named)
-            if path is not None:
-                return path, (
-                    "work_pool_id",
-                    "work_pool_name",
-                    "flow_run_id",
-                    "deployment_id",
-                ) if "{" in template else ()
-        raise UsageError(f"A server cannot be asked for {resource} in general; say of what they are part.")
+        templates = COLLECTIONS.get(resource, ())
+        path = self._path(instead.get(resource, templates), known)
+        if path is None:
+            raise UsageError(f"A server cannot be asked for {resource} in general; say of what they are part.")
+        return path, _PARENTS if "{" in templates[0] and path != templates[-1] else ()
 
     def _one(self, resource: str, keys: Mapping[str, Any]) -> str | None:
-        templates = ONE.get(resource, ())
-        named = self._with_pool(keys) if any("{work_pool_name}" in each for each in templates) else keys
-        return next((path for each in templates if (path := _filled(each, named)) is not None), None)
+        return self._path(ONE.get(resource, ()), keys)
 
-    def _with_pool(self, keys: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The keys with the name of the pool that they name by its id."""
-        if "work_pool_id" not in keys or "work_pool_name" in keys:
-            return keys
-        return {**keys, "work_pool_name": self.read("work_pools", id=keys["work_pool_id"])["name"]}
-
-
-def _filled(template: str, keys: Mapping[str, Any]) -> str | None:
-    """The path with values in place of names; ``None`` when one is not known."""
-    names = re.findall(r"{(\w+)}", template)
-    if any(keys.get(name) is None for name in names):
+    def _path(self, templates: Sequence[str], keys: Mapping[str, Any]) -> str | None:
+        """The first path all whose names are known; pools and flows may be known by their ids."""
+        for template in templates:
+            names = dict.fromkeys(re.findall(r"{(\w+)}", template))
+            found = {name: keys.get(name) or self._name_of(name, keys) for name in names}
+            if all(found.values()):
+                return template.format(**{name: quote(str(value), safe="") for name, value in found.items()})
         return None
-    return template.format(**{name: quote(str(keys[name]), safe="") for name in names})
+
+    def _name_of(self, field: str, keys: Mapping[str, Any]) -> str | None:
+        parent = {"work_pool_name": "work_pool", "flow_name": "flow"}.get(field)
+        known = keys.get(f"{parent}_id")
+        return str(self.read(f"{parent}s", id=known)["name"]) if known else None
 
 
 def _json(transport: Transport, path: str, patience: float) -> Any:

@@ -173,6 +173,8 @@ def _bodies(items: Iterable[bytes]) -> Iterator[bytes]:
 
 def _log_document(row: LogRow) -> dict[str, object]:
     name, level, message, microseconds, flow_run_id, task_run_id = row
+    if not isinstance(message, str):
+        raise TypeError(f"{message!r} is no text")
     return {
         "name": name,
         "level": level,

@@ -71,7 +71,7 @@ class Transport:
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         self.url = (settings.api_url or "").rstrip("/")
-        if not self.url.startswith(("http://", "https://")):
+        if not _is_address(self.url):
             raise ConfigurationError(
                 f"ORCHESTRATION_API_URL is {self.url!r}; use an address such as http://127.0.0.1:4200/api."
             )
@@ -138,11 +138,9 @@ class Transport:
                 response = self._client.request(method, path, content=content, timeout=timeout, **how)
         except httpx.TransportError as error:
             raise Trouble(str(error) or type(error).__name__) from error
-        except httpx.InvalidURL as error:
-            raise ConfigurationError(f"ORCHESTRATION_API_URL is {self.url!r}, which is no address: {error}.") from None
         if response.status_code in (_LATE, _BUSY) or response.status_code >= _FAULT:
             reason = f"it answers {response.status_code} {response.reason_phrase}"
-            raise Trouble(reason, retry_after(response), response.status_code == _FAULT)
+            raise Trouble(reason, min(retry_after(response), FAULT_SECONDS), response.status_code == _FAULT)
         return response
 
     def _fetch_csrf_token(self) -> bool:
@@ -197,6 +195,13 @@ def _refusal(response: httpx.Response, url: str) -> OrchestrationError:
     return kind(f"The server at {url} refused {request.method} {request.url.path} ({status}): {said(response)}")
 
 
+def _is_address(url: str) -> bool:
+    try:
+        return url.startswith(("http://", "https://")) and bool(httpx.URL(url).host)
+    except httpx.InvalidURL:
+        return False
+
+
 def _credentials(settings: Settings) -> dict[str, str]:
     if settings.api_key:
         return {"Authorization": f"Bearer {settings.api_key}"}
@@ -208,7 +213,7 @@ def _credentials(settings: Settings) -> dict[str, str]:
 def retry_after(response: httpx.Response) -> float:
     """The seconds that a server asks to wait; 0 when it does not say."""
     try:
-        return min(max(0.0, float(response.headers.get("Retry-After", 0))), FAULT_SECONDS)
+        return max(0.0, float(response.headers.get("Retry-After", 0)))
     except ValueError:  # a date; a back-off does as well
         return 0.0
 

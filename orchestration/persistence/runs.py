@@ -135,6 +135,7 @@ def _owner_columns(owner: Owner | None) -> Mapping[str, Any]:
 def after(run: R, state: State, now: datetime) -> R:
     """The run once it has taken ``state``: its times (UTC), run count and seconds of running follow from it."""
     changes: dict[str, Any] = {"state": state}
+    now = state.timestamp or now  # the state may have waited for its server
     if run.state is not None and run.state.is_running() and run.state.timestamp is not None:
         changes["total_run_time"] = run.total_run_time + max(0.0, (now - run.state.timestamp).total_seconds())
     if state.is_running():

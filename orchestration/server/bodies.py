@@ -97,6 +97,8 @@ class FlowRunCreate(FlowRunUpdate):
     deployment_id: UUID | None = None
     deployment_version: str | None = None
     id: UUID | None = None
+    created: Moment | None = None
+    expected_start_time: Moment | None = None
 
 
 class TaskRunUpdate(Body):
@@ -193,6 +195,7 @@ class ArtifactCreate(ArtifactUpdate):
     type: str | None = None
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
+    id: UUID | None = None
 
 
 class StorageDefault(Lenient):

@@ -130,6 +130,8 @@ class LeaseWanted(SlotsWanted):
 
     lease_duration: LeaseSeconds = 300.0
     holder: Any = None
+    lease_id: UUID | None = None
+    """Beyond Prefect: by it a request that is sent again takes no further slots."""
 
 
 class LeaseEnd(Lenient):

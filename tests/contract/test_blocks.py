@@ -10,9 +10,11 @@ from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.blocks import MASK, BlockDocument, BlockSchema, BlockType
 from tests.support.backends import Store, at_once
 
+OTHER: dict[str, Any] = {"properties": {"wheels": {}}, "block_type_slug": "car"}
 FIELDS: dict[str, Any] = {"secret_fields": ["pin"], "block_type_slug": "car", "properties": {"pin": {}, "plate": {}}}
 
 
@@ -21,9 +23,10 @@ def blocks(backend: Backend) -> BlockStore:
     return backend.blocks
 
 
-def _schema(blocks: BlockStore, slug: str = "car", checksum: str | None = None) -> BlockSchema:
+def _schema(blocks: BlockStore, slug: str = "car", fields: dict[str, Any] = FIELDS) -> BlockSchema:
     block_type = blocks.save_block_type(BlockType(new_id(), slug, slug.title(), description="Moves."))
-    return blocks.save_block_schema(BlockSchema(new_id(), checksum or f"sha256:{slug}", FIELDS, block_type.id))
+    own = {**fields, "block_type_slug": slug}
+    return blocks.save_block_schema(BlockSchema(new_id(), checksum_of(own), own, block_type.id))
 
 
 def _document(schema: BlockSchema, name: str | None, **data: Any) -> BlockDocument:
@@ -47,9 +50,9 @@ def test_a_type_is_known_by_its_slug(blocks: BlockStore) -> None:
 def test_a_schema_is_known_by_its_checksum(blocks: BlockStore) -> None:
     schema = _schema(blocks)
     assert blocks.save_block_schema(replace(schema, id=new_id())).id == schema.id
-    other = _schema(blocks, checksum="sha256:other")
-    assert blocks.block_schema("sha256:car").id == schema.id
-    assert blocks.block_schema("sha256:car").fields == FIELDS
+    other = _schema(blocks, fields=OTHER)
+    assert blocks.block_schema(schema.checksum).id == schema.id
+    assert blocks.block_schema(schema.checksum).fields == FIELDS
     assert {each.id for each in blocks.block_schemas(schema.block_type_id)} == {schema.id, other.id}
     assert blocks.block_schemas(new_id()) == []
     with pytest.raises(ObjectNotFound, match="sha256:none"):

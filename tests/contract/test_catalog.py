@@ -98,7 +98,9 @@ def test_an_artifact_can_be_given_other_data(backend: Backend) -> None:
 @pytest.mark.parametrize("resource", ["artifacts", "variables", "flow_runs", "deployments", "work_pools"])
 def test_what_is_not_there_is_named(backend: Backend, resource: str) -> None:
     absent = str(new_id())
-    asks = (backend.read, backend.delete, lambda resource, id: backend.change(resource, {"tags": []}, id=id))
+    own: dict[str, dict[str, Any]] = {"variables": {"value": 1}, "flow_runs": {"name": "x"}}
+    changes = own.get(resource, {"description": "x"})
+    asks = (backend.read, backend.delete, lambda resource, id: backend.change(resource, changes, id=id))
     for ask in asks:
         with pytest.raises(ObjectNotFound, match=absent):
             ask(resource, id=absent)

@@ -13,6 +13,8 @@ from orchestration.backend.port import Backend
 from tests.support.backends import Store, at_once
 
 LONG = 3600.0
+SOON = 0.1
+"""Seconds after which a server wants to be asked again, where only a release can tell."""
 
 
 def _acquire(backend: Backend, *names: str, slots: int = 1, seconds: float = LONG) -> float | None:
@@ -65,23 +67,23 @@ def test_a_lease_that_is_given_back_frees_its_slots(backend: Backend) -> None:
     lease = new_id()
     assert backend.try_acquire(lease, ["db"], 1, LONG) is None
     assert backend.try_acquire(lease, ["db"], 1, LONG) is None, "asked for again after its answer was lost"
-    assert _acquire(backend, "db") == 0.0
+    assert 0 <= (_acquire(backend, "db") or 0) <= SOON
     for _ in range(2):
         backend.release_lease(lease)
     assert _acquire(backend, "db") is None
 
 
-def test_a_lease_ends_by_itself_unless_it_is_renewed(backend: Backend) -> None:
-    backend.set_concurrency_limit("db", 1)
+def test_a_lease_ends_by_itself_unless_it_is_renewed(own_backend: Backend) -> None:
+    own_backend.set_concurrency_limit("db", 1)
     ended, renewed = new_id(), new_id()
-    assert backend.try_acquire(ended, ["db"], 1, 0.0) is None
-    assert backend.try_acquire(renewed, ["db"], 1, 0.0) is None, "the first has run out"
-    assert not backend.renew_lease(ended, LONG)
-    assert backend.renew_lease(renewed, LONG)
-    assert _acquire(backend, "db") is not None
-    assert backend.renew_lease(renewed, 0.0)
-    assert _acquire(backend, "db") is None
-    assert not backend.renew_lease(new_id(), LONG)
+    assert own_backend.try_acquire(ended, ["db"], 1, 0.0) is None
+    assert own_backend.try_acquire(renewed, ["db"], 1, 0.0) is None, "the first has run out"
+    assert not own_backend.renew_lease(ended, LONG)
+    assert own_backend.renew_lease(renewed, LONG)
+    assert _acquire(own_backend, "db") is not None
+    assert own_backend.renew_lease(renewed, 0.0)
+    assert _acquire(own_backend, "db") is None
+    assert not own_backend.renew_lease(new_id(), LONG)
 
 
 def test_slots_that_decay_come_back_by_themselves(backend: Backend) -> None:
@@ -106,7 +108,7 @@ def test_of_many_who_ask_no_more_get_slots_than_there_are(store: Store) -> None:
     backends = [store.open() for _ in range(4)]
     backends[0].set_concurrency_limit("db", 5)
     waits = at_once([partial(_acquire, backends[number % 4], "db") for number in range(16)])
-    assert (waits.count(None), waits.count(0.0)) == (5, 11)
+    assert (waits.count(None), sum(isinstance(wait, float) for wait in waits)) == (5, 11)
     assert _taken(backends[0]) == {"db": 5}
 
 
@@ -115,12 +117,12 @@ def _hold_and_die(store: Store, lease: UUID) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_the_slots_of_a_process_that_was_killed_are_free_at_once(store: Store) -> None:
-    backend = store.open()
+def test_the_slots_of_a_process_that_was_killed_are_free_at_once(own_store: Store) -> None:
+    backend = own_store.open()
     backend.set_concurrency_limit("db", 2)
     _acquire(backend, "db")
     lease = new_id()
-    holder = multiprocessing.get_context("fork").Process(target=_hold_and_die, args=(store, lease))
+    holder = multiprocessing.get_context("fork").Process(target=_hold_and_die, args=(own_store, lease))
     holder.start()
     holder.join(30)
     assert holder.exitcode == -signal.SIGKILL
@@ -128,19 +130,19 @@ def test_the_slots_of_a_process_that_was_killed_are_free_at_once(store: Store) -
     assert not backend.renew_lease(lease, LONG)
 
 
-def test_slots_without_a_lease_are_given_back_by_number(backend: Backend) -> None:
-    backend.set_concurrency_limit("db", 5)
+def test_slots_without_a_lease_are_given_back_by_number(own_backend: Backend) -> None:
+    own_backend.set_concurrency_limit("db", 5)
     forever, leased = new_id(), new_id()
-    assert backend.try_acquire(forever, ["db"], 3, float("inf"), remote=True) is None
-    assert backend.try_acquire(leased, ["db"], 1, LONG, remote=True) is None
-    (limit,) = backend.concurrency_limits()
+    assert own_backend.try_acquire(forever, ["db"], 3, float("inf"), remote=True) is None
+    assert own_backend.try_acquire(leased, ["db"], 1, LONG, remote=True) is None
+    (limit,) = own_backend.concurrency_limits()
     assert (limit.active_slots, set(limit.lease_ids)) == (4, {forever, leased})
-    backend.take_back("db", 2)
-    assert _taken(backend) == {"db": 2}
-    backend.take_back("db", 2)
-    assert _taken(backend) == {"db": 1}, "a lease is not given back by number"
-    backend.take_back("db")
-    assert _taken(backend) == {"db": 0}
+    own_backend.take_back("db", 2)
+    assert _taken(own_backend) == {"db": 2}
+    own_backend.take_back("db", 2)
+    assert _taken(own_backend) == {"db": 1}, "a lease is not given back by number"
+    own_backend.take_back("db")
+    assert _taken(own_backend) == {"db": 0}
 
 
 def test_all_slots_of_a_decaying_limit_can_be_taken_back(backend: Backend) -> None:

@@ -79,10 +79,10 @@ def test_a_run_dies_with_its_process(store: Store, state: State) -> None:
     assert backend.crash_dead_runs() == []
 
 
-def test_a_task_outside_flows_dies_with_its_process(store: Store) -> None:
+def test_a_task_outside_flows_dies_with_its_process(own_store: Store) -> None:
     task_id = new_id()
-    _killed_after(lambda: store.connect().record(batch(born(task_record(id=task_id), at(Running(), 1)))))
-    assert store.open().task_run(task_id).state_name == "Crashed"
+    _killed_after(lambda: own_store.connect().record(batch(born(task_record(id=task_id), at(Running(), 1)))))
+    assert own_store.open().task_run(task_id).state_name == "Crashed"
 
 
 def test_what_still_lives_is_left_alone(store: Store) -> None:

@@ -120,7 +120,9 @@ def test_a_state_that_is_sent_again_changes_nothing(backend: Backend) -> None:
     run_id = _started(backend)
     proposed = Completed("done").evolve(id=new_id(), timestamp=utc_now())
     first, again = (backend.propose_flow_run_state(run_id, proposed) for _ in range(2))
-    assert first == again == Accept(proposed)
+    assert isinstance(first, Accept)
+    assert first == again
+    assert (first.state.id, first.state.timestamp) == (proposed.id, proposed.timestamp)
     assert _names(backend, run_id) == ["Pending", "Running", "Completed"]
 
 
@@ -148,7 +150,7 @@ def test_one_state_that_many_send_is_written_once(store: Store) -> None:
     decisions = at_once(
         [partial(backends[number % 4].propose_flow_run_state, run_id, proposed) for number in range(CROWD)]
     )
-    assert decisions == [Accept(proposed)] * CROWD
+    assert [decision.state.id for decision in decisions if isinstance(decision, Accept)] == [proposed.id] * CROWD
     assert _names(backends[0], run_id) == ["Pending", "Running", "Completed"]
 
 

@@ -42,12 +42,12 @@ def test_a_history_keeps_to_its_filters(backend: Backend) -> None:
     assert [each["count_runs"] for each in span["states"]] == [1]
 
 
-def test_inputs_are_listed_by_the_beginning_of_their_key(backend: Backend) -> None:
-    run_id = str(backend.create_flow_run(flow_run()).id)
+def test_inputs_are_listed_by_the_beginning_of_their_key(own_backend: Backend) -> None:
+    run_id = str(own_backend.create_flow_run(flow_run()).id)
     for key in ("a-1", "a-2", "b-1"):
-        backend.create("inputs", {"flow_run_id": run_id, "key": key, "value": "1"})
+        own_backend.create("inputs", {"flow_run_id": run_id, "key": key, "value": "1"})
     where = {"inputs": {"key": {"startswith_": ["a-"], "not_any_": ["a-1"]}, "flow_run_id": {"any_": [run_id]}}}
-    assert [each["key"] for each in backend.find("inputs", Query(where))] == ["a-2"]
+    assert [each["key"] for each in own_backend.find("inputs", Query(where))] == ["a-2"]
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,12 @@ def test_inputs_are_listed_by_the_beginning_of_their_key(backend: Backend) -> No
     ],
 )
 def test_events_are_listed_in_the_order_in_which_they_came(
-    backend: Backend, wanted: dict[str, object], names: list[str]
+    own_backend: Backend, wanted: dict[str, object], names: list[str]
 ) -> None:
     for second, name in enumerate(("a.x", "a.y", "b.x")):
         moment = f"2020-01-01T00:00:0{second}Z"
         about = {"resource": {"prefect.resource.id": "r.1"}, "resource_id": "r.1", "related": [], "payload": {}}
-        backend.create("events", {"event": name, "occurred": moment, "received": moment, "id": str(new_id()), **about})
-    assert [each["event"] for each in backend.find("events", Query({"events": wanted}, "SEQUENCE_ASC"))] == names
+        own_backend.create(
+            "events", {"event": name, "occurred": moment, "received": moment, "id": str(new_id()), **about}
+        )
+    assert [each["event"] for each in own_backend.find("events", Query({"events": wanted}, "SEQUENCE_ASC"))] == names

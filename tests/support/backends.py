@@ -14,6 +14,7 @@ from orchestration.backend.port import Backend
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import StoredResult
 from tests.support.postgres import new_database
+from tests.support.serving import serving
 
 T = TypeVar("T")
 
@@ -34,6 +35,8 @@ class Store:
     """One store; ``open`` gives one more backend on it."""
 
     connect: Callable[[], Backend]
+    is_remote: bool = False
+    """Whether a server stands before it, which shows no more than its interface has and sees no processes."""
     opened: list[Backend] = field(default_factory=list)
 
     def open(self) -> Backend:
@@ -58,8 +61,27 @@ def postgres_store(folder: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def _store_of(settings: Settings) -> Iterator[Store]:
-    store = Store(lambda: open_backend(settings, Reference))
+def http_store(folder: Path) -> Iterator[Store]:
+    """This machine's database behind a server; runs that died are looked for by whoever comes, as by a server."""
+
+    def connect() -> Backend:
+        backend = open_backend(settings, Reference)
+        backend.crash_dead_runs()
+        return backend
+
+    settings = Settings(folder / "client", api_url=serving().url(folder / "store"), api_outage_limit=10)
+    with _opening(connect) as store:
+        store.is_remote = True
+        yield store
+
+
+def _store_of(settings: Settings) -> AbstractContextManager[Store]:
+    return _opening(lambda: open_backend(settings, Reference))
+
+
+@contextmanager
+def _opening(connect: Callable[[], Backend]) -> Iterator[Store]:
+    store = Store(connect)
     try:
         yield store
     finally:
@@ -68,6 +90,7 @@ def _store_of(settings: Settings) -> Iterator[Store]:
 
 
 STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
+    "http": http_store,
     "postgresql": postgres_store,
     "sqlite": sqlite_store,
 }

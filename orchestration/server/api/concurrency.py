@@ -210,7 +210,7 @@ def give_slots(body: bodies.SlotsWanted, backend: BackendOf) -> Json:
 @v2.post("/increment-with-lease", response_model=None)
 def take_lease(body: bodies.LeaseWanted, backend: BackendOf) -> Json:
     """Take slots for some time."""
-    lease_id = new_id()
+    lease_id = body.lease_id or new_id()
     found: Any = _take(backend, body.names, lease_id, body.slots, body.lease_duration)
     return Json({"lease_id": str(lease_id), "limits": found})
 
