@@ -18,11 +18,12 @@ _PROC = Path("/proc")
 
 def this_process() -> Owner:
     """The identity of the calling process; its parts cannot all come back in another one."""
-    return _identity(os.getpid())
+    return process(os.getpid())
 
 
 @lru_cache(maxsize=4)
-def _identity(pid: int) -> Owner:
+def process(pid: int) -> Owner:
+    """The identity of a running process of this host."""
     return Owner(_host(), _boot(), pid, _started(pid) or "")
 
 

@@ -15,24 +15,23 @@ from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.profiles import CHOICE
 
 GROUPS = {
-    "version": "Show versions, and where runs are kept.",
-    "server": "Start, stop and look after a server.",
-    "flow": "List flows.",
-    "flow-run": "List, follow, cancel and retry flow runs.",
-    "task-run": "List task runs, and read their logs.",
-    "artifact": "List and read what runs publish.",
-    "variable": "Get, set and list variables.",
-    "block": "List saved blocks, register types, rotate the key.",
-    "deployment": "List, run, pause and delete deployments.",
-    "work-pool": "Make and manage work pools.",
-    "work-queue": "Make and manage the queues of work pools.",
-    "concurrency-limit": "Limit how many tasks with a tag run at once.",
-    "global-concurrency-limit": "Limit what asks for slots by name (gcl).",
-    "profile": "Make and choose named sets of settings.",
-    "config": "Show and change settings.",
-    "cloud": "Log in to Prefect Cloud, and out.",
+    "version": ("version", "Show versions, and where runs are kept."),
+    "server": ("server", "Start, stop and look after a server."),
+    "flow": ("runs", "List flows."),
+    "flow-run": ("runs", "List, follow, cancel and retry flow runs."),
+    "task-run": ("runs", "List task runs, and read their logs."),
+    "artifact": ("artifacts", "List and read what runs publish."),
+    "variable": ("variables", "Get, set and list variables."),
+    "block": ("blocks", "List saved blocks, register types, rotate the key."),
+    "deployment": ("deployments", "List, run, pause and delete deployments."),
+    "work-pool": ("work", "Make and manage work pools."),
+    "work-queue": ("work", "Make and manage the queues of work pools."),
+    "concurrency-limit": ("limits", "Limit how many tasks with a tag run at once."),
+    "global-concurrency-limit": ("limits", "Limit what asks for slots by name (gcl)."),
+    "profile": ("profiles", "Make and choose named sets of settings."),
+    "config": ("profiles", "Show and change settings."),
 }
-"""The groups, each in the module of its name, with what ``--help`` says of it before that module is loaded."""
+"""By name of a group, the module that has it, under the same name, and what ``--help`` says before that is loaded."""
 
 SHORT = {"gcl": "global-concurrency-limit"}
 JSON = ("-o", "--output")
@@ -49,12 +48,14 @@ class Groups(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load a group."""
         name = SHORT.get(cmd_name, cmd_name)
-        return get_command(import_module(f"{__package__}.{name.replace('-', '_')}").app) if name in GROUPS else None
+        if name not in GROUPS:
+            return None
+        return get_command(getattr(import_module(f"{__package__}.{GROUPS[name][0]}"), name.replace("-", "_")))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Tell of the groups without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(GROUPS.items()))
+            formatter.write_dl([(name, said) for name, (_, said) in GROUPS.items()])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, with one spelling for JSON."""

@@ -11,9 +11,9 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.output import AsJson, Column, Limit, Yes, may, print_documents, print_fields
+from orchestration.cli.output import AsJson, Column, Limit, Yes, may, new_app, print_documents, print_fields
 from orchestration.cli.store import NO_FILTER, found, opened, with_flow_names
-from orchestration.domain.errors import ObjectNotFound, UsageError
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import among
 from orchestration.domain.schemas.wire import Document
 
@@ -37,6 +37,7 @@ class Kind:
     limit: int = 15
     sort: str | None = None
     has_pool: bool = False
+    is_local: bool = False
 
     def found(self, backend: Backend, where: Mapping[str, Any], limit: int | None, sort: str | None) -> list[Document]:
         """Those that a filter lets through."""
@@ -64,6 +65,16 @@ class Kind:
             f"There is no {self.noun} {text!r}; list them with `orchestrate {self.noun.replace(' ', '-')} ls`."
         )
 
+    def create(self, document: Mapping[str, Any], overwrite: bool | None = None) -> None:
+        """Keep a new one, or with ``overwrite`` one in the place of what has its name."""
+        with opened(self.is_local) as backend:
+            try:
+                backend.create(self.resource, {k: v for k, v in document.items() if v is not None}, bool(overwrite))
+            except ObjectAlreadyExists:
+                hint = "." if overwrite is None else "; --overwrite changes it."
+                raise ObjectAlreadyExists(f"There is already a {self.noun} {document['name']!r}{hint}") from None
+        typer.echo(f"Saved {self.noun} {document['name']!r}.", err=self.is_local)
+
     def change(self, backend: Backend, document: Document, changes: Mapping[str, Any]) -> None:
         """Give one other values in some fields."""
         backend.change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
@@ -76,7 +87,7 @@ class Kind:
         self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int | None = None, sort: str | None = None
     ) -> None:
         """Print those that a filter lets through."""
-        with opened() as backend:
+        with opened(self.is_local) as backend:
             documents = self.found(backend, where, limit, sort)
         print_documents(documents, self.columns, as_json, f"There are no {self.noun}s to show.")
 
@@ -88,7 +99,7 @@ def in_pool(name: str | None) -> dict[str, Any]:
 
 def group(kind: Kind, help_text: str, commands: str, **changes: Mapping[str, Any]) -> typer.Typer:
     """A group with some of ``ls``, ``inspect`` and ``delete``, and commands that each change one in the same way."""
-    app = typer.Typer(help=help_text, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
+    app = new_app(help_text)
     for name in commands.split():
         _add(app, kind, name, _COMMANDS[name](kind))
     for name, values in changes.items():
@@ -108,7 +119,7 @@ def add_limit(app: typer.Typer, kind: Kind) -> None:
 
 def changed(kind: Kind, name: str, changes: Mapping[str, Any], pool: str | None = None, verb: str = "change") -> None:
     """Give one other values in some fields, and say so."""
-    with opened() as backend:
+    with opened(kind.is_local) as backend:
         document = kind.one(backend, name, pool)
         kind.change(backend, document, changes)
     typer.echo(f"{verb.capitalize()}d {kind.noun} {document[kind.key]!r}.")

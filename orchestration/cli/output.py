@@ -36,6 +36,11 @@ def columns(*lines: str) -> tuple[Column, ...]:
     return tuple(Column(*line.rsplit(" ", 2)) for line in lines)
 
 
+def new_app(help_text: str) -> typer.Typer:
+    """A group of commands, with plain help."""
+    return typer.Typer(help=help_text, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
+
+
 def print_documents(documents: Sequence[Document], columns: Sequence[Column], as_json: bool, nothing: str) -> None:
     """Print a listing; where there is none, say so beside it."""
     if as_json:

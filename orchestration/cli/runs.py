@@ -1,24 +1,27 @@
-"""What the commands of flow runs and of task runs share: their filters, and reading logs."""
+"""``orchestrate flow``, ``flow-run`` and ``task-run``."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Kind, Name
-from orchestration.cli.output import AsJson, Limit, print_json
+from orchestration.cli.kinds import Kind, Name, group
+from orchestration.cli.output import AsJson, Limit, columns, print_json
 from orchestration.cli.store import found, opened
-from orchestration.domain.errors import UsageError
+from orchestration.domain.errors import OrchestrationError, UsageError
+from orchestration.domain.rules import Abort, Reject, Wait
 from orchestration.domain.schemas.filters import among
 from orchestration.domain.schemas.wire import Document, moment_of, moment_text
-from orchestration.domain.states import TERMINAL, StateType
+from orchestration.domain.states import TERMINAL, Cancelled, Cancelling, Scheduled, State, StateType
 
+RUN_COLUMNS = ("Name name text", "State state.name exact", "Started start_time time")
 POLL_SECONDS = 0.5
 LATE_LINES = timedelta(seconds=5)
 """How long after its moment a line may still arrive, from another process, and be followed."""
@@ -29,6 +32,7 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the ru
 Head = Annotated[bool, typer.Option("--head", "-h", help="Only the first lines.")]
 Tail = Annotated[bool, typer.Option("--tail", "-t", help="Only the last lines.")]
 Number = Annotated[int, typer.Option("--num-logs", "-n", help="How many lines --head or --tail shows.", min=1)]
+Timeout = Annotated[float | None, typer.Option(help="Seconds; without it, until the end.")]
 Reverse = Annotated[bool, typer.Option("--reverse", "-r", help="Newest line first.")]
 
 
@@ -63,6 +67,57 @@ def add_run_commands(app: typer.Typer, kind: Kind, named: str, option: str) -> N
                 typer.echo(text_of(line))
             if as_json:
                 print_json(list(lines))
+
+
+FLOW_COLUMNS = columns("ID id exact", "Name name text", "Tags tags text", "Created created time")
+FLOW_RUN = Kind("flow_runs", "flow run", columns("ID id exact", "Flow flow_name text", *RUN_COLUMNS))
+TASK_RUN = Kind("task_runs", "task run", columns("ID id exact", *RUN_COLUMNS))
+
+flow = group(Kind("flows", "flow", FLOW_COLUMNS, sort="CREATED_DESC"), "List flows.", "ls inspect")
+flow_run = group(FLOW_RUN, "List, follow, cancel and retry flow runs.", "inspect delete")
+task_run = group(TASK_RUN, "List task runs, and read their logs.", "inspect")
+add_run_commands(flow_run, FLOW_RUN, "flows", "--flow-name")
+add_run_commands(task_run, TASK_RUN, "task_runs", "--task-run-name")
+
+
+@flow_run.command("watch")
+def watch_(name: Name, timeout: Timeout = None) -> None:
+    """Print the states of a flow run until it has ended; the exit code is 0 when it completed."""
+    with opened() as backend:
+        watch(backend, FLOW_RUN.one(backend, name)["id"], timeout)
+
+
+@flow_run.command("cancel")
+def cancel(name: Name) -> None:
+    """Cancel a flow run."""
+    with opened() as backend:
+        run = FLOW_RUN.one(backend, name)
+        state = backend.flow_run(UUID(run["id"])).state
+        if state is not None and state.is_final():
+            raise OrchestrationError(f"The flow run {run['name']!r} is {state.name}; there is nothing to cancel.")
+        has_no_process = state is None or state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
+        _enter(backend, run["id"], Cancelled() if has_no_process else Cancelling(), force=False)
+    typer.echo(f"Flow run {run['name']!r} was {'cancelled' if has_no_process else 'told to stop'}.")
+
+
+@flow_run.command("retry")
+def retry(name: Name) -> None:
+    """Schedule an ended flow run of a deployment anew, now."""
+    with opened() as backend:
+        run = FLOW_RUN.one(backend, name)
+        state = backend.flow_run(UUID(run["id"])).state
+        if state is None or not state.is_final():
+            raise OrchestrationError(f"The flow run {run['name']!r} has not ended; there is nothing to retry.")
+        if run["deployment_id"] is None:
+            raise OrchestrationError(f"No deployment made {run['name']!r}, so no worker runs it; call its flow again.")
+        _enter(backend, run["id"], Scheduled(datetime.now(UTC), name="AwaitingRetry"), force=True)
+    typer.echo(f"Flow run {run['name']!r} waits for a worker.")
+
+
+def _enter(backend: Backend, run_id: str, state: State, force: bool) -> None:
+    decision = backend.propose_flow_run_state(UUID(run_id), state, force)
+    if isinstance(decision, Abort | Wait) or (isinstance(decision, Reject) and not decision.state.is_cancelled()):
+        raise OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
 
 
 def types_of(names: Sequence[str] | None) -> list[str]:

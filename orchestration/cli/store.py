@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from orchestration.backend.connect import open_backend
@@ -16,9 +17,10 @@ NO_FILTER: Mapping[str, Any] = {}
 
 
 @contextmanager
-def opened() -> Iterator[Backend]:
-    """The store, for one command."""
-    backend = open_backend(current_settings(), StoredDocument)
+def opened(is_local: bool = False) -> Iterator[Backend]:
+    """The store, for one command; ``is_local`` the one of this machine, whatever server the settings name."""
+    settings = current_settings()
+    backend = open_backend(replace(settings, api_url=None) if is_local else settings, StoredDocument)
     try:
         yield backend
     finally:

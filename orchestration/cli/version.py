@@ -11,11 +11,11 @@ from orchestration.cli.output import AsJson, print_fields
 from orchestration.domain.addresses import server_type
 from orchestration.domain.profiles import chosen
 
-app = typer.Typer()
+version = typer.Typer()
 
 
-@app.command(help="Show versions, and where runs are kept.")
-def version(as_json: AsJson = False) -> None:
+@version.command(help="Show versions, and where runs are kept.")
+def show(as_json: AsJson = False) -> None:
     """Print versions, the profile, and what keeps the runs."""
     try:
         ours = version_of("orchestration")

@@ -25,7 +25,7 @@ ENGINE_CODE_LINES = 10_000
 
 PREFECT_SIGNATURES = {
     "blocks/mail.py": {"email_send_message"},
-    "orchestration/cli/deployment.py": {"run"},
+    "orchestration/cli/deployments.py": {"run"},
     "orchestration/cli/runs.py": {"add_run_commands.logs"},
     "orchestration/sdk/flows.py": {"Flow.__init__"},
     "orchestration/sdk/tasks.py": {"Task.__init__"},

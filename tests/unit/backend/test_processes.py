@@ -38,7 +38,7 @@ def without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
 
 
 def _forget() -> None:
-    for remembered in (processes._host, processes._boot, processes._identity):
+    for remembered in (processes._host, processes._boot, processes.process):
         remembered.cache_clear()
 
 

@@ -8,10 +8,10 @@ from uuid import UUID
 import typer
 
 from orchestration.cli.kinds import Kind, Name, group
-from orchestration.cli.output import AsJson, columns, print_documents
+from orchestration.cli.output import AsJson, columns, new_app, print_documents
 from orchestration.cli.runs import watch as watch_run
 from orchestration.cli.store import found, opened
-from orchestration.cli.variable import value_of
+from orchestration.cli.variables import value_of
 from orchestration.domain.errors import UsageError
 from orchestration.domain.moments import moment_meant, span_meant
 from orchestration.domain.schemas.filters import among
@@ -23,9 +23,9 @@ COLUMNS = columns(
 )
 KIND = Kind("deployments", "deployment", COLUMNS, limit=200)
 PAUSES = {"pause": {"paused": True}, "resume": {"paused": False}}
-app = group(KIND, "List, run, pause and delete deployments.", "inspect delete", **PAUSES)
-schedule = typer.Typer(help="List, pause and resume the schedules of a deployment.", no_args_is_help=True)
-app.add_typer(schedule, name="schedule")
+deployment = group(KIND, "List, run, pause and delete deployments.", "inspect delete", **PAUSES)
+schedule = new_app("List, pause and resume the schedules of a deployment.")
+deployment.add_typer(schedule, name="schedule")
 
 Flows = Annotated[list[str] | None, typer.Argument(help="Only deployments of these flows.")]
 ByCreated = Annotated[bool, typer.Option(help="Newest first, instead of by name.")]
@@ -40,13 +40,13 @@ Patience = Annotated[float | None, typer.Option(help="Seconds to watch at most."
 RunName = Annotated[str | None, typer.Option(help="Name of the run.")]
 
 
-@app.command("ls")
+@deployment.command("ls")
 def ls(flow_name: Flows = None, by_created: ByCreated = False, as_json: AsJson = False) -> None:
     """List deployments."""
     KIND.show(as_json, among("flows", name=flow_name), KIND.limit, "CREATED_DESC" if by_created else "NAME_ASC")
 
 
-@app.command("run")
+@deployment.command("run")
 def run(
     name: Name, param: Params = None, params: AllParams = None, job_variable: JobVariables = None, start_at: At = None,
     start_in: In = None, tag: Tags = None, watch: Watch = False, watch_timeout: Patience = None,

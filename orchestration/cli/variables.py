@@ -8,33 +8,27 @@ import typer
 from orchestration.cli.kinds import Kind, group
 from orchestration.cli.output import columns
 from orchestration.cli.store import opened
-from orchestration.domain.errors import ObjectAlreadyExists
 
 COLUMNS = columns("Name name text", "Value value text", "Tags tags text", "Updated updated time")
 KIND = Kind("variables", "variable", COLUMNS, kept_by="name", limit=100)
-app = group(KIND, "Get, set and list variables.", "ls inspect delete unset")
+variable = group(KIND, "Get, set and list variables.", "ls inspect delete unset")
 
 Value = Annotated[str, typer.Argument(help="JSON, or a text.")]
 Overwrite = Annotated[bool, typer.Option(help="Change it if it is there.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be given several times.")]
 
 
-@app.command("get")
+@variable.command("get")
 def get(name: str) -> None:
     """Print the value of a variable, as JSON."""
     with opened() as backend:
         typer.echo(json.dumps(KIND.one(backend, name)["value"], ensure_ascii=False))
 
 
-@app.command("set")
+@variable.command("set")
 def set_(name: str, value: Value, overwrite: Overwrite = False, tag: Tags = None) -> None:
     """Set a variable."""
-    with opened() as backend:
-        try:
-            backend.create("variables", {"name": name, "value": value_of(value), "tags": tag or []}, overwrite)
-        except ObjectAlreadyExists:
-            raise ObjectAlreadyExists(f"There is already a variable {name!r}; change it with --overwrite.") from None
-    typer.echo(f"Set variable {name!r}.")
+    KIND.create({"name": name, "value": value_of(value), "tags": tag or []}, overwrite)
 
 
 def value_of(text: str) -> Any:

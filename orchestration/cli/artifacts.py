@@ -13,20 +13,20 @@ from orchestration.domain.schemas.filters import among
 COLUMNS = columns("ID id exact", "Key key text", "Type type exact", "Updated updated time")
 VERSION = Kind("artifacts", "artifact", COLUMNS, key="key", sort="ID_DESC")
 LATEST = Kind("artifact_collections", "artifact", COLUMNS, sort="ID_DESC")
-app = group(LATEST, "List and read what runs publish.", "")
+artifact = group(LATEST, "List and read what runs publish.", "")
 
 All = Annotated[bool, typer.Option("--all", "-a", help="Every version, not only the latest of each key.")]
 Key = Annotated[str | None, typer.Argument(help="All versions of this key.")]
 ById = Annotated[str | None, typer.Option("--id", help="One version, by its id.")]
 
 
-@app.command("ls")
+@artifact.command("ls")
 def ls(limit: Limit = 100, every: All = False, as_json: AsJson = False) -> None:
     """List artifacts."""
     (VERSION if every else LATEST).show(as_json, NO_FILTER, limit)
 
 
-@app.command("inspect")
+@artifact.command("inspect")
 def inspect(key: str, limit: Limit = 10, as_json: AsJson = False) -> None:
     """Show the versions of an artifact, newest first."""
     with opened() as backend:
@@ -34,7 +34,7 @@ def inspect(key: str, limit: Limit = 10, as_json: AsJson = False) -> None:
     print_documents(versions, (*COLUMNS, *columns("Data data text")), as_json, "")
 
 
-@app.command("delete")
+@artifact.command("delete")
 def delete(key: Key = None, id_: ById = None, yes: Yes = False) -> None:
     """Delete all versions of an artifact, or one."""
     if (key is None) == (id_ is None):
