@@ -58,6 +58,7 @@ def run_server(settings: Settings, host: str = HOST, port: int = PORT, listener:
         )
         signal.signal(signal.SIGTERM, _leave)  # uvicorn sends the signal that ended it once more
         with listener or _listening(host, port) as bound, suppress(KeyboardInterrupt):
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait for an ACK, 40 ms
             warming.start()
             uvicorn.Server(config).run(sockets=[bound])
     finally:
