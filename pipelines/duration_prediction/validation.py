@@ -1,4 +1,8 @@
-"""The contract with the TLC's files: which columns the job reads, as what, and the checks that a month must pass."""
+"""The contract with the TLC's files: which columns the job reads, as what, and the checks that a month must pass.
+
+The contract is a schema of pyarrow's: it is checked and cast before a row reaches pandas, on the columns read only;
+pandera would check the same on a copy that is already in memory.
+"""
 
 from dataclasses import dataclass
 
