@@ -16,6 +16,8 @@ CREATE INDEX task_run_by_state ON task_run (state_type, expected_start_time);
 CREATE INDEX task_run_by_expected_start ON task_run (expected_start_time);
 CREATE INDEX task_run_by_end ON task_run (end_time);
 CREATE INDEX task_run_by_name ON task_run (name);
+DROP INDEX task_run_by_flow_run;
+CREATE INDEX task_run_by_flow_run ON task_run (flow_run_id, expected_start_time, id);
 CREATE INDEX log_by_time ON log (timestamp);
 DROP INDEX log_by_flow_run;
 CREATE INDEX log_by_flow_run ON log (flow_run_id, timestamp, sequence);

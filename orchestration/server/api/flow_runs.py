@@ -61,8 +61,8 @@ def create_flow_run(body: bodies.FlowRunCreate, backend: BackendOf) -> Json:
             "id": run_id,
             "name": body.name or made_up_name(),
             "flow_name": flow["name"],
-            "created": now,
-            "expected_start_time": details.get("scheduled_time") or now,
+            "created": document["created"] or now,
+            "expected_start_time": details.get("scheduled_time") or document["expected_start_time"] or now,
             "state": {**state, "state_details": details},
             "labels": {"prefect.flow.id": flow["id"], **body.labels},
             "work_queue_id": _queue_id(backend, body.work_pool_name, body.work_queue_name),
@@ -113,7 +113,9 @@ def set_flow_run_state(id: UUID, body: bodies.SetState, backend: BackendOf) -> J
 
 
 def _propose(backend: Backend, run_id: UUID, state: State, force: bool) -> Document:
-    proposed = state.evolve(details=replace(state.details, flow_run_id=run_id))
+    # Prefect's client says of every failure that it is not retriable, and means its tasks; ours gives states an id
+    retriable = state.details.retriable if state.id else None
+    proposed = state.evolve(details=replace(state.details, flow_run_id=run_id, retriable=retriable))
     return decision_document(backend.propose_flow_run_state(run_id, proposed, force), None)
 
 
@@ -125,7 +127,7 @@ def resume_flow_run(id: UUID, backend: BackendOf, body: bodies.Resume | None = N
         return Json(decision_document(Abort("Cannot resume a flow run that is not paused."), None))
     keyset, wanted = state.details.run_input_keyset, body.run_input if body else None
     resumed = Scheduled(began, name="Resuming") if state.details.pause_reschedule else Running()
-    decision = _propose(backend, id, resumed, force=False)
+    decision = _propose(backend, id, resumed, force=True)
     if keyset and wanted and decision["status"] == "ACCEPT":
         answer = {"flow_run_id": str(id), "key": keyset["response"], "value": json.dumps(wanted)}
         backend.create("inputs", answer, overwrite=True)
