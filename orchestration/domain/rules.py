@@ -65,12 +65,22 @@ def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision
         refusal = _refuse_to_run(current, attempt.now)
         if refusal is not None:
             return refusal
-    if current is not None and proposed.type not in TRANSITIONS[current.type]:
+    if current is not None and not _may_follow(current, proposed):
         return Abort(f"A run that is {current.name} cannot become {proposed.name}.")
     if _starts_again(current, proposed, attempt):
         delay = attempt.policy.delay(attempt.run_count, attempt.unit_random)
         return Reject(awaiting_retry(attempt.now, delay, proposed.message), "Retrying")
     return Accept(proposed)
+
+
+def _may_follow(current: State, proposed: State) -> bool:
+    """Whether a type may come after another; a Pending run may only go on to a step of its own name.
+
+    So a worker tells how far it is (Submitting, InfrastructurePending), and a second worker is refused.
+    """
+    if current.is_pending() and proposed.is_pending():
+        return proposed.name not in (current.name, "Pending")
+    return proposed.type in TRANSITIONS[current.type]
 
 
 def _starts_again(current: State | None, proposed: State, attempt: Attempt) -> bool:

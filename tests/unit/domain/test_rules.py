@@ -56,6 +56,13 @@ def test_every_pair_of_types(current: StateType, proposed: StateType) -> None:
         assert decision == Abort(f"A run that is {current.value.title()} cannot become {proposed.value.title()}.")
 
 
+def test_a_pending_run_goes_on_through_steps_that_have_names() -> None:
+    submitting = State(StateType.PENDING, "Submitting")
+    assert decide(Pending(), submitting, Attempt(NOW)) == Accept(submitting)
+    for second in (Pending(), State(StateType.PENDING, "Submitting")):
+        assert isinstance(decide(submitting, second, Attempt(NOW)), Abort), "another worker came second"
+
+
 @pytest.mark.parametrize("proposed", TYPES)
 def test_a_new_run_takes_any_state(proposed: StateType) -> None:
     assert decide(None, _state(proposed), Attempt(NOW)) == Accept(_state(proposed))
