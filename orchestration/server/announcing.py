@@ -15,7 +15,7 @@ from orchestration.domain.schemas.events import FLOW_RUN, ID, ROLE
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, moment_text
-from orchestration.domain.states import State
+from orchestration.domain.states import State, StateDetails
 
 LONGEST = 100_000
 """Characters of a state's message that an event carries."""
@@ -42,11 +42,19 @@ class AnnouncingBackend:
         return self._announced(self._backend.create_run_of_deployment(deployment_id, wanted))
 
     def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
-        """Let the rules decide, and announce the state that came of it."""
-        before = self._backend.flow_run(run_id).state
+        """Let the rules decide, and announce the state that came of it.
+
+        A subflow's task run gets it too, as Prefect's server does it; our own engine, which tells where a run lives,
+        has done so itself.
+        """
+        run = self._backend.flow_run(run_id)
         decision = self._backend.propose_flow_run_state(run_id, state, force)
-        if isinstance(decision, Accept | Reject) and (before is None or decision.state.id != before.id):
-            self._announce(run_id, decision.state, before)
+        if isinstance(decision, Accept | Reject) and decision.state.id != run.state_id:
+            self._announce(run_id, decision.state, run.state)
+            if run.parent_task_run_id is not None and run.owner is None:
+                same = State(decision.state.type, decision.state.name, decision.state.message)
+                of_child = same.evolve(details=StateDetails(child_flow_run_id=run_id))
+                self._backend.propose_task_run_state(run.parent_task_run_id, of_child, force=True)
         return decision
 
     def record(self, batch: Batch) -> None:
