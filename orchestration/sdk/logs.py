@@ -139,8 +139,9 @@ class StoreHandler(logging.Handler):
         text = redact(self.format(record) if record.exc_info else record.getMessage())
         if len(text) > LONGEST_LINE:
             text = f"{text[:LONGEST_LINE]} [truncated: {len(text) - LONGEST_LINE} more characters]"
-        flow_id, task_id = (None if run_id is None else str(run_id) for run_id in (flow_run_id, task_run_id))
-        row = (record.name, record.levelno, text, round(record.created * 1e6), flow_id, task_id)
+        flow_run_id = None if flow_run_id is None else str(flow_run_id)
+        task_run_id = None if task_run_id is None else str(task_run_id)
+        row = (record.name, record.levelno, text, round(record.created * 1e6), flow_run_id, task_run_id)
         session.recorder.log(row, record.levelno >= logging.WARNING)
 
 
