@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ ONE: Mapping[str, tuple[str, ...]] = {
 """Where one of them is, by what it is known by."""
 _MADE_AT = {"workers": ("/work_pools/{work_pool_name}/workers/heartbeat",)}
 """Where one is made that is not made where it is listed."""
+_log = logging.getLogger("orchestration")
 _PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "variables": ("name",),
@@ -102,12 +104,12 @@ class HttpCatalog:
             return self._greeting
 
     def _greeted(self, patience: float) -> Mapping[str, Any]:
-        try:
-            said = _json(self._transport, "/x/", patience)
-        except ObjectNotFound:
-            said = {}
-        if isinstance(said, Mapping) and (said or isinstance(_json(self._transport, "/admin/version", patience), str)):
+        said = _json(self._transport, "/x/", patience)
+        if isinstance(said, Mapping) and said:
             return said
+        if isinstance(_json(self._transport, "/admin/version", patience), str):
+            _log.debug("%s is a Prefect server: what is sent twice may be there twice.", self._transport.url)
+            return {}
         raise ConfigurationError(
             f"At {self._transport.url} there is no API of an orchestration server; "
             "ORCHESTRATION_API_URL usually ends in /api."
@@ -251,8 +253,8 @@ class HttpCatalog:
 
 
 def _json(transport: Transport, path: str, patience: float) -> Any:
-    """The JSON of an answer; ``None`` when it is none."""
+    """The JSON at a path; ``None`` when there is none."""
     try:
         return transport.send("GET", path, None, patience).json()
-    except ValueError:
+    except (ObjectNotFound, ValueError):
         return None

@@ -41,6 +41,11 @@ class Serving:
         """Where the store of a folder is served."""
         return f"http://127.0.0.1:{self._port}/{quote(str(folder), safe='')}/api"
 
+    @property
+    def is_down(self) -> bool:
+        """Whether it was killed and not started again."""
+        return self._process is None
+
     def start(self) -> None:
         """Start it, at the address that it had before."""
         command = [sys.executable, "-m", __name__, str(self._port)]
