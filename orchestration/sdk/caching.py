@@ -73,11 +73,9 @@ def kept_results(
     inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
     try:
         key = policy.compute_key(context, inputs, flow_parameters, hash_objects=hash_objects, source_of=source_of)
-    except HashError as error:
-        return KeptResults(store, None, policy, str(error))
-    except Exception as error:  # of the user's key function or policy; the task itself has not failed
-        why = f"the cache key could not be computed ({type(error).__name__}: {error})"
-        return KeptResults(store, None, policy, why)
+    except Exception as error:  # of the user's key function or policy too; the task itself has not failed
+        failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
+        return KeptResults(store, None, policy, str(error) if isinstance(error, HashError) else failed)
     return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")
 
 

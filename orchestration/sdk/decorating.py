@@ -23,6 +23,7 @@ T = TypeVar("T")
 Added = TypeVar("Added", bound=Callable[..., Any])
 
 Hook = Callable[[Any, Any, Any], Awaitable[None] | None]
+WaitFor = Iterable[Any] | None
 Delay = float | int | list[float] | Callable[[int], list[float]]
 
 ENGINES_OWN = ("return_state", "wait_for")
@@ -34,6 +35,18 @@ _KEPT_AS: Mapping[str, Callable[[Any], Any]] = {
     "asset_deps": lambda assets: list(assets or ()),
 }
 """The form in which a flow or task keeps an option that may be given in several."""
+
+
+class Call:
+    """One call: the function's arguments, and the engine's own."""
+
+    __slots__ = ("args", "kwargs", "return_state", "wait_for")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: WaitFor) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.return_state = bool(return_state)
+        self.wait_for = tuple(wait_for or ())
 
 
 class Decorated(Generic[P, R]):
@@ -129,10 +142,9 @@ class Decorated(Generic[P, R]):
             ParameterTypeError: a parameter of a flow does not fit its annotation.
             Exception: the function's own, when it failed.
         """
-        return_state, wait_for = bool(kwargs.pop("return_state", False)), tuple(kwargs.pop("wait_for", None) or ())
-        return self._run(args, kwargs, return_state, wait_for)
+        return self._run(Call(args, kwargs, kwargs.pop("return_state", False), kwargs.pop("wait_for", None)))
 
-    def _run(self, args: Any, kwargs: Any, return_state: bool, wait_for: tuple[Any, ...]) -> Any:
+    def _run(self, call: Call) -> Any:
         """Load the engine and run the function in it."""
         raise NotImplementedError
 

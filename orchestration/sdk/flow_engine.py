@@ -16,6 +16,7 @@ from orchestration.domain.states import Failed, Pending, State, StateDetails
 from orchestration.sdk import flow_parent, parameters, upstream
 from orchestration.sdk.awaiting import in_thread, settle_started
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, flow_log_fields
+from orchestration.sdk.decorating import Call
 from orchestration.sdk.flow_context import new_context, with_kept_result
 from orchestration.sdk.hooks import run_hooks
 from orchestration.sdk.lifecycle import adrive, drive
@@ -25,40 +26,34 @@ from orchestration.sdk.outcomes import FLOW_RAISED, answer, state_of_error, stat
 from orchestration.sdk.session import Session
 from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
-from orchestration.sdk.user_code import areturned, policy_of, returned, wants_retry
+from orchestration.sdk.user_code import areturned, policy_of, returned, tell_of_retry, wants_retry
 
 NOT_READY = "NotReady"
 
 
-def run_flow(
-    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: tuple[Any, ...]
-) -> Any:
+def run_flow(flow: Any, call: Call) -> Any:
     """Run a flow in the calling thread, or as a coroutine when it is async."""
     if flow.isasync:
-        return _arun_flow(flow, args, kwargs, return_state, wait_for)
-    run = new_flow_run(flow, args, kwargs, wait_for)
+        return _arun_flow(flow, call)
+    run = new_flow_run(flow, call)
     state = run.refusal() or drive(run, run.record.state or Pending())
-    return answer(state, return_state)
+    return answer(state, call.return_state)
 
 
-async def _arun_flow(
-    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: tuple[Any, ...]
-) -> Any:
-    run = await in_thread(new_flow_run, flow, args, kwargs, wait_for)
+async def _arun_flow(flow: Any, call: Call) -> Any:
+    run = await in_thread(new_flow_run, flow, call)
     state = await in_thread(run.refusal) or await adrive(run, run.record.state or Pending())
-    return answer(state, return_state)
+    return answer(state, call.return_state)
 
 
-def new_flow_run(
-    flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...] = ()
-) -> FlowExecution:
+def new_flow_run(flow: Any, call: Call) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
     session = started_session()
-    given = parameters.binder_of(flow).bind(args, kwargs)
+    given = parameters.binder_of(flow).bind(call.args, call.kwargs)
     state = Pending()
-    if FLOW_RUN.get() is not None or wait_for:
+    if FLOW_RUN.get() is not None or call.wait_for:
         try:
-            given = upstream.resolved(given, wait_for)
+            given = upstream.resolved(given, call.wait_for)
         except UpstreamTaskError as error:
             state = Pending(str(error), name=NOT_READY)
     now = utc_now()
@@ -132,7 +127,7 @@ class FlowExecution:
     def propose(self, state: State) -> State:
         """Ask the store, which decides by the rules; what was logged before is written first."""
         if state.is_failed() and self.record.policy.allows(self.record.run_count):
-            retriable = wants_retry(self.decorated, self.record, state, self.logger)
+            retriable = wants_retry(self, state)
             state = state.evolve(details=StateDetails(retriable=retriable))
         return self._enter(state)
 
@@ -208,13 +203,8 @@ class FlowExecution:
 
     def _tell(self, proposed: State, entered: State) -> None:
         if entered.name == "AwaitingRetry":
-            self.logger.info(
-                "Flow run failed with exception: %r - Retry %d/%d will start at %s",
-                proposed.data,
-                self.record.run_count,
-                self.record.policy.retries,
-                f"{entered.details.scheduled_time:%H:%M:%S} UTC" if entered.details.scheduled_time else "once",
-            )
+            due = entered.details.scheduled_time
+            tell_of_retry(self, proposed, f"at {due:%H:%M:%S} UTC" if due else "at once")
         elif entered.is_final():
             level = self.logger.info if entered.is_completed() else self.logger.error
             level("Finished in state %s", entered)

@@ -6,14 +6,15 @@ call loads the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from orchestration.sdk.decorating import Decorated, Delay, Hook, decorate, hook_adder
+from orchestration.sdk.decorating import Call, Decorated, Delay, Hook, decorate, hook_adder
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 Options = ParamSpec("Options")
 
 
@@ -64,10 +65,10 @@ class Flow(Decorated[P, R]):
     def _name_of(function: str) -> str:
         return function.replace("_", "-")
 
-    def _run(self, args: Any, kwargs: Any, return_state: bool, wait_for: tuple[Any, ...]) -> Any:
+    def _run(self, call: Call) -> Any:
         from orchestration.sdk.flow_engine import run_flow
 
-        return run_flow(self, args, kwargs, return_state, wait_for)
+        return run_flow(self, call)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...
@@ -85,6 +86,9 @@ class FlowDecorator(Generic[Options]):
 
     def __init__(self, _takes: Callable[Concatenate[Any, Any, Options], None]) -> None:
         """Its options are the arguments of ``Flow`` after the function."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Flow[P, Coroutine[Any, Any, T]]: ...
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Flow[P, R]: ...

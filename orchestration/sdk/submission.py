@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
@@ -12,28 +12,25 @@ from orchestration.domain.states import Cancelled, State
 from orchestration.sdk import upstream
 from orchestration.sdk.annotations import allow_failure, quote, unmapped
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext
+from orchestration.sdk.decorating import Call
 from orchestration.sdk.futures import TaskFuture, TaskFutureList
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.task_engine import TaskExecution, new_task_run
 
 
-def submit_task(
-    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: Iterable[Any]
-) -> Any:
+def submit_task(task: Any, call: Call) -> Any:
     """A future of one run of the task; with ``return_state``, its final state."""
-    future = _submit(_flow(task), new_task_run(task, binder_of(task).bind(args, kwargs), tuple(wait_for)))
-    if not return_state:
+    future = _submit(_flow(task), new_task_run(task, binder_of(task).bind(call.args, call.kwargs), call.wait_for))
+    if not call.return_state:
         return future
     future.wait()
     return future.state
 
 
-def map_task(
-    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: Iterable[Any]
-) -> Any:
+def map_task(task: Any, call: Call) -> Any:
     """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
     flow = _flow(task)
-    parameters = {name: _ended(value) for name, value in binder_of(task).bind(args, kwargs).items()}
+    parameters = {name: _ended(value) for name, value in binder_of(task).bind(call.args, call.kwargs).items()}
     mapped = {name: _elements(value) for name, value in parameters.items() if _is_mapped(value)}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
@@ -43,12 +40,11 @@ def map_task(
         raise MappingLengthMismatch(
             f"{task.name}.map() has iterables of different lengths ({told}); wrap one in unmapped()."
         )
-    waits = tuple(wait_for)
     futures = TaskFutureList[Any]()
     for index in range(next(iter(lengths.values()))):
         one = {name: mapped[name][index] if name in mapped else value for name, value in parameters.items()}
-        futures.append(_submit(flow, new_task_run(task, one, waits)))
-    if not return_state:
+        futures.append(_submit(flow, new_task_run(task, one, call.wait_for)))
+    if not call.return_state:
         return futures
     futures.wait()
     return [future.state for future in futures]

@@ -18,6 +18,7 @@ from orchestration.sdk import upstream
 from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.concurrency import tag_slots
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, TaskRunContext, task_log_fields
+from orchestration.sdk.decorating import Call
 from orchestration.sdk.lifecycle import adrive, drive
 from orchestration.sdk.logs import TASK_LOGGER, tell
 from orchestration.sdk.naming import given_name
@@ -27,18 +28,16 @@ from orchestration.sdk.printing import are_logged
 from orchestration.sdk.start import started_session
 from orchestration.sdk.task_results import LivingTask, committed, from_cache, needs_transaction, undo
 from orchestration.sdk.transactions import ACTIVE
-from orchestration.sdk.user_code import areturned, policy_of, returned, wants_retry
+from orchestration.sdk.user_code import areturned, policy_of, returned, tell_of_retry, wants_retry
 
 
-def call_task(
-    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: tuple[Any, ...]
-) -> Any:
+def call_task(task: Any, call: Call) -> Any:
     """Run a task in the calling thread, or as a coroutine when it is async."""
-    run = new_task_run(task, binder_of(task).bind(args, kwargs), wait_for)
+    run = new_task_run(task, binder_of(task).bind(call.args, call.kwargs), call.wait_for)
     if task.isasync:
-        return _acall(run, return_state)
+        return _acall(run, call.return_state)
     run.live()
-    return answer(run.record.state, return_state)
+    return answer(run.record.state, call.return_state)
 
 
 async def _acall(run: TaskExecution, return_state: bool) -> Any:
@@ -136,16 +135,16 @@ class TaskExecution(LivingTask):
         record = self.record
         now = utc_now()
         retriable = (
-            state.type is StateType.FAILED
-            and record.policy.allows(record.run_count)
-            and wants_retry(self.decorated, record, state, self.logger)
+            state.type is StateType.FAILED and record.policy.allows(record.run_count) and wants_retry(self, state)
         )
         attempt = Attempt(now, record.run_count, record.policy, retriable, DICE.random())
         decision = decide(record.state, state, attempt)
         if isinstance(decision, Wait | Refused):
             return record.state
         if decision.state.name == "AwaitingRetry":
-            self._tell_of_retry(state, decision.state, now)
+            due = decision.state.details.scheduled_time
+            seconds = (due - now).total_seconds() if due is not None else 0.0
+            tell_of_retry(self, state, f"{seconds:.3g} second(s) from now" if seconds else "immediately")
         return self.enter(decision.state, now)
 
     def call(self) -> State:
@@ -225,17 +224,6 @@ class TaskExecution(LivingTask):
         if self.flow is not None:
             self.flow.produced.remember(state.data, self.record.id)
         return committed(self, state)
-
-    def _tell_of_retry(self, failed: State, waiting: State, now: datetime) -> None:
-        due = waiting.details.scheduled_time
-        seconds = (due - now).total_seconds() if due is not None else 0.0
-        self.logger.info(
-            "Task run failed with exception: %r - Retry %d/%d will start %s",
-            failed.data,
-            self.record.run_count,
-            self.record.policy.retries,
-            f"{seconds:.3g} second(s) from now" if seconds else "immediately",
-        )
 
 
 def _may_hold(value: Any) -> bool:

@@ -5,12 +5,12 @@ Like ``flows``, this file loads nothing heavy; the first call loads the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from orchestration.domain.functions import qualified_name
-from orchestration.sdk.decorating import Decorated, Delay, Hook, decorate, hook_adder
+from orchestration.sdk.decorating import Call, Decorated, Delay, Hook, WaitFor, decorate, hook_adder
 
 if TYPE_CHECKING:
     from orchestration.domain.caching import CachePolicy
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 Options = ParamSpec("Options")
 
 TransactionHook = Callable[[Any], None]
@@ -79,14 +80,12 @@ class Task(Decorated[P, R]):
     on_rollback = hook_adder("on_rollback", "the transaction around a run is rolled back")
     on_commit = hook_adder("on_commit", "the transaction around a run is committed")
 
-    def _run(self, args: Any, kwargs: Any, return_state: bool, wait_for: tuple[Any, ...]) -> Any:
+    def _run(self, call: Call) -> Any:
         from orchestration.sdk.task_engine import call_task
 
-        return call_task(self, args, kwargs, return_state, wait_for)
+        return call_task(self, call)
 
-    def submit(
-        self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any
-    ) -> Any:
+    def submit(self, *args: Any, return_state: bool = False, wait_for: WaitFor = None, **kwargs: Any) -> Any:
         """Run the task in the flow's task runner; a future of its outcome (with ``return_state``, its final state).
 
         Raises:
@@ -94,9 +93,9 @@ class Task(Decorated[P, R]):
         """
         from orchestration.sdk.submission import submit_task
 
-        return submit_task(self, args, kwargs, return_state, wait_for or ())
+        return submit_task(self, Call(args, kwargs, return_state, wait_for))
 
-    def map(self, *args: Any, return_state: bool = False, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+    def map(self, *args: Any, return_state: bool = False, wait_for: WaitFor = None, **kwargs: Any) -> Any:
         """Submit one run for each element of the iterable arguments; other arguments go to every run.
 
         Raises:
@@ -105,7 +104,7 @@ class Task(Decorated[P, R]):
         """
         from orchestration.sdk.submission import map_task
 
-        return map_task(self, args, kwargs, return_state, wait_for or ())
+        return map_task(self, Call(args, kwargs, return_state, wait_for))
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Task[P, R]: ...
@@ -123,6 +122,9 @@ class TaskDecorator(Generic[Options]):
 
     def __init__(self, _takes: Callable[Concatenate[Any, Any, Options], None]) -> None:
         """Its options are the arguments of ``Task`` after the function."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, Coroutine[Any, Any, T]]: ...
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Task[P, R]: ...

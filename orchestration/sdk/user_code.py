@@ -10,7 +10,7 @@ from typing import Any
 from orchestration.domain.retries import RetryPolicy, retry_policy
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import finish
-from orchestration.sdk.logs import RunLogger
+from orchestration.sdk.hooks import Told
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
 from orchestration.sdk.timeouts import call_within, time_is_up
@@ -52,14 +52,21 @@ def policy_of(decorated: Any, session: Session) -> RetryPolicy:
     return retry_policy(retries, delay or None, decorated.retry_jitter_factor)
 
 
-def wants_retry(decorated: Any, record: Any, failed: State, logger: RunLogger) -> bool:
+def wants_retry(run: Told, failed: State) -> bool:
     """Whether ``retry_condition_fn``, if there is one, lets a failed run start again."""
-    condition: Callable[..., Any] | None = decorated.retry_condition_fn
+    condition: Callable[..., Any] | None = run.decorated.retry_condition_fn
     if condition is None:
         return True
     try:
-        answer = condition(decorated, record, failed)
+        answer = condition(run.decorated, run.record, failed)
         return bool(finish(answer) if inspect.isawaitable(answer) else answer)
     except Exception:
-        logger.exception("retry_condition_fn failed; the run is not retried.")
+        run.logger.exception("retry_condition_fn failed; the run is not retried.")
         return False
+
+
+def tell_of_retry(run: Told, failed: State, when: str) -> None:
+    """Log why a run has failed, and that it starts again."""
+    kind, retries = run.decorated._kind.capitalize(), run.record.policy.retries
+    message = "%s run failed with exception: %r - Retry %d/%d will start %s"
+    run.logger.info(message, kind, failed.data, run.record.run_count, retries, when)
