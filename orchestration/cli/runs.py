@@ -182,7 +182,7 @@ def watch(backend: Backend, run_id: str, patience: float | None, wait: Callable[
 
 def text_of(line: Document) -> str:
     """A log line as text."""
-    stamp = str(line["timestamp"]).replace("T", " ")[:23]
+    stamp = datetime.fromisoformat(line["timestamp"]).isoformat(" ", "milliseconds")[:23]
     return f"{stamp} | {logging.getLevelName(line['level']):<7} | {line['name']} - {line['message']}"
 
 

@@ -4,19 +4,17 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version as version_of
 
-import typer
-
 from orchestration.backend.surroundings import current_settings, read_profiles
-from orchestration.cli.output import AsJson, print_fields
+from orchestration.cli.output import AsJson, new_app, print_fields
 from orchestration.domain.addresses import server_type
 from orchestration.domain.profiles import chosen
 
-version = typer.Typer()
+version = new_app("Show versions, and where runs are kept.")
 
 
-@version.command(help="Show versions, and where runs are kept.")
+@version.command("version")
 def show(as_json: AsJson = False) -> None:
-    """Print versions, the profile, and what keeps the runs."""
+    """Show versions, and where runs are kept."""
     try:
         ours = version_of("orchestration")
     except PackageNotFoundError:

@@ -1,0 +1,56 @@
+"""What commands print."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, strategies as st
+
+from orchestration.cli.coloured import print_table
+from orchestration.cli.output import ago, cells, columns, plain_lines
+
+NOW = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
+COLUMNS = columns("ID id exact", "Name run.name text", "Tags tags text", "On on exact", "Seen seen time")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s ago"), (59, "59s ago"), (60, "1m ago"), (7200, "2h ago"), (200_000, "2d ago"), (-90, "in 2m"),
+        (-5, "in 5s"),
+    ],
+)  # fmt: skip
+def test_times_are_told_in_their_largest_unit(seconds: float, text: str) -> None:
+    assert ago(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+def test_cells_show_what_documents_say() -> None:
+    run = {"name": "light\nboar"}
+    document = {"id": 7, "run": run, "tags": ["a", "b"], "on": False, "seen": "2024-05-17T08:29:00Z"}
+    assert cells([document, {"run": None, "tags": {"k": 1}}], COLUMNS, NOW) == [
+        ["7", "light boar", "a, b", "no", "1m ago"],
+        ["", "", '{"k": 1}', "", ""],
+    ]
+
+
+def test_texts_are_cut_so_that_a_table_fits_and_ids_are_not() -> None:
+    identity = "01a204a7-4fc3-706e-94a4-2ab0bc5bdb9a"
+    lines = plain_lines(COLUMNS, [[identity, "n" * 60, "t" * 60, "yes", "1m ago"]], 80)
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[1].startswith(identity)
+    assert lines[1].count("…") == 2
+
+
+@given(st.lists(st.lists(st.text(st.characters(codec="ascii", exclude_categories=["C"])), min_size=5, max_size=5)))
+def test_what_fits_is_shown_whole(rows: list[list[str]]) -> None:
+    lines = plain_lines(COLUMNS, rows, 10_000)
+    assert len(lines) == len(rows) + 1
+    assert all(cell.strip() in line for row, line in zip(rows, lines[1:], strict=True) for cell in row)
+
+
+def test_a_terminal_gets_the_same_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    print_table(columns("ID id exact", "State s exact", "Name n text"), [["1", "Failed", "word " * 20]])
+    printed = capsys.readouterr().out
+    assert printed.split()[:5] == ["ID", "STATE", "NAME", "1", "Failed"]
+    assert printed.count("word") == 20
+    assert max(map(len, printed.splitlines())) <= 60
