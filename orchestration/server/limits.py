@@ -73,6 +73,8 @@ def _fault(scope: Scope, body: bytes) -> Json | None:
 
 
 def _mended(body: bytes) -> bytes:
+    if body.strip() == b"null":
+        return b""
     if b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body:
         return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body)
     return body
