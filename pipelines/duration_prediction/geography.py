@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pipelines.duration_prediction.config import CENTROIDS_FILE
 from pipelines.duration_prediction.data import Trips
@@ -28,9 +29,13 @@ MILES_A_DEGREE = 69.0
 PLACES = 266
 # Distances between zones that a meter could have measured: nothing in the city is farther apart.
 CREDIBLE_MILES = (0.1, 45.0)
-ROUNDS = 150
+# Trips from which on a pair's median distance is believed; below, one meter left on may speak for it alone.
+BELIEVED = 5
+ROUNDS, PASSES = 60, 7
 # How much a pair without trips counts, whose distance is only the shortest way over others, against one trip.
 UNSEEN_WEIGHT = 0.05
+# A pair that disagrees with the map by this share of its miles, plus this many, counts half in the next pass.
+DOUBT_SHARE, DOUBT_MILES = 0.25, 0.5
 
 
 @dataclass(frozen=True)
@@ -79,15 +84,17 @@ def read_geography(centroids: Path) -> Geography:
 
 
 def learn_geography(trips: Trips) -> Geography:
-    """The map on which the zones are as far apart as the trips between them were long, at the median."""
-    zones, apart, counts = _distances(trips)
+    """The map on which the zones are as far apart as the trips between them were long, at the median.
+
+    The pairs that many trips link draw it first; then all pairs do, and those that disagree with the others lose their
+    say, pass by pass (iteratively reweighted, with Cauchy's weights: Holland and Welsch, 1977).
+    """
+    zones, apart, counts = _measured(trips)
     if len(zones) == 0:
         return Geography(np.full(PLACES, np.nan), np.full(PLACES, np.nan), LEARNT)
-    seen = counts > 0
-    whole = _shortest_ways(np.where(seen, apart, np.inf))
-    weights = np.where(seen, np.sqrt(counts), UNSEEN_WEIGHT)
-    np.fill_diagonal(weights, 0)
-    places = _majorise(whole, weights, _principal_axes(whole))
+    # One thread of BLAS: the same trips then draw the same map on any number of cores.
+    with threadpool_limits(1, user_api="blas"):
+        places = _draw(apart, counts)
     return Geography(_by_zone(zones, places[:, 0]), _by_zone(zones, places[:, 1]), LEARNT)
 
 
@@ -97,7 +104,7 @@ def _by_zone(zones: Zones, values: Floats) -> Floats:
     return table
 
 
-def _distances(trips: Trips) -> tuple[Zones, Matrix, Matrix]:
+def _measured(trips: Trips) -> tuple[Zones, Matrix, Matrix]:
     """The zones with trips, the median miles between each two of them (either way), and how many trips say so."""
     frame = trips.frame
     pickup, dropoff = frame["PULocationID"].to_numpy(), frame["DOLocationID"].to_numpy()
@@ -114,13 +121,29 @@ def _distances(trips: Trips) -> tuple[Zones, Matrix, Matrix]:
     return zones, apart, counts
 
 
+def _draw(apart: Matrix, counts: Matrix) -> Matrix:
+    """Places in two dimensions for the zones, given the miles between them and how many trips say so."""
+    believed, seen = counts >= BELIEVED, counts > 0
+    ways = _shortest_ways(np.where(believed, apart, np.inf))
+    ways = np.where(np.isfinite(ways), ways, _shortest_ways(np.where(seen, apart, np.inf)))
+    ways = np.where(np.isfinite(ways), ways, ways[np.isfinite(ways)].max())
+    places = _principal_axes(ways)
+    miles, weights = np.where(believed, apart, ways), np.where(believed, np.sqrt(counts), UNSEEN_WEIGHT)
+    for _ in range(PASSES):
+        places = _majorise(miles, _off_diagonal(weights), places)
+        miles, weights = np.where(seen, apart, ways), np.where(seen, np.sqrt(counts), UNSEEN_WEIGHT)
+        off = (_distances_on(places) - miles) / (DOUBT_SHARE * miles + DOUBT_MILES)
+        weights = weights / (1 + off**2)
+    return places
+
+
 def _shortest_ways(miles: Matrix) -> Matrix:
-    """The shortest way between each two zones (Floyd and Warshall); zones without any are put at the farthest."""
+    """The shortest way between each two zones (Floyd and Warshall); infinite where there is none."""
     whole = miles.copy()
     np.fill_diagonal(whole, 0)
     for via in range(len(whole)):
         np.minimum(whole, whole[:, via, None] + whole[None, via, :], out=whole)
-    return np.where(np.isfinite(whole), whole, whole[np.isfinite(whole)].max())
+    return whole
 
 
 def _principal_axes(apart: Matrix) -> Matrix:
@@ -137,7 +160,17 @@ def _majorise(apart: Matrix, weights: Matrix, places: Matrix) -> Matrix:
     laplacian = np.diag(weights.sum(axis=1)) - weights
     inverse = np.linalg.pinv(laplacian, hermitian=True)
     for _ in range(ROUNDS):
-        distances = np.linalg.norm(places[:, None, :] - places[None, :, :], axis=2)
+        distances = _distances_on(places)
         pull = np.divide(weights * apart, distances, out=np.zeros_like(apart), where=distances > 0)
         places = inverse @ ((np.diag(pull.sum(axis=1)) - pull) @ places)
     return places
+
+
+def _distances_on(places: Matrix) -> Matrix:
+    apart: Matrix = np.linalg.norm(places[:, None, :] - places[None, :, :], axis=2)
+    return apart
+
+
+def _off_diagonal(weights: Matrix) -> Matrix:
+    rest: Matrix = weights * (1 - np.eye(len(weights)))
+    return rest

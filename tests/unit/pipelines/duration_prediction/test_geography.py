@@ -63,6 +63,15 @@ def test_the_asset_goes_before_what_trips_tell(centroids: Path) -> None:
     assert find_geography(None, trips).source == LEARNT
 
 
+def test_a_meter_left_on_does_not_bend_the_map() -> None:
+    """One trip of a tenth of a mile between opposite corners, where five on each other pair say otherwise."""
+    places, trips = _trips_on_a_grid(1.0)
+    wrong = (NOON, 1, 25, 0.15, 10.0)
+    honest = [trip for trip in trips if {trip[1], trip[2]} != {1, 25}]
+    found = learn_geography(make_trips(*honest * 3, wrong))
+    assert _apart(found, 1, 25) == pytest.approx(float(np.linalg.norm(places[0] - places[24])), abs=0.2)
+
+
 def _trips_on_a_grid(share: float) -> tuple[np.ndarray, list[tuple[str, int, int, float, float]]]:
     """Zones on a grid of 5 by 5, a mile apart, and trips between a share of the pairs that say how far it is."""
     random = np.random.default_rng(5)
