@@ -241,7 +241,6 @@ class HttpBackend(HttpCatalog):
     def close(self) -> None:
         """Give what is still on the disk a last chance, and release the connections."""
         self._shipper.close()
-        self._transport.close()
 
     # -- one step each -----------------------------------------------------------------------------------------------
 

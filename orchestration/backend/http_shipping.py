@@ -91,12 +91,14 @@ class Shipper:
             self._sweeper = self._draining(left)
 
     def close(self) -> None:
-        """Give what is on the disk a last chance; what stays there is sent by the next process."""
+        """Give what is on the disk a last chance; what stays there is sent by the next process. All else ends."""
         end = monotonic() + LEAVE_SECONDS
         for thread in filter(None, (self._sweeper, self._drainer)):
             thread.join(max(0.0, end - monotonic()))
             if thread.is_alive():
                 _log.warning("What was recorded waits on this disk for %s; the next run sends it.", self._transport.url)
+        self._transport.close()
+        self.spool.close()
 
     def _keep(self, entries: Sequence[Entry]) -> None:
         """Put requests on the disk, and see to it that somebody sends them; the lock is held."""

@@ -80,9 +80,18 @@ class Spool:
                 entry = _entry(line)
                 mark = SENT if entry is not None and send(entry) else REFUSED
                 with self._lock:
+                    if self._file is None:
+                        return None  # closed meanwhile
                     os.pwrite(self._file.fileno(), mark, self._start)
             self._was_refused |= mark == REFUSED
             self._start += len(line)
+
+    def close(self) -> None:
+        """Leave what waits to the next process."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+            self._file, self._start, self._end = None, 0, 0
 
     def left_behind(self) -> Iterator[Spool]:
         """The files of processes that have ended, oldest first."""
