@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from orchestration import (
     ThreadPoolTaskRunner,
@@ -12,7 +12,6 @@ from orchestration import (
     create_table_artifact,
     flow,
     get_run_logger,
-    runtime,
     task,
 )
 from pipelines.duration_prediction.apart import predict_apart
@@ -25,22 +24,21 @@ from pipelines.duration_prediction.champions import (
     load_model,
     promote,
 )
-from pipelines.duration_prediction.config import METRICS_KEY, REPORT_KEY, TrainingConfig, plan_months
+from pipelines.duration_prediction.config import METRICS_KEY, REPORT_KEY, MonthPlan, TrainingConfig, plan_months
 from pipelines.duration_prediction.data import Trips
 from pipelines.duration_prediction.drift import Drift, measure_drift, profile_trips
 from pipelines.duration_prediction.evaluation import Evaluation, evaluate_model
 from pipelines.duration_prediction.facts import Findings, ReportFacts
 from pipelines.duration_prediction.figures import draw_figures
-from pipelines.duration_prediction.fingerprint import code_version, fingerprint, git_commit, library_versions
+from pipelines.duration_prediction.fingerprint import code_version
 from pipelines.duration_prediction.fitting import CandidateScore, train_model
 from pipelines.duration_prediction.geography import Geography, find_geography
 from pipelines.duration_prediction.history import metric_rows, read_history, up_to
-from pipelines.duration_prediction.kept import CANDIDATES_FILE, kept_files, read_candidates
+from pipelines.duration_prediction.kept import CANDIDATES_FILE, read_candidates
 from pipelines.duration_prediction.metrics import Minutes, evaluate
 from pipelines.duration_prediction.model import DurationModel, Prediction, predict_trips
 from pipelines.duration_prediction.outcome import TrainingOutcome
 from pipelines.duration_prediction.registry import (
-    FLOW_RUN_TAG,
     DataFile,
     RegisteredModel,
     TrainingRecord,
@@ -54,20 +52,50 @@ from pipelines.duration_prediction.sections import GENERATED_WARNING
 from pipelines.duration_prediction.standing import Fate, Outcome, Rival, decide_fate, learnt_months
 from pipelines.duration_prediction.store import Store, find_store, model_name
 from pipelines.duration_prediction.wiring.mail import mail_failure, mail_report, open_mailbox
-from pipelines.duration_prediction.wiring.months import Downloaded, download_months, load
-from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over, run_facts
+from pipelines.duration_prediction.wiring.months import download_months, load
+from pipelines.duration_prediction.wiring.records import model_fingerprint, provenance, record_training
+from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over
 from pipelines.duration_prediction.zone_names import read_zone_names
 from pipelines.progress import progress_bar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-EXAMPLE_ROWS = 5
 # Each fit keeps a core busy and holds a copy of its trips.
 FITS_AT_ONCE = os.cpu_count() or 1
-# Settings that decide what becomes of a model, not what it is.
-NO_PART_OF_THE_MODEL = ("promotion_margin", "drift", "n_months", "publication_lag")
 DEFAULT_TRAINING = TrainingConfig()
+
+
+class Given(NamedTuple):
+    """What is known before anything is learnt."""
+
+    plan: MonthPlan
+    train: Trips
+    validate: Trips
+    drift: Drift
+    baselines: Baselines
+
+    def findings(
+        self,
+        candidates: tuple[CandidateScore, ...],
+        evaluation: Evaluation,
+        geography: Geography,
+        rival: Rival | None,
+    ) -> Findings:
+        """Together with what was learnt: what the run found out."""
+        return Findings(
+            colour=self.train.colour,
+            plan=self.plan,
+            counts=(*self.train.counts, *self.validate.counts),
+            generated=self.train.generated or self.validate.generated,
+            geography=str(geography.source),
+            drift=self.drift,
+            evaluation=evaluation,
+            baselines=self.baselines.scores,
+            left_out=self.baselines.left_out,
+            candidates=candidates,
+            rival=rival,
+        )
 
 
 @flow(name="duration-prediction", task_runner=ThreadPoolTaskRunner(FITS_AT_ONCE), on_failure=[mail_failure])
@@ -99,19 +127,10 @@ def duration_prediction(
     earlier = find_earlier(store, training, files)
     model, candidates = load_earlier(earlier) if earlier else learn(train, got.centroids, training)
     prediction = predict(model, validate)
-    found = Findings(
-        colour=training.colour,
-        plan=plan,
-        counts=(*train.counts, *validate.counts),
-        generated=train.generated or validate.generated,
-        geography=str(model.design.geography.source),
-        drift=drift,
-        evaluation=judge(validate, prediction, model.design.geography),
-        baselines=baselines.scores,
-        left_out=baselines.left_out,
-        candidates=candidates,
-        rival=score_champion(store, training, validate, prediction, earlier),
-    )
+    geography = model.design.geography
+    evaluation = judge(validate, prediction, geography)
+    rival = score_champion(store, training, validate, prediction, earlier)
+    found = Given(plan, train, validate, drift, baselines).findings(candidates, evaluation, geography, rival)
     record = record_training(found, training, files, train)
     registered = earlier or register(model, record, store)
     outcome = settle(store, found, registered, earlier is not None, training.promotion_margin)
@@ -123,7 +142,7 @@ def duration_prediction(
         provenance=provenance(got, registered, record),
         zone_names=read_zone_names(got.centroids),
     )
-    report = make_report(facts, validate, prediction, model.design.geography)
+    report = make_report(facts, validate, prediction, geography)
     publish(report, facts)
     keep_report(registered, report)
     mail_report(report, mailbox)
@@ -283,59 +302,3 @@ def publish(report: Report, facts: ReportFacts) -> None:
 def keep_report(registered: RegisteredModel, report: Report) -> None:
     """Keep the filed report with the model in MLflow."""
     add_files(registered, report_files(report))
-
-
-def model_fingerprint(files: Sequence[DataFile], training: TrainingConfig) -> str:
-    """What the version of the registered model is known by."""
-    inputs = {f"{file.used_to} {file.name}": file.sha256 for file in files}
-    return fingerprint(inputs, training.model_dump(mode="json", exclude=set(NO_PART_OF_THE_MODEL)), code_version())
-
-
-def record_training(
-    found: Findings, training: TrainingConfig, files: Sequence[DataFile], train: Trips
-) -> TrainingRecord:
-    """What MLflow is told of this training."""
-    months = {"train_months": ",".join(map(str, found.plan.train)), "validate_month": str(found.plan.validate)}
-    return TrainingRecord(
-        colour=training.colour,
-        fingerprint=model_fingerprint(files, training),
-        params={
-            **training.model_dump(mode="json"),
-            **months,
-            "geography": found.geography,
-            "chosen": "; ".join(each.name for each in found.candidates if each.chosen),
-            **{f"sha256_{file.name}": file.sha256 for file in files},
-        },
-        metrics=found.numbers(),
-        tags={
-            FLOW_RUN_TAG: str(runtime.flow_run.id or ""),
-            "flow_run": runtime.flow_run.name or "",
-            **months,
-            "generated_data": str(found.generated).lower(),
-            "git_commit": git_commit() or "",
-            "code_version": code_version(),
-            "rmse": f"{found.metrics.rmse:.4f}",
-            **library_versions(),
-        },
-        example=train.frame.head(EXAMPLE_ROWS),
-        inputs=files,
-        kept=kept_files(found.candidates, profile_trips(train)),
-    )
-
-
-def provenance(got: Downloaded, registered: RegisteredModel, record: TrainingRecord) -> dict[str, str]:
-    """Where everything came from and went, for the report."""
-    files = {
-        f"{file.name} ({file.used_to})": f"{file.source}, SHA-256 {file.sha256[:16]}..." for file in record.inputs
-    }
-    made = ", ".join(f"{name} {release}" for name, release in library_versions().items())
-    return {
-        **run_facts(),
-        **files,
-        "Model": registered.model_uri,
-        "MLflow store": registered.tracking_uri,
-        "MLflow run": registered.run_id,
-        "Git commit": git_commit() or "not known",
-        "Code version": code_version(),
-        "Made with": made,
-    }

@@ -17,7 +17,7 @@ from pipelines.duration_prediction.outcome import TrainingOutcome
 from tests.support.s3_server import make_bucket, s3_server
 from tests.support.smtp_server import MailServer, smtp_server
 
-BLOCKS = {"s3_block": "bucket", "mail_block": "mailbox", "mail_to": "you@localhost"}
+BLOCKS: dict[str, Any] = {"s3_block": "bucket", "mail_block": "mailbox", "mail_to": "you@localhost"}
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def _check_registered(registered: RegisteredModel) -> None:
         assert run.data.params["validate_month"] == "2021-02"
         assert len(run.data.params["sha256_green_tripdata_2021-01.parquet"]) == 64
         assert {"rmse", "coverage", "baseline_rmse"} <= set(run.data.metrics)
+        assert run.inputs is not None
         assert {each.dataset.name for each in run.inputs.dataset_inputs} == {TRAIN.file_name, VALIDATE.file_name}
         reports = {file.path for file in client.list_artifacts(registered.run_id, "report")}
     assert {"report/duration-model-report.html", "report/duration-model-report-error-map.png"} <= reports

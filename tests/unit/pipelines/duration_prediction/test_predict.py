@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -39,8 +40,8 @@ def _make_champion(home: Path, train: Trips, fitted: DurationModel, kept: dict[s
     promote(store, registered.name, registered.version)
 
 
-def _predict(**given: object) -> Predictions:
-    predictions: Predictions = predict_durations("2021-02", **{**BLOCKS, **given})  # type: ignore[arg-type]
+def _predict(**given: Any) -> Predictions:
+    predictions: Predictions = predict_durations("2021-02", **{**BLOCKS, **given})
     return predictions
 
 

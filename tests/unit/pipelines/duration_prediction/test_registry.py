@@ -106,6 +106,7 @@ def _check_run(registered: RegisteredModel) -> None:
     assert run.data.params["trials"] == "4"
     assert run.data.metrics == {"rmse": 5.4}
     assert run.data.tags["data_source"] == registered.tags["data_source"] == "generated"
+    assert run.inputs is not None
     (given,) = run.inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest) == (MONTH_FILE.name, MONTH_FILE.sha256[:36])
     assert MONTH_FILE.sha256 in given.dataset.source
