@@ -18,7 +18,8 @@ TONES = {
     "note": "border-left-color:#b7791f;background:#fff8e8;color:#70480b",
 }
 TILES = "width:100%;table-layout:fixed;border-collapse:separate;border-spacing:0;margin:18px 0"
-TILE = f"padding:10px 12px;background:{TINT};border-left:3px solid {BLUE};border-right:8px solid #fff"
+TILE_EDGES = f"border-left:3px solid {BLUE};border-right:8px solid #fff"
+TILE = f"padding:10px 12px;background:{TINT};{TILE_EDGES};vertical-align:top"
 TILE_LABEL = f"font-size:12px;color:{MUTED}"
 TILE_VALUE = "font-size:22px;font-weight:700;line-height:1.3"
 TABLE = "width:100%;border-collapse:collapse;margin:8px 0 16px;font-size:14px;font-variant-numeric:tabular-nums"

@@ -258,7 +258,7 @@ def _tiles(found: Findings) -> Tiles:
             ("Best baseline", _number(found.best_baseline.metrics.rmse), "minutes"),
             *versus,
             ("Median error", _number(metrics.p50), "minutes"),
-            ("R2", _number(metrics.r2), "variance explained"),
+            ("R2", _number(metrics.r2), "explained"),
             ("In interval", f"{coverage.measured:.1%}", f"promised {coverage.promised:.0%}"),
         )
     )
