@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from orchestration.domain.errors import OrchestrationError, UsageError
-from orchestration.domain.profiles import CHOICE
+from orchestration.domain.settings import CHOICE
 
 GROUPS = {
     "version": ("version", "Show versions, and where runs are kept."),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from orchestration.cli.output import Column
 
 COLOURS = {
     "Completed": "green", "Cached": "green", "Running": "blue", "Retrying": "blue", "Failed": "red", "TimedOut": "red",
@@ -17,11 +15,11 @@ COLOURS = {
 }  # fmt: skip
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as wide as the terminal allows; long texts go on in the next line."""
+def print_table(head: Mapping[str, bool], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as wide as the terminal allows; each title tells whether the texts under it may be folded."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column.title.upper(), no_wrap=column.kind != "text", overflow="fold")
+    for title, may_fold in head.items():
+        table.add_column(title, no_wrap=not may_fold, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, COLOURS.get(cell, "")) for cell in row))
     Console().print(table)

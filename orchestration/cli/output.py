@@ -52,7 +52,7 @@ def print_documents(documents: Sequence[Document], columns: Sequence[Column], as
         if sys.stdout.isatty():
             from orchestration.cli.coloured import print_table
 
-            print_table(columns, rows)
+            print_table({each.title.upper(): each.kind == "text" for each in columns}, rows)
         else:
             typer.echo("\n".join(plain_lines(columns, rows, shutil.get_terminal_size((80, 24)).columns)))
 

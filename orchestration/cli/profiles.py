@@ -11,8 +11,17 @@ import typer
 from orchestration.backend.surroundings import current_environ, read_profiles
 from orchestration.cli.output import AsJson, Yes, columns, may, new_app, print_documents, print_fields, print_json
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, UsageError
-from orchestration.domain.profiles import CHOICE, FILE, Profiles, chosen, text_of, variable
-from orchestration.domain.settings import PEER_NAMES, PEER_PREFIX, PREFIX, SECRETS, VARIABLES, home_of, read_settings
+from orchestration.domain.profiles import FILE, Profiles, chosen, text_of, variable
+from orchestration.domain.settings import (
+    CHOICE,
+    PEER_NAMES,
+    PEER_PREFIX,
+    PREFIX,
+    SECRETS,
+    VARIABLES,
+    home_of,
+    read_settings,
+)
 
 profile = new_app("Make and choose named sets of settings.")
 config = new_app("Show and change settings.")

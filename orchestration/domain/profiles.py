@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
-from orchestration.domain.settings import PEER_NAMES, PEER_PREFIX, PREFIX, VARIABLES
+from orchestration.domain.settings import CHOICE, PEER_NAMES, PEER_PREFIX, PREFIX, VARIABLES
 
 FILE = "profiles.toml"
-CHOICE = f"{PREFIX}PROFILE"
-"""The variable that names a profile for one process."""
 DEFAULT = "default"
 """The profile of those who have made none."""
 

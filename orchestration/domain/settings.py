@@ -23,6 +23,7 @@ class Settings:
     api_request_timeout: float = 60.0
     api_outage_limit: float = 86_400.0
     server_api_auth_string: str | None = field(default=None, repr=False)
+    server_csrf_protection: bool = False
     database_url: str | None = field(default=None, repr=False)
     sqlite_synchronous: str = "NORMAL"
     encryption_key: str | None = field(default=None, repr=False)
@@ -50,6 +51,8 @@ class Settings:
 
 
 PREFIX, PEER_PREFIX = "ORCHESTRATION_", "PREFECT_"
+CHOICE = f"{PREFIX}PROFILE"
+"""The variable that names a profile for one process."""
 PEER_NAMES = ("HOME", "API_URL", "API_KEY", "API_AUTH_STRING")
 """The settings whose Prefect variable is read as well."""
 
@@ -91,6 +94,7 @@ def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
         api_request_timeout=get.seconds("API_REQUEST_TIMEOUT", 60.0),
         api_outage_limit=get.seconds("API_OUTAGE_LIMIT", 86_400.0),
         server_api_auth_string=get.text("SERVER_API_AUTH_STRING"),
+        server_csrf_protection=get.flag("SERVER_CSRF_PROTECTION_ENABLED", False),
         database_url=get.text("DATABASE_URL"),
         sqlite_synchronous=get.choice("SQLITE_SYNCHRONOUS", ("NORMAL", "FULL")),
         encryption_key=get.text("ENCRYPTION_KEY"),

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from orchestration.cli.app import GROUPS, app
-from orchestration.domain.profiles import CHOICE
+from orchestration.domain.settings import CHOICE
 from tests.support.command_line import asked, orchestrate
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.surroundings import current_settings
-from orchestration.domain.profiles import CHOICE
+from orchestration.domain.settings import CHOICE
 from tests.support.command_line import asked, orchestrate, table
 
 URL, KEY = "ORCHESTRATION_API_URL", "ORCHESTRATION_API_KEY"
