@@ -91,7 +91,7 @@ class LocalCatalog:
         """Give the one with these keys other values in the fields that are named."""
         with self._db.transaction() as tx:
             before = _BEFORE.get(resource)
-            row = before(tx, {**changes}) if before else changes
+            row = before(tx, {**keys, **changes}) if before else changes
             changed = documents.update(tx, resource, {**row, "updated": utc_now()}, keys)
             if not changed:
                 raise documents.not_found(resource, keys)

@@ -33,8 +33,8 @@ ANCHOR = datetime(2020, 1, 1, tzinfo=UTC)
 """Where the counting starts of a schedule that does not say it: the same always, so that no slot ever moves."""
 
 LONGEST_RRULE = 6500
-LONGEST_INTERVAL = 1e10
-"""Seconds, some 300 years; the library of dates has no room for much more."""
+LONGEST_INTERVAL = 9.4e9
+"""Seconds; dates have no room for much more."""
 _UNITS = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1), "SECONDLY": timedelta(seconds=1)}
 
 
@@ -105,8 +105,7 @@ class Interval(Schedule):
     timezone: str | None = None
 
     def __post_init__(self) -> None:
-        if self.interval <= timedelta(0):
-            raise UsageError(f"The interval of a schedule must be positive; it is {self.interval}.")
+        _interval_of(self.interval.total_seconds())
         _zone_of(self.timezone)
 
     def _zone(self) -> tzinfo:
@@ -166,9 +165,15 @@ def schedule_of(document: Mapping[str, Any]) -> Schedule:
         raise UsageError(f"A schedule needs one of 'cron', 'interval' and 'rrule'; this one has {sorted(given)}.")
     known = {field.name: given[field.name] for field in fields(kind) if field.name in given}
     if kind is Interval:
-        known["interval"] = timedelta(seconds=min(float(known["interval"]), LONGEST_INTERVAL))
+        known["interval"] = _interval_of(float(known["interval"]))
         known["anchor_date"] = moment_of(known.get("anchor_date")) or ANCHOR
     return kind(**known)
+
+
+def _interval_of(seconds: float) -> timedelta:
+    if not 0 < seconds <= LONGEST_INTERVAL:
+        raise UsageError(f"The interval of a schedule must be positive, and below 300 years; it is {seconds} seconds.")
+    return timedelta(seconds=seconds)
 
 
 def document_of(schedule: Schedule) -> Document:

@@ -165,6 +165,9 @@ def _referred(name: str, reference: Mapping[str, Any]) -> UUID:
 
 
 def _write_references(tx: Transaction, document_id: UUID, references: Mapping[str, UUID]) -> None:
+    for target in references.values():
+        if not documents.rows(tx, "block_documents", {"id": target}):
+            raise no_document(target)
     documents.delete(tx, "block_references", {"parent_block_document_id": document_id})
     rows = [
         {"parent_block_document_id": document_id, "name": name, "reference_block_document_id": target}

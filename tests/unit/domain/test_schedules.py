@@ -152,7 +152,8 @@ def test_times_that_were_skipped_never_come_twice() -> None:
 
 def test_there_are_no_slots_beyond_the_range_of_dates() -> None:
     assert Cron("0 9 * * *").upcoming(datetime(9999, 12, 31, tzinfo=UTC), 3) == []
-    assert len(schedule_of({"interval": 1e300, "anchor_date": "9000-01-01T00:00:00"}).upcoming(ANCHOR, 9999)) == 25
+    centuries = {"interval": 3.2e9, "anchor_date": "9000-01-01T00:00:00"}
+    assert schedule_of(centuries).upcoming(ANCHOR, 9999)[-1].year > 9000
 
 
 @pytest.mark.parametrize(
@@ -184,6 +185,8 @@ def test_what_is_left_out_is_what_prefect_takes() -> None:
         ({"cron": "0 9 * * *", "timezone": "Nowhere/X"}, "no time zone 'Nowhere/X'"),
         ({"cron": "0 9 * * *", "timezone": "../passwd"}, "no time zone"),
         ({"interval": 0}, "must be positive"),
+        ({"interval": 1e300}, "below 300 years"),
+        ({"interval": float("nan")}, "below 300 years"),
         ({"interval": 60, "timezone": "Mars"}, "no time zone 'Mars'"),
         ({"rrule": "nonsense"}, "is not an RRULE"),
         ({"rrule": "FREQ=DAILY;INTERVAL=0"}, "an interval of 0"),
