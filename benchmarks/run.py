@@ -18,7 +18,8 @@ from benchmarks.report import claim_document
 from benchmarks.table import page, terminal_heading, terminal_lines
 
 BENCHMARKS = (
-    "script_start", "import_cost", "called_task", "submitted_task", "fib_flow", "many_tasks", "big_argument", "harness",
+    "script_start", "import_cost", "cli_start", "called_task", "submitted_task", "fib_flow", "many_tasks",
+    "big_argument", "harness",
 )  # fmt: skip
 
 
