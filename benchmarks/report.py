@@ -80,7 +80,8 @@ def main(name: str, measure: Callable[[Options], Sequence[Measure]]) -> None:
     parser = argparse.ArgumentParser(description="Measure one claim; prints one JSON object.")
     add_options(parser)
     options = options_of(parser.parse_args())
-    print(json.dumps(claim_document(name, measure(options), options)))
+    if measures := measure(options):
+        print(json.dumps(claim_document(name, measures, options)))
 
 
 @lru_cache(maxsize=1)

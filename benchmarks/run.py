@@ -19,7 +19,7 @@ from benchmarks.table import page, terminal_heading, terminal_lines
 
 BENCHMARKS = (
     "script_start", "import_cost", "cli_start", "called_task", "submitted_task", "fib_flow", "many_tasks",
-    "big_argument", "harness",
+    "big_argument", "harness", "duration_model",
 )  # fmt: skip
 
 
@@ -41,7 +41,8 @@ def measured(options: Options) -> Iterator[dict[str, Any]]:
     """What the benchmarks say, one after the other."""
     for name in BENCHMARKS:
         print(f"measuring {name} ...", file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
-        yield claim_document(name, import_module(f"benchmarks.{name}").measure(options), options)
+        if measures := import_module(f"benchmarks.{name}").measure(options):
+            yield claim_document(name, measures, options)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
