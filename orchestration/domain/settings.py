@@ -60,6 +60,7 @@ _NAMED_OTHERWISE = {
     "logging_to_store": "LOGGING_TO_API_ENABLED",
     "log_prints": "LOGGING_LOG_PRINTS",
     "persist_results": "RESULTS_PERSIST_BY_DEFAULT",
+    "server_csrf_protection": "SERVER_CSRF_PROTECTION_ENABLED",
     "task_runner_max_workers": "TASK_RUNNER_THREAD_POOL_MAX_WORKERS",
 }
 VARIABLES: Mapping[str, str] = {

@@ -18,6 +18,7 @@ GIVEN = {
     "SERVER_API_AUTH_STRING": ("admin:word", "server_api_auth_string", "admin:word"),
     "API_REQUEST_TIMEOUT": ("2.5", "api_request_timeout", 2.5),
     "API_OUTAGE_LIMIT": ("600", "api_outage_limit", 600.0),
+    "SERVER_CSRF_PROTECTION_ENABLED": ("true", "server_csrf_protection", True),
     "DATABASE_URL": ("postgresql://db/x", "database_url", "postgresql://db/x"),
     "SQLITE_SYNCHRONOUS": ("full", "sqlite_synchronous", "FULL"),
     "ENCRYPTION_KEY": ("k", "encryption_key", "k"),
