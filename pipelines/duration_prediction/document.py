@@ -75,6 +75,9 @@ class Preformatted:
     text: str
 
 
+SHORT = 12
+"""Characters."""
+
 Block = Heading | Paragraph | Callout | Tiles | Table | Figure | Preformatted
 Document = tuple[Block, ...]
 
@@ -146,8 +149,7 @@ def _html_line(blocks: list[str], shared: bool) -> str:
 def _html(block: Block, source: FigureSource) -> str:
     match block:
         case Tiles(tiles):
-            cells = "".join(map(_html_tile, tiles))
-            return f'<table role="presentation" style="{style.TILES}"><tr>{cells}</tr></table>'
+            return f'<div style="{style.TILES}">{"".join(map(_html_tile, tiles))}</div>'
         case Table():
             return _html_table(block)
         case Figure(name, caption, wide):
@@ -177,8 +179,8 @@ def _html_text(block: Heading | Paragraph | Callout | Preformatted) -> str:
 def _html_tile(tile: tuple[str, str, str]) -> str:
     label, value, note = map(html.escape, tile)
     return (
-        f'<td style="{style.TILE}"><span style="{style.TILE_LABEL}">{label}</span><br>'
-        f'<span style="{style.TILE_VALUE}">{value}</span><br><span style="{style.TILE_LABEL}">{note}</span></td>'
+        f'<div style="{style.TILE}"><span style="{style.TILE_LABEL}">{label}</span><br>'
+        f'<span style="{style.TILE_VALUE}">{value}</span><br><span style="{style.TILE_LABEL}">{note}</span></div>'
     )
 
 
@@ -193,8 +195,13 @@ def _html_table(table: Table) -> str:
 
 def _html_row(cells: tuple[str, ...], sides: list[str], tag: str, look: str) -> str:
     styled = zip(sides, cells, strict=True)
-    row = "".join(f'<{tag} style="{look};text-align:{side}">{html.escape(cell)}</{tag}>' for side, cell in styled)
+    row = "".join(f'<{tag} style="{look};{_place(cell, side)}">{html.escape(cell)}</{tag}>' for side, cell in styled)
     return f"<tr>{row}</tr>"
+
+
+def _place(cell: str, side: str) -> str:
+    """Where a cell's text stands; a short one, such as a month, is never broken on a narrow screen."""
+    return f"{'white-space:nowrap;' if len(cell) <= SHORT else ''}text-align:{side}"
 
 
 def _text(block: Block) -> str:

@@ -17,9 +17,9 @@ TONES = {
     "bad": "border-left-color:#b4232a;background:#fdf0f0;color:#8a1a20",
     "note": "border-left-color:#b7791f;background:#fff8e8;color:#70480b",
 }
-TILES = "width:100%;table-layout:fixed;border-collapse:separate;border-spacing:0;margin:18px 0"
-TILE_EDGES = f"border-left:3px solid {BLUE};border-right:8px solid #fff"
-TILE = f"padding:10px 12px;background:{TINT};{TILE_EDGES};vertical-align:top"
+TILES = "margin:18px 0;font-size:0"
+TILE_PLACE = "display:inline-block;width:84px;margin:0 8px 8px 0;vertical-align:top"
+TILE = f"{TILE_PLACE};padding:10px 8px 10px 12px;background:{TINT};border-left:3px solid {BLUE};font-size:15px"
 TILE_LABEL = f"font-size:12px;color:{MUTED}"
 TILE_VALUE = "font-size:22px;font-weight:700;line-height:1.3"
 TABLE = "width:100%;border-collapse:collapse;margin:8px 0 16px;font-size:14px;font-variant-numeric:tabular-nums"
