@@ -15,7 +15,6 @@ from orchestration.server.values import Body, Count, Lenient, Mapped, Moment, Na
 
 Slug = Annotated[str, Field(pattern="^[a-z0-9-]+$", max_length=1000)]
 Positive = Annotated[int, Field(gt=0, le=2**31 - 1)]
-Slots = Annotated[int, Field(gt=0, le=2**31 - 1)]
 Names = Annotated[list[str], Field(min_length=1, max_length=1000)]
 LeaseSeconds = Annotated[float, Field(ge=60, le=86400)]
 Limit = Annotated[int, Field(ge=0, le=PAGE)]
@@ -121,7 +120,7 @@ class SlotsWanted(Lenient):
     """Slots of all the named limits, or of none."""
 
     names: Annotated[list[str], Field(max_length=1000)]
-    slots: Slots
+    slots: Positive
     mode: Literal["concurrency", "rate_limit"] = "concurrency"
 
 
@@ -152,7 +151,7 @@ class LeaseRenewal(Lenient):
 class ScheduleUpdate(Body):
     """Changes of a schedule."""
 
-    active: bool | None = None
+    active: bool = True
     schedule: dict[str, Any] | None = None
     max_scheduled_runs: Positive | None = None
     parameters: Mapped
@@ -171,7 +170,6 @@ class ScheduleUpdate(Body):
 class ScheduleCreate(ScheduleUpdate):
     """A schedule."""
 
-    active: bool = True
     schedule: dict[str, Any]
 
 
@@ -257,22 +255,17 @@ class WorkPoolUpdate(Body):
     """Changes of a work pool."""
 
     description: str | None = None
-    is_paused: bool | None = None
-    base_job_template: dict[str, Any] | None = None
-    concurrency_limit: Count | None = None
-    storage_configuration: dict[str, Any] | None = None
-
-
-class WorkPoolCreate(Body):
-    """A work pool."""
-
-    name: Name
-    description: str | None = None
-    type: str = "process"
     base_job_template: Mapped
     is_paused: bool = False
     concurrency_limit: Count | None = None
     storage_configuration: Mapped
+
+
+class WorkPoolCreate(WorkPoolUpdate):
+    """A work pool."""
+
+    name: Name
+    type: str = "process"
 
 
 class WorkQueueUpdate(Body):
@@ -287,15 +280,11 @@ class WorkQueueUpdate(Body):
     filter: dict[str, Any] | None = None
 
 
-class WorkQueueCreate(Body):
+class WorkQueueCreate(WorkQueueUpdate):
     """A work queue."""
 
     name: Name
     description: str | None = ""
-    is_paused: bool = False
-    concurrency_limit: Count | None = None
-    priority: Positive | None = None
-    filter: dict[str, Any] | None = None
 
 
 class Heartbeat(Lenient):

@@ -16,7 +16,7 @@ from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.wire import Document, plain
 from orchestration.server import work_bodies as bodies
 from orchestration.server.answers import Json
-from orchestration.server.routes import BackendOf
+from orchestration.server.routes import BackendOf, Keys, add
 
 TAG = "tag:"
 """How the name of a tag's limit begins, as in Prefect's client."""
@@ -31,12 +31,13 @@ v1 = APIRouter(prefix="/concurrency_limits", tags=["Concurrency Limits"])
 v2 = APIRouter(prefix="/v2/concurrency_limits", tags=["Concurrency Limits V2"])
 
 
-def _limit(backend: Backend, key: str | UUID) -> ConcurrencyLimit:
-    """The limit of that name or id."""
+def _limit(backend: Backend, keys: Keys) -> ConcurrencyLimit:
+    """The limit that a path names by its tag, or by its name or id."""
+    wanted = TAG + keys["tag"] if "tag" in keys else str(keys["id"])
     for limit in backend.concurrency_limits():
-        if str(key) in (limit.name, str(limit.id)):
+        if wanted in (limit.name, str(limit.id)):
             return limit
-    raise ObjectNotFound(f"There is no concurrency limit {str(key).removeprefix(TAG)!r}.")
+    raise ObjectNotFound(f"There is no concurrency limit {wanted.removeprefix(TAG)!r}.")
 
 
 def _document(limit: ConcurrencyLimit) -> Document:
@@ -79,52 +80,36 @@ def set_tag_limit(body: bodies.TagLimitCreate, backend: BackendOf) -> Json:
     """Make or change the limit of a tag."""
     began, name = utc_now(), TAG + body.tag
     backend.set_concurrency_limit(name, body.concurrency_limit)
-    limit = _limit(backend, name)
+    limit = _limit(backend, {"id": name})
     return Json(_of_tag(limit), 201 if limit.created >= began else 200)
 
 
-@v1.post("/filter", response_model=None)
-def tag_limits(backend: BackendOf, body: bodies.Page | None = None) -> Json:
+def tag_limits(backend: Backend, _keys: Keys, page: Any) -> list[Document]:
     """The limits of tags."""
-    page = body or bodies.Page()
     found = [_of_tag(limit) for limit in backend.concurrency_limits() if limit.name.startswith(TAG)]
-    return Json(found[page.offset : page.offset + page.limit])
+    return found[page.offset : page.offset + page.limit]
 
 
-@v1.get("/tag/{tag}", response_model=None)
-def read_tag_limit(tag: str, backend: BackendOf) -> Json:
+def read_tag_limit(backend: Backend, keys: Keys, _body: None) -> Document:
     """The limit of a tag, with the task runs that hold its slots."""
-    return Json(_of_tag(_limit(backend, TAG + tag)))
+    return _of_tag(_limit(backend, keys))
 
 
-@v1.delete("/tag/{tag}", response_model=None)
-def delete_tag_limit(tag: str, backend: BackendOf) -> Json:
-    """Remove the limit of a tag."""
-    return _delete(backend, TAG + tag)
-
-
-@v1.post("/tag/{tag}/reset", response_model=None)
-def reset_tag_limit(tag: str, backend: BackendOf) -> Json:
+def reset_tag_limit(backend: Backend, keys: Keys, _body: None) -> None:
     """Free all slots of a tag."""
-    backend.take_back(_limit(backend, TAG + tag).name)
-    return Json(None)
+    backend.take_back(_limit(backend, keys).name)
 
 
-@v1.get("/{id:uuid}", response_model=None)
-def read_tag_limit_by_id(id: UUID, backend: BackendOf) -> Json:
-    """A limit of a tag."""
-    return Json(_of_tag(_limit(backend, id)))
+def delete_limit(backend: Backend, keys: Keys, _body: None) -> None:
+    """Remove a limit."""
+    backend.delete_concurrency_limit(_limit(backend, keys).name)
 
 
-@v1.delete("/{id:uuid}", response_model=None)
-def delete_tag_limit_by_id(id: UUID, backend: BackendOf) -> Json:
-    """Remove a limit of a tag."""
-    return _delete(backend, id)
-
-
-def _delete(backend: Backend, key: str | UUID) -> Json:
-    backend.delete_concurrency_limit(_limit(backend, key).name)
-    return Json(None)
+add(v1, "POST", "/filter", tag_limits, body=bodies.Page)
+add(v1, "POST", "/tag/{tag}/reset", reset_tag_limit)
+for path in ("/tag/{tag}", "/{id:uuid}"):
+    add(v1, "GET", path, read_tag_limit)
+    add(v1, "DELETE", path, delete_limit)
 
 
 @v1.post("/increment", response_model=None)
@@ -150,32 +135,28 @@ def create_limit(body: bodies.LimitCreate, backend: BackendOf) -> Json:
     if any(limit.name == body.name for limit in backend.concurrency_limits()):
         raise ObjectAlreadyExists(f"There is already a concurrency limit {body.name!r}.")
     backend.set_concurrency_limit(body.name, body.limit, body.slot_decay_per_second, body.active)
-    return Json(_document(_limit(backend, body.name)), 201)
+    return Json(_document(_limit(backend, {"id": body.name})), 201)
 
 
-@v2.post("/filter", response_model=None)
-def limits(backend: BackendOf, body: bodies.Page | None = None) -> Json:
+def limits(backend: Backend, _keys: Keys, page: Any) -> list[Document]:
     """The limits by name."""
-    page = body or bodies.Page()
-    return Json([_document(limit) for limit in backend.concurrency_limits()][page.offset : page.offset + page.limit])
+    return [_document(limit) for limit in backend.concurrency_limits()][page.offset : page.offset + page.limit]
 
 
-@v2.get("/{key}", response_model=None)
-def read_limit(key: str, backend: BackendOf) -> Json:
+def read_limit(backend: Backend, keys: Keys, _body: None) -> Document:
     """The limit of that name or id."""
-    return Json(_document(_limit(backend, key)))
+    return _document(_limit(backend, keys))
 
 
-@v2.delete("/{key}", status_code=204, response_model=None)
-def delete_limit(key: str, backend: BackendOf) -> None:
-    """Remove the limit of that name or id."""
-    _delete(backend, key)
+add(v2, "POST", "/filter", limits, body=bodies.Page)
+add(v2, "GET", "/{id}", read_limit)
+add(v2, "DELETE", "/{id}", delete_limit, status=204)
 
 
-@v2.patch("/{key}", status_code=204, response_model=None)
-def change_limit(key: str, body: bodies.LimitUpdate, backend: BackendOf) -> None:
+@v2.patch("/{id}", status_code=204, response_model=None)
+def change_limit(id: str, body: bodies.LimitUpdate, backend: BackendOf) -> None:
     """Change a limit; ``active_slots`` frees all its slots, and then takes so many of them for ever."""
-    limit, changes = _limit(backend, key), body.model_dump(exclude_none=True)
+    limit, changes = _limit(backend, {"id": id}), body.model_dump(exclude_none=True)
     if changes.get("name", limit.name) != limit.name:
         raise UsageError("A concurrency limit keeps its name; create another one and delete this.")
     decay, active = (

@@ -75,18 +75,18 @@ def change_deployment(id: UUID, body: bodies.DeploymentUpdate, backend: BackendO
 add_one(router, "deployments")
 
 
-@router.post("/{id:uuid}/pause_deployment", response_model=None)
-def pause_deployment(id: UUID, backend: BackendOf) -> Json:
+def pause(backend: Backend, keys: Mapping[str, Any], _body: None) -> None:
     """Let no schedule of a deployment make runs."""
-    backend.change("deployments", {"paused": True}, id=id)
-    return Json(None)
+    backend.change("deployments", {"paused": True}, **keys)
 
 
-@router.post("/{id:uuid}/resume_deployment", response_model=None)
-def resume_deployment(id: UUID, backend: BackendOf) -> Json:
+def resume(backend: Backend, keys: Mapping[str, Any], _body: None) -> None:
     """Let its schedules make runs again."""
-    backend.change("deployments", {"paused": False}, id=id)
-    return Json(None)
+    backend.change("deployments", {"paused": False}, **keys)
+
+
+add(router, "POST", "/{id:uuid}/pause_deployment", pause)
+add(router, "POST", "/{id:uuid}/resume_deployment", resume)
 
 
 @router.get("/{id:uuid}/work_queue_check", response_model=None)

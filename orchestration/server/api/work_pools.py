@@ -86,7 +86,8 @@ def _make_room(backend: Backend, others: list[Document], priority: int) -> None:
 
 
 def _change_queue(backend: Backend, keys: Keys, body: bodies.WorkQueueUpdate) -> None:
-    changes = {name: value for name, value in body.given().items() if value is not None or name != "name"}
+    given = body.given().items()
+    changes = {name: value for name, value in given if value is not None or name not in ("name", "priority")}
     queue = backend.read("work_queues", **keys)
     if changes.get("priority"):
         others = _queues_of(backend, queue["work_pool_id"])

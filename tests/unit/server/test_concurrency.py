@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from orchestration.backend.port import Backend
-from tests.unit.server.conftest import Made
+from tests.support.rest import Made
 
 V2 = "v2/concurrency_limits/"
 

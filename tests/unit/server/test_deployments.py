@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from orchestration.domain.schemas.wire import Document
-from tests.unit.server.conftest import Made
+from tests.support.rest import Made
 
 NOBODY = "0190a0a0-0000-7000-8000-000000000000"
 """The id of nothing."""
