@@ -14,6 +14,8 @@ from typing import Any
 from orchestration.domain.errors import UsageError
 
 Hasher = Callable[..., str]
+Values = dict[str, Any]
+"""Values by the name of the argument or parameter."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,7 @@ class CachePolicy:
                 object.__setattr__(policy, name, value)
         return policy
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         """The key of a call, or ``None`` not to cache it.
 
         Args:
@@ -72,9 +72,7 @@ class CacheKeyFnPolicy(CachePolicy):
 
     cache_key_fn: Callable[[Any, dict[str, Any]], str | None] | None = None
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         return self.cache_key_fn(task_ctx, inputs) if self.cache_key_fn else None
 
 
@@ -84,9 +82,7 @@ class CompoundCachePolicy(CachePolicy):
 
     policies: tuple[CachePolicy, ...] = ()
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         keys = [policy.compute_key(task_ctx, inputs, flow_parameters, **kwargs) for policy in self.policies]
         given = [key for key in keys if key is not None]
         return _hash(kwargs, *given) if given else None
@@ -100,9 +96,7 @@ class CompoundCachePolicy(CachePolicy):
 class NoCache(CachePolicy):
     """Never the same call."""
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         return None
 
     def __add__(self, other: CachePolicy) -> CachePolicy:
@@ -113,9 +107,7 @@ class NoCache(CachePolicy):
 class TaskSource(CachePolicy):
     """The same call while the task's source code stays the same."""
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         return _hash(kwargs, kwargs["source_of"](task_ctx.task)) if task_ctx else None
 
 
@@ -123,9 +115,7 @@ class TaskSource(CachePolicy):
 class FlowParameters(CachePolicy):
     """The same call while the flow run's parameters stay the same."""
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         return _hash(kwargs, flow_parameters) if flow_parameters else None
 
 
@@ -133,9 +123,7 @@ class FlowParameters(CachePolicy):
 class RunId(CachePolicy):
     """The same call only within one flow run (outside flows: one task run)."""
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         if not task_ctx:
             return None
         return str(task_ctx.task_run.flow_run_id or task_ctx.task_run.id)
@@ -147,9 +135,7 @@ class Inputs(CachePolicy):
 
     exclude: tuple[str, ...] = ()
 
-    def compute_key(
-        self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
-    ) -> str | None:
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         if not inputs:
             return None
         counted: Mapping[str, Any] = {name: value for name, value in inputs.items() if name not in self.exclude}

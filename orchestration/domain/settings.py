@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchestration.domain.errors import ConfigurationError
 
@@ -57,10 +59,8 @@ PEER_NAMES = ("HOME", "API_URL", "API_KEY", "API_AUTH_STRING")
 """The settings whose Prefect variable is read as well."""
 
 _NAMED_OTHERWISE = {
-    "logging_to_store": "LOGGING_TO_API_ENABLED",
-    "log_prints": "LOGGING_LOG_PRINTS",
-    "persist_results": "RESULTS_PERSIST_BY_DEFAULT",
-    "server_csrf_protection": "SERVER_CSRF_PROTECTION_ENABLED",
+    "logging_to_store": "LOGGING_TO_API_ENABLED", "log_prints": "LOGGING_LOG_PRINTS",
+    "persist_results": "RESULTS_PERSIST_BY_DEFAULT", "server_csrf_protection": "SERVER_CSRF_PROTECTION_ENABLED",
     "task_runner_max_workers": "TASK_RUNNER_THREAD_POOL_MAX_WORKERS",
 }
 VARIABLES: Mapping[str, str] = {
@@ -74,7 +74,7 @@ SECRETS = frozenset(VARIABLES[each.name] for each in fields(Settings) if not eac
 
 def home_of(environ: Mapping[str, str], user_home: Path) -> Path:
     """The folder of everything that outlives a run."""
-    return Path(_Reader(environ).text("HOME") or user_home / ".orchestration").expanduser().absolute()
+    return Path(_text(environ, f"{PREFIX}HOME") or user_home / ".orchestration").expanduser().absolute()
 
 
 def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
@@ -86,81 +86,53 @@ def read_settings(environ: Mapping[str, str], user_home: Path) -> Settings:
     Raises:
         ConfigurationError: a value is not of its kind; the message names the variable.
     """
-    get = _Reader(environ)
-    return Settings(
-        home=home_of(environ, user_home),
-        api_url=get.text("API_URL"),
-        api_key=get.text("API_KEY"),
-        api_auth_string=get.text("API_AUTH_STRING"),
-        api_request_timeout=get.seconds("API_REQUEST_TIMEOUT", 60.0),
-        api_outage_limit=get.seconds("API_OUTAGE_LIMIT", 86_400.0),
-        server_api_auth_string=get.text("SERVER_API_AUTH_STRING"),
-        server_csrf_protection=get.flag("SERVER_CSRF_PROTECTION_ENABLED", False),
-        database_url=get.text("DATABASE_URL"),
-        sqlite_synchronous=get.choice("SQLITE_SYNCHRONOUS", ("NORMAL", "FULL")),
-        encryption_key=get.text("ENCRYPTION_KEY"),
-        logging_level=get.choice("LOGGING_LEVEL", ("INFO", *LOG_LEVELS)),
-        logging_to_store=get.flag("LOGGING_TO_API_ENABLED", True),
-        logging_extra_loggers=get.names("LOGGING_EXTRA_LOGGERS"),
-        log_prints=get.flag("LOGGING_LOG_PRINTS", False),
-        persist_results=get.flag("RESULTS_PERSIST_BY_DEFAULT", False),
-        local_storage_path=_path(get.text("LOCAL_STORAGE_PATH")),
-        task_runner_max_workers=get.count("TASK_RUNNER_THREAD_POOL_MAX_WORKERS", least=1),
-        flow_default_retries=get.count("FLOW_DEFAULT_RETRIES") or 0,
-        flow_default_retry_delay_seconds=get.seconds("FLOW_DEFAULT_RETRY_DELAY_SECONDS"),
-        task_default_retries=get.count("TASK_DEFAULT_RETRIES") or 0,
-        task_default_retry_delay_seconds=get.seconds("TASK_DEFAULT_RETRY_DELAY_SECONDS"),
-    )
+    given = {each: _text(environ, VARIABLES[each.name]) for each in fields(Settings) if each.name != "home"}
+    values = {each.name: _value(each, text) for each, text in given.items() if text}
+    return Settings(home=home_of(environ, user_home), **values)
 
 
-class _Reader:
-    """Reads one variable at a time and names it when it is wrong."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, name: str) -> str | None:
-        value = self._environ.get(PREFIX + name, "").strip()
-        if not value and name in PEER_NAMES:
-            value = self._environ.get(PEER_PREFIX + name, "").strip()
-        return value or None
-
-    def names(self, name: str) -> tuple[str, ...]:
-        parts = (part.strip() for part in (self.text(name) or "").split(","))
-        return tuple(part for part in parts if part)
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        value = (self.text(name) or allowed[0]).upper()
-        if value not in allowed:
-            raise ConfigurationError(
-                f"ORCHESTRATION_{name} is {value!r}; use one of {', '.join(sorted(set(allowed)))}."
-            )
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = (self.text(name) or str(default)).lower()
-        if value not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use true or false.")
-        return value in ("1", "true", "yes", "on")
-
-    def count(self, name: str, least: int = 0) -> int | None:
-        value = self.text(name)
-        if value is None:
-            return None
-        if not value.isdecimal() or int(value) < least:
-            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a whole number, {least} or more.")
-        return int(value)
-
-    def seconds(self, name: str, default: float = 0.0) -> float:
-        value = self.text(name) or str(default)
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds < math.inf:
-            raise ConfigurationError(f"ORCHESTRATION_{name} is {value!r}; use a number of seconds, 0 or more.")
-        return seconds
+def _text(environ: Mapping[str, str], variable: str) -> str:
+    name = variable.removeprefix(PREFIX)
+    theirs = environ.get(PEER_PREFIX + name, "") if name in PEER_NAMES else ""
+    return environ.get(variable, "").strip() or theirs.strip()
 
 
-def _path(text: str | None) -> Path | None:
-    return Path(text).expanduser().absolute() if text else None
+def _value(setting: Field[Any], text: str) -> Any:
+    """What a text says for a setting, by its type and name."""
+    read, advice = _READERS.get(setting.name) or _READERS[str(setting.type)]
+    try:
+        return read(text)
+    except (KeyError, ValueError):
+        raise ConfigurationError(f"{VARIABLES[setting.name]} is {text!r}; use {advice}.") from None
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= (seconds := float(text)) < math.inf:
+        raise ValueError(text)
+    return seconds
+
+
+def _count(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise ValueError(text)
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _choice(*allowed: str) -> tuple[Callable[[str], Any], str]:
+    return lambda text: {each: each for each in allowed}[text.upper()], f"one of {', '.join(sorted(allowed))}"
+
+
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_READERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "str | None": (str, "a text"), "bool": (lambda text: _FLAGS[text.lower()], "true or false"),
+    "float": (_seconds, "a number of seconds, 0 or more"), "int": (_count, "a whole number, 0 or more"),
+    "int | None": (partial(_count, least=1), "a whole number, 1 or more"),
+    "tuple[str, ...]": (_names, "names with commas between them"),
+    "Path | None": (lambda text: Path(text).expanduser().absolute(), "a path"),
+    "sqlite_synchronous": _choice("NORMAL", "FULL"), "logging_level": _choice(*LOG_LEVELS),
+}
+"""By the type of a setting, or by its name: how its text is read, and what to write instead of a wrong one."""

@@ -30,16 +30,12 @@ class StateType(StrEnum):
 TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
 
 TRANSITIONS: Mapping[StateType | None, frozenset[StateType]] = {
-    None: frozenset(StateType),
-    StateType.SCHEDULED: frozenset(StateType),
+    None: frozenset(StateType), StateType.SCHEDULED: frozenset(StateType),
     StateType.PENDING: frozenset(StateType) - {StateType.PENDING},
     StateType.RUNNING: frozenset(StateType) - {StateType.PENDING},
-    StateType.PAUSED: frozenset(StateType) - {StateType.PENDING},
-    StateType.CANCELLING: frozenset({StateType.CANCELLED, StateType.CRASHED, StateType.FAILED, StateType.COMPLETED}),
+    StateType.PAUSED: frozenset(StateType) - {StateType.PENDING}, StateType.CANCELLING: TERMINAL,
+    **dict.fromkeys((StateType.FAILED, StateType.CRASHED, StateType.CANCELLED), frozenset({StateType.SCHEDULED})),
     StateType.COMPLETED: frozenset(),
-    StateType.FAILED: frozenset({StateType.SCHEDULED}),
-    StateType.CRASHED: frozenset({StateType.SCHEDULED}),
-    StateType.CANCELLED: frozenset({StateType.SCHEDULED}),
 }
 """Which types may follow which when nobody forces anything. An ended run may only be scheduled anew (a retry)."""
 
@@ -212,9 +208,7 @@ def states_in(value: Any) -> tuple[State, ...]:
 
 
 _ERROR_BY_TYPE: Mapping[StateType, type[errors.RunError]] = {
-    StateType.FAILED: errors.FailedRun,
-    StateType.CRASHED: errors.CrashedRun,
-    StateType.CANCELLED: errors.CancelledRun,
+    StateType.FAILED: errors.FailedRun, StateType.CRASHED: errors.CrashedRun, StateType.CANCELLED: errors.CancelledRun,
 }
 
 
@@ -222,10 +216,7 @@ def _maker(state_type: StateType, name: str, purpose: str) -> Callable[..., Stat
     """A constructor of states of one type and name, such as ``Completed(message="done")``."""
 
     def make(
-        message: str | None = None,
-        data: Any = None,
-        name: str = name,
-        details: StateDetails = NO_DETAILS,
+        message: str | None = None, data: Any = None, name: str = name, details: StateDetails = NO_DETAILS,
         timestamp: datetime | None = None,
     ) -> State:
         return State(state_type, name, message, data, details, timestamp)
@@ -264,11 +255,8 @@ def AwaitingRetry(scheduled_time: datetime | None = None, message: str | None = 
 
 
 def Paused(
-    message: str | None = None,
-    pause_timeout: datetime | None = None,
-    reschedule: bool = False,
-    pause_key: str | None = None,
-    name: str = "Paused",
+    message: str | None = None, pause_timeout: datetime | None = None, reschedule: bool = False,
+    pause_key: str | None = None, name: str = "Paused",
 ) -> State:
     """The run waits for a person until ``pause_timeout`` (UTC)."""
     details = StateDetails(pause_timeout=pause_timeout, pause_reschedule=reschedule, pause_key=pause_key)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.schemas.runs import FlowRun, Owner, TaskRun
+from orchestration.domain.schemas.runs import FlowRun, Owner, Run
 from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.states import State
 from orchestration.persistence import documents, values
 from orchestration.persistence.columns import to_document, to_row
 from orchestration.persistence.database import Database, Row, Transaction
 
-R = TypeVar("R", FlowRun, TaskRun)
+R = TypeVar("R", bound=Run)
 
 Revive = Callable[[Mapping[str, Any]], Any]
 """Turns the document of a stored result into an object that can load it."""
@@ -145,7 +145,7 @@ def after(run: R, state: State, now: datetime) -> R:
     if state.is_scheduled():
         changes["expected_start_time"] = state.details.scheduled_time
     changes["end_time"] = now if state.is_final() else None
-    return replace(run, **changes)
+    return run.evolve(**changes)
 
 
 def flow_run_from_row(row: Row, revive: Revive) -> FlowRun:

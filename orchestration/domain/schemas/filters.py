@@ -44,52 +44,26 @@ _ARTIFACT = {"flow_run_id": _ID, "task_run_id": _ID, "type": "text any_ not_any_
 GRAMMAR: Mapping[str, Fields] = {
     "flows": _fields(id="id any_ not_any_", name=_NAME, tags=_TAGS, deployment="flag is_null_"),
     "flow_runs": _fields(
-        id="id any_ not_any_",
-        name=_NAME,
-        tags=_TAGS,
-        deployment_id="id any_ is_null_",
-        work_queue_name="text any_ is_null_",
-        state=_STATE,
-        flow_version="text any_",
-        start_time=_WHEN,
-        end_time=_WHEN,
-        expected_start_time=_WHEN,
-        next_scheduled_start_time=_WHEN,
-        parent_flow_run_id=_ID,
-        parent_task_run_id="id any_ is_null_",
-        idempotency_key="text any_ not_any_",
+        id="id any_ not_any_", name=_NAME, tags=_TAGS, deployment_id="id any_ is_null_",
+        work_queue_name="text any_ is_null_", state=_STATE, flow_version="text any_", start_time=_WHEN, end_time=_WHEN,
+        expected_start_time=_WHEN, next_scheduled_start_time=_WHEN, parent_flow_run_id=_ID,
+        parent_task_run_id="id any_ is_null_", idempotency_key="text any_ not_any_",
         created_by="json id_ type_ is_null_",
     ),
     "task_runs": _fields(
-        id="id any_ not_any_",
-        name=_NAME,
-        tags=_TAGS,
-        state=_STATE,
-        start_time=_WHEN,
-        end_time=_WHEN,
-        expected_start_time=_WHEN,
-        subflow_runs="flag exists_",
-        flow_run_id="id any_ is_null_",
+        id="id any_ not_any_", name=_NAME, tags=_TAGS, state=_STATE, start_time=_WHEN, end_time=_WHEN,
+        expected_start_time=_WHEN, subflow_runs="flag exists_", flow_run_id="id any_ is_null_",
     ),
     "logs": _fields(
-        level="number ge_ le_",
-        timestamp=_WHEN,
-        flow_run_id=_ID,
-        task_run_id="id any_ is_null_",
-        text="words query",
+        level="number ge_ le_", timestamp=_WHEN, flow_run_id=_ID, task_run_id="id any_ is_null_", text="words query",
         sequence="number ge_ le_",
     ),
     "artifacts": _fields(id=_ID, **_ARTIFACT),
     "artifact_collections": _fields(latest_id=_ID, **_ARTIFACT),
     "variables": _fields(id=_ID, name=_NAME, tags=_TAGS),
     "deployments": _fields(
-        id="id any_ not_any_",
-        name=_NAME,
-        flow_or_deployment_name="text like_",
-        paused="flag eq_",
-        tags=_TAGS,
-        work_queue_name="text any_",
-        concurrency_limit="number ge_ le_ is_null_",
+        id="id any_ not_any_", name=_NAME, flow_or_deployment_name="text like_", paused="flag eq_", tags=_TAGS,
+        work_queue_name="text any_", concurrency_limit="number ge_ le_ is_null_",
     ),
     "work_pools": _fields(id=_ID, name="text any_", type="text any_"),
     "work_queues": _fields(id=_ID, name=_NAME_OR_PREFIX, work_pool_id=_ID),
@@ -102,37 +76,28 @@ GRAMMAR: Mapping[str, Fields] = {
     "audit": _fields(key_name="text any_", created=_WHEN),
     "inputs": _fields(key="text any_ not_any_ startswith_", flow_run_id=_ID),
     "events": _fields(
-        id=_ID,
-        sequence="number ge_ le_",
-        occurred=_WHEN,
-        event="text any_ not_any_ startswith_ not_startswith_",
+        id=_ID, sequence="number ge_ le_", occurred=_WHEN, event="text any_ not_any_ startswith_ not_startswith_",
         resource_id="text any_ startswith_",
     ),
 }
 
-_RUN_SORTS = "ID_DESC ID_ASC EXPECTED_START_TIME_ASC EXPECTED_START_TIME_DESC NEXT_SCHEDULED_START_TIME_ASC"
-_CHANGED = "CREATED_DESC UPDATED_DESC"
-SORTS: Mapping[str, tuple[str, ...]] = {
-    "flows": (*_CHANGED.split(), "NAME_ASC", "NAME_DESC"),
-    "flow_runs": (*_RUN_SORTS.split(), "START_TIME_ASC", "START_TIME_DESC", "NAME_ASC", "NAME_DESC", "END_TIME_DESC"),
-    "task_runs": (*_RUN_SORTS.split(), "NAME_ASC", "NAME_DESC", "END_TIME_DESC"),
-    "logs": ("TIMESTAMP_ASC", "TIMESTAMP_DESC", "SEQUENCE_ASC"),
-    "artifacts": ("ID_DESC", *_CHANGED.split(), "KEY_DESC", "KEY_ASC"),
-    "artifact_collections": ("ID_DESC", *_CHANGED.split(), "KEY_DESC", "KEY_ASC"),
-    "variables": ("NAME_ASC", *_CHANGED.split(), "NAME_DESC"),
-    "deployments": ("NAME_ASC", *_CHANGED.split(), "NAME_DESC"),
-    "work_pools": ("NAME_ASC",),
-    "work_queues": ("NAME_ASC",),
-    "workers": ("LAST_HEARTBEAT_TIME_DESC",),
-    "schedules": ("CREATED_ASC",),
-    "api_keys": ("NAME_ASC",),
-    "audit": ("CREATED_DESC",),
-    "block_types": ("NAME_ASC",),
-    "block_schemas": ("CREATED_DESC",),
-    "block_documents": ("NAME_ASC", "NAME_DESC"),
-    "inputs": ("CREATED_ASC",),
-    "events": ("OCCURRED_DESC", "OCCURRED_ASC", "SEQUENCE_ASC"),
+_RUN_SORTS = (
+    "ID_DESC ID_ASC EXPECTED_START_TIME_ASC EXPECTED_START_TIME_DESC NEXT_SCHEDULED_START_TIME_ASC NAME_ASC NAME_DESC "
+    "END_TIME_DESC"
+)
+_NAMED = "NAME_ASC CREATED_DESC UPDATED_DESC NAME_DESC"
+_KEYED = "ID_DESC CREATED_DESC UPDATED_DESC KEY_DESC KEY_ASC"
+_SORTS = {
+    "flows": "CREATED_DESC UPDATED_DESC NAME_ASC NAME_DESC",
+    "flow_runs": f"{_RUN_SORTS} START_TIME_ASC START_TIME_DESC", "task_runs": _RUN_SORTS,
+    "logs": "TIMESTAMP_ASC TIMESTAMP_DESC SEQUENCE_ASC", **dict.fromkeys(("artifacts", "artifact_collections"), _KEYED),
+    **dict.fromkeys(("variables", "deployments"), _NAMED),
+    **dict.fromkeys(("work_pools", "work_queues", "api_keys", "block_types"), "NAME_ASC"),
+    "workers": "LAST_HEARTBEAT_TIME_DESC", **dict.fromkeys(("schedules", "inputs"), "CREATED_ASC"),
+    **dict.fromkeys(("audit", "block_schemas"), "CREATED_DESC"), "block_documents": "NAME_ASC NAME_DESC",
+    "events": "OCCURRED_DESC OCCURRED_ASC SEQUENCE_ASC",
 }
+SORTS: Mapping[str, tuple[str, ...]] = {resource: tuple(orders.split()) for resource, orders in _SORTS.items()}
 """The orders of each listing; the first is what an own listing has unless asked for another."""
 
 

@@ -48,7 +48,7 @@ class TaskRunRecord:
     """What all states of this run say alike: the ids of the run and of its flow run."""
 
 
-_SHARED = frozenset(TaskRunRecord.__slots__) & frozenset(TaskRun.__slots__)
+_SHARED = {each.name for each in fields(TaskRunRecord)} & {each.name for each in fields(TaskRun)}
 
 
 class TaskRunChange(NamedTuple):
@@ -73,5 +73,4 @@ class Batch:
 
 def changed_task_run(run: TaskRun, states: Sequence[State]) -> TaskRunChange:
     """A task run as it is told of from outside its process, with the states that are new."""
-    shared = {field.name: getattr(run, field.name) for field in fields(TaskRun) if field.name in _SHARED}
-    return TaskRunChange(TaskRunRecord(**shared), states, is_new=False)
+    return TaskRunChange(TaskRunRecord(**{name: getattr(run, name) for name in _SHARED}), states, is_new=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER, RetryPolicy
@@ -22,30 +22,55 @@ class Owner:
     started: str
 
 
-@dataclass(frozen=True, slots=True)
-class FlowRun:
-    """One run of a flow. Times are UTC, durations seconds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What flow runs and task runs have in common. Times are UTC, durations seconds."""
 
     id: UUID
-    flow_id: UUID
     name: str
     created: datetime
-    flow_name: str = ""
     state: State | None = None
-    flow_version: str | None = None
-    deployment_id: UUID | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    context: Mapping[str, Any] = field(default_factory=dict)
     policy: RetryPolicy = NEVER
     tags: tuple[str, ...] = ()
     labels: Mapping[str, Any] = field(default_factory=dict)
-    idempotency_key: str | None = None
-    parent_task_run_id: UUID | None = None
     run_count: int = 0
     expected_start_time: datetime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
     total_run_time: float = 0.0
+
+    @property
+    def state_id(self) -> UUID | None:
+        """The id of the current state."""
+        return self.state.id if self.state else None
+
+    @property
+    def state_type(self) -> StateType | None:
+        """The kind of the current state."""
+        return self.state.type if self.state else None
+
+    @property
+    def state_name(self) -> str | None:
+        """The name of the current state."""
+        return self.state.name if self.state else None
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRun(Run):
+    """One run of a flow."""
+
+    flow_id: UUID
+    flow_name: str = ""
+    flow_version: str | None = None
+    deployment_id: UUID | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    parent_task_run_id: UUID | None = None
     owner: Owner | None = None
     deployment_version: str | None = None
     work_queue_id: UUID | None = None
@@ -54,64 +79,18 @@ class FlowRun:
     auto_scheduled: bool = False
     created_by: Mapping[str, Any] | None = None
 
-    @property
-    def state_id(self) -> UUID | None:
-        """The id of the current state."""
-        return self.state.id if self.state else None
 
-    @property
-    def state_type(self) -> StateType | None:
-        """The kind of the current state."""
-        return self.state.type if self.state else None
-
-    @property
-    def state_name(self) -> str | None:
-        """The name of the current state."""
-        return self.state.name if self.state else None
-
-    def evolve(self, **changes: Any) -> FlowRun:
-        """A copy with some fields changed."""
-        return replace(self, **changes)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRun:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRun(Run):
     """One run of a task. ``task_inputs`` names, by argument, the runs whose results it was given."""
 
-    id: UUID
-    name: str
     task_key: str
     dynamic_key: str
-    created: datetime
     flow_run_id: UUID | None = None
-    state: State | None = None
     task_version: str | None = None
     cache_key: str | None = None
-    policy: RetryPolicy = NEVER
-    tags: tuple[str, ...] = ()
-    labels: Mapping[str, Any] = field(default_factory=dict)
     task_inputs: Mapping[str, Any] = field(default_factory=dict)
-    run_count: int = 0
     flow_run_run_count: int = 0
-    expected_start_time: datetime | None = None
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    total_run_time: float = 0.0
-
-    @property
-    def state_id(self) -> UUID | None:
-        """The id of the current state."""
-        return self.state.id if self.state else None
-
-    @property
-    def state_type(self) -> StateType | None:
-        """The kind of the current state."""
-        return self.state.type if self.state else None
-
-    @property
-    def state_name(self) -> str | None:
-        """The name of the current state."""
-        return self.state.name if self.state else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,12 +69,8 @@ def plain(value: Any) -> Any:
 def state_document(state: State) -> Document:
     """The document of a state."""
     return {
-        "id": plain(state.id),
-        "type": state.type.value,
-        "name": state.name,
-        "timestamp": moment_text(state.timestamp),
-        "message": state.message,
-        "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
+        "id": plain(state.id), "type": state.type.value, "name": state.name, "timestamp": moment_text(state.timestamp),
+        "message": state.message, "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
         "state_details": {**_NOTHING_SAID} if state.details is NO_DETAILS else _details_document(state.details),
     }
 
@@ -91,13 +87,9 @@ def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> St
     kind = StateType(document["type"])
     data = document.get("data")
     return State(
-        kind,
-        document.get("name") or kind.value.capitalize(),
-        document.get("message"),
-        NO_DATA if data is None else revive(data),
-        record_of(StateDetails, document.get("state_details") or {}),
-        moment_of(document.get("timestamp")),
-        UUID(document["id"]) if document.get("id") else None,
+        kind, document.get("name") or kind.value.capitalize(), document.get("message"),
+        NO_DATA if data is None else revive(data), record_of(StateDetails, document.get("state_details") or {}),
+        moment_of(document.get("timestamp")), UUID(document["id"]) if document.get("id") else None,
     )
 
 
@@ -159,10 +151,8 @@ def task_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) ->
 def _run(kind: type[T], document: Mapping[str, Any], revive: Revive) -> T:
     state = document.get("state")
     return record_of(
-        kind,
-        {name: value for name, value in document.items() if name != "state"},
-        state=state_of(state, revive) if state else None,
-        policy=policy_of(document.get("empirical_policy")),
+        kind, {name: value for name, value in document.items() if name != "state"},
+        state=state_of(state, revive) if state else None, policy=policy_of(document.get("empirical_policy")),
     )
 
 

@@ -91,7 +91,8 @@ def test_whatever_is_decided_is_in_the_table(
     """The answer itself may follow the current state, also where it is another one than was proposed."""
     decision = decide(current, proposed, Attempt(NOW, run_count, policy, retriable, 0.5))
     if isinstance(decision, Accept | Reject) and decision.state != current:
-        assert decision.state.type in TRANSITIONS[current.type]
+        is_step = current.is_pending() and decision.state.is_pending()  # of a worker: the rules ask for its name
+        assert is_step or decision.state.type in TRANSITIONS[current.type]
 
 
 @quick

@@ -106,8 +106,10 @@ def test_a_run_comes_back_as_it_was_recorded(database: SqliteDatabase) -> None:
     _write(database, born(record, *LIFE))
     state = LIFE[-1].evolve(details=record.details)
     assert _read(database, record.id) == TaskRun(
-        record.id, "fit-0", "train.fit", "0", record.created, record.flow_run_id, state, "2", "k",
-        record.policy, ("a", "b"), {}, inputs, 2, 1, record.created, later(1), later(4), 2.000001,
+        id=record.id, name="fit-0", task_key="train.fit", dynamic_key="0", created=record.created,
+        flow_run_id=record.flow_run_id, state=state, task_version="2", cache_key="k", policy=record.policy,
+        tags=("a", "b"), task_inputs=inputs, run_count=2, flow_run_run_count=1, expected_start_time=record.created,
+        start_time=later(1), end_time=later(4), total_run_time=2.000001,
     )  # fmt: skip
 
 
