@@ -102,9 +102,12 @@ class TrainingConfig(BaseModel):
     tail_trips: int = Field(default=20_000, ge=1, description="Most trips that judge.")
     screening_trips: int = Field(default=16_000, ge=1, description="Trips that every candidate learns from.")
     screening_trees: int = Field(default=30, ge=1, description="Trees of every candidate.")
-    tuning_trips: int = Field(default=60_000, ge=1, description="Trips that the best candidates learn from.")
+    tuning_trips: int = Field(default=40_000, ge=1, description="Trips that the best candidates learn from.")
     min_samples_leaf: int = Field(default=30, ge=1)
     l2_regularization: float = Field(default=0.0, ge=0)
+    most_trips: int = Field(
+        default=1_000_000, ge=50, description="Most trips to learn from; of more, evenly spread ones."
+    )
     folds: int = Field(default=5, ge=2, description="Folds in which the mean duration of a zone is estimated.")
     seed: int = Field(default=42, ge=0)
 

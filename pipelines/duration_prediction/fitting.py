@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,8 +59,9 @@ def train_model(train: Trips, geography: Geography, config: TrainingConfig, spre
         raise NoValidTripsError(
             f"{len(train)} valid trips are too few to learn from ({FEWEST_TRIPS} at least): add a training month."
         )
-    minutes = train.minutes.to_numpy(dtype="float64")
-    design, table = learn_design(train.frame, minutes, geography, config.use_distance, config.folds)
+    trips = thin_out(train, config.most_trips)
+    minutes = trips.minutes.to_numpy(dtype="float64")
+    design, table = learn_design(trips.frame, minutes, geography, config.use_distance, config.folds)
     candidates, until = tune(table, minutes, config, spread)
     chosen = [candidate for candidate in candidates if candidate.chosen]
     members = _fit_members([candidate.settings for candidate in chosen], table, minutes, spread)
@@ -68,6 +69,14 @@ def train_model(train: Trips, geography: Geography, config: TrainingConfig, spre
     interval = learn_spread(minutes[until:], blended, config.coverage)
     model = DurationModel(design, members, interval, config.coverage)
     return Training(model, _table(candidates, blended, minutes[until:]), time.perf_counter() - began)
+
+
+def thin_out(trips: Trips, most: int) -> Trips:
+    """At most so many of the trips, spread evenly over their time: months of yellow taxis hold millions."""
+    if len(trips) <= most:
+        return trips
+    chosen = np.linspace(0, len(trips) - 1, most).round().astype("int64")
+    return replace(trips, frame=trips.frame.iloc[chosen].reset_index(drop=True))
 
 
 def _fit_members(chosen: Sequence[Settings], table: Table, minutes: Minutes, spread: Spreader) -> list[Member]:

@@ -30,7 +30,7 @@ TRUSTED_TYPES = [
 # The scales that a member may learn on: their mean beats either, for the roots err towards short trips.
 MINUTES, ROOT = "minutes", "root"
 # Rows that are predicted at a time, so that a month of millions needs no more memory than one of thousands.
-BATCH = 50_000
+BATCH = 20_000
 
 
 @dataclass(frozen=True)

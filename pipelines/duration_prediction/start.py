@@ -21,7 +21,7 @@ USUAL_MILES = 3.0
 # Distances in miles at which the speed of a trip changes: the first blocks, then the first crossing.
 BENDS = (3.0, 8.0)
 PENALTY = 1.0
-BATCH = 50_000
+BATCH = 10_000
 
 
 @dataclass(frozen=True)

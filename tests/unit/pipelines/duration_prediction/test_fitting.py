@@ -12,7 +12,7 @@ import pytest
 from pipelines.duration_prediction.baselines import score_baselines
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips, load_month
-from pipelines.duration_prediction.fitting import Training, train_model
+from pipelines.duration_prediction.fitting import Training, thin_out, train_model
 from pipelines.duration_prediction.geography import learn_geography, read_geography
 from pipelines.duration_prediction.metrics import Metrics, evaluate
 from pipelines.duration_prediction.model import DurationModel
@@ -91,6 +91,17 @@ def test_a_handful_of_trips_is_refused(train: Trips, quick: TrainingConfig) -> N
     with pytest.raises(NoValidTripsError, match=r"49 valid trips are too few to learn from .50 at least."):
         _train(few, quick)
     assert _train(replace(train, frame=train.frame.head(50)), quick).model.predict(few.frame).shape == (49,)
+
+
+def test_of_too_many_trips_evenly_spread_ones_are_learnt_from(train: Trips, quick: TrainingConfig) -> None:
+    some = thin_out(train, 1_000)
+    assert len(some) == 1_000
+    assert some.pickup.iloc[[0, -1]].tolist() == train.pickup.iloc[[0, -1]].tolist()
+    assert some.pickup.is_monotonic_increasing
+    assert some.frame.duplicated().sum() == train.frame.duplicated().sum() == 0
+    assert thin_out(train, len(train)) is train
+    config = quick.model_copy(update={"most_trips": 1_000})
+    assert _train(train, config).candidates[0].trips == 800
 
 
 def test_the_promised_error_on_real_months(tlc_folder: Path) -> None:
