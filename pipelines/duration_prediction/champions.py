@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPIONS_TAG = "champions"
 MODEL_FILE = "model.skops"
+LOGGED_MODEL = "models:/"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,12 @@ def keep_as_challenger(store: Store, registered: RegisteredModel) -> None:
 
 def load_model(registered: RegisteredModel) -> Any:
     """The fitted model of a version; only reviewed types are built. Raises RegistryError if that is not enough."""
-    folder = _download(registered, registered.model_uri)
+    # Not by its address: MLflow would look that up in whatever store this process has used last.
+    with opened(Store(registered.tracking_uri, None)) as client:
+        uri = client.get_model_version_download_uri(registered.name, registered.version)
+        if uri.startswith(LOGGED_MODEL):
+            uri = client.get_logged_model(uri.removeprefix(LOGGED_MODEL)).artifact_location
+    folder = _download(registered, uri)
     try:
         return load_skops().load(folder / MODEL_FILE, trusted=TRUSTED_TYPES)
     except Exception as error:

@@ -18,7 +18,13 @@ from pipelines.duration_prediction.champions import (
 )
 from pipelines.duration_prediction.data import Trips
 from pipelines.duration_prediction.model import DurationModel
-from pipelines.duration_prediction.registry import RegisteredModel, TrainingRecord, opened, register_model
+from pipelines.duration_prediction.registry import (
+    RegisteredModel,
+    TrainingRecord,
+    load_mlflow,
+    opened,
+    register_model,
+)
 from pipelines.duration_prediction.store import Store, find_store, model_name
 from pipelines.errors import RegistryError
 from pipelines.tlc import Colour
@@ -120,8 +126,9 @@ def test_changes_are_told_in_a_sentence() -> None:
 
 
 def test_a_version_comes_back_as_it_was_with_what_was_kept(
-    registered: RegisteredModel, fitted: DurationModel, validate: Trips
+    registered: RegisteredModel, fitted: DurationModel, validate: Trips, tmp_path: Path
 ) -> None:
+    load_mlflow().set_tracking_uri(f"sqlite:///{tmp_path}/elsewhere.db")  # as a process that has registered nothing
     expected = fitted.predict(validate.frame)
     assert np.array_equal(load_model(registered).predict(validate.frame), expected)
     assert np.array_equal(predict_apart(registered, validate.frame), expected)
