@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
-from orchestration.domain.errors import ObjectNotFound
+from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, policy_of, state_document, state_of
 from orchestration.domain.states import Scheduled
@@ -81,6 +81,8 @@ def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapp
     for given in wanted:
         same = next((each for each in known if _is_same(each, given)), None)
         fields = {name: given[name] for name in SCHEDULE_FIELDS if given.get(name) is not None}
+        if same is None and "schedule" not in fields:
+            raise UsageError(f"There is no schedule {given.get('slug')!r} to change; a new one needs a 'schedule'.")
         if same is None:
             born = {"id": str(new_id()), "deployment_id": deployment_id, "created": now, "updated": now}
             documents.insert(tx, "schedules", {**born, **fields})

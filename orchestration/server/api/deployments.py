@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -36,6 +36,8 @@ from orchestration.server.values import Lenient
 HORIZON = timedelta(days=100)
 """How far ahead runs are planned, how many, and at least how many and for how long; as with Prefect."""
 MOST_RUNS, LEAST_RUNS, LEAST_TIME = 100, 3, timedelta(hours=1)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""No run is planned for later than that, where dates come to their end."""
 
 router = APIRouter(prefix="/deployments", tags=["Deployments"])
 add_listings(router, "deployments", RUN_FILTERS, pages=True)
@@ -173,7 +175,7 @@ def plan_runs(id: UUID, backend: BackendOf, body: bodies.SlotsOfSchedule | None 
 
 
 def _planned(deployment: Document, schedule: Document, asked: bodies.SlotsOfSchedule) -> Iterator[Document]:
-    start = asked.start_time or utc_now()
+    start = min(asked.start_time or utc_now(), LATEST)
     end = asked.end_time or start + HORIZON
     most = MOST_RUNS if asked.max_runs is None else asked.max_runs
     least = LEAST_RUNS if asked.min_runs is None else asked.min_runs

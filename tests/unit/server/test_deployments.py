@@ -169,6 +169,20 @@ def test_schedules_come_and_go_with_the_runs_that_they_plan(client: TestClient, 
     assert _planned(client) == []
 
 
+def test_a_schedule_is_changed_by_its_slug_with_the_deployment(client: TestClient, deployment: Document) -> None:
+    path = f"deployments/{deployment['id']}"
+    assert client.patch(path, json={"schedules": [{"slug": "monthly", "active": False}]}).status_code == 204
+    (schedule,) = client.get(path).json()["schedules"]
+    assert (schedule["id"], schedule["active"]) == (deployment["schedules"][0]["id"], False)
+    refused = client.patch(path, json={"schedules": [{"slug": "weekly", "active": False}]})
+    assert (refused.status_code, "'weekly'" in refused.json()["detail"]) == (422, True)
+
+
+def test_nothing_is_planned_at_the_end_of_dates(client: TestClient, deployment: Document) -> None:
+    answer = client.post(f"deployments/{deployment['id']}/schedule", json={"start_time": "9999-12-31T00:00:00Z"})
+    assert answer.status_code == 200
+
+
 def test_runs_are_planned_for_an_hour_and_three_at_least(client: TestClient, deployment: Document) -> None:
     client.patch(f"deployments/{deployment['id']}", json={"schedules": [{"schedule": {"interval": 1200}}]})
     client.post(f"deployments/{deployment['id']}/schedule")
