@@ -51,7 +51,7 @@ def is_kept(task: Any, flow: FlowRunContext | None, settings: Settings) -> bool:
     if task.cache_policy is not None and not isinstance(task.cache_policy, NoCache):
         return True
     asked = (task.cache_key_fn, task.result_storage_key, task.result_storage, task.result_serializer)
-    if any(option is not None for option in asked):
+    if asked != (None, None, None, None):
         return True
     of_flow = flow.results.persist if flow is not None else None
     return settings.persist_results if of_flow is None else of_flow

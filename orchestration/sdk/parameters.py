@@ -31,6 +31,7 @@ class Binder:
         ordinary = inspect.Parameter.POSITIONAL_OR_KEYWORD
         self._by_keyword = all(parameter.kind in (ordinary, inspect.Parameter.KEYWORD_ONLY) for parameter in parameters)
         self._names = list(self.signature.parameters)
+        self._known = set(self._names)
         self._positional = sum(parameter.kind is ordinary for parameter in parameters)
         empty = inspect.Parameter.empty
         self._defaults = {each.name: each.default for each in parameters if each.default is not empty}
@@ -43,7 +44,7 @@ class Binder:
         """
         if self._by_keyword and len(args) <= self._positional:
             bound = {**self._defaults, **dict(zip(self._names, args, strict=False)), **kwargs}
-            if bound.keys() == self.signature.parameters.keys() and kwargs.keys().isdisjoint(self._names[: len(args)]):
+            if bound.keys() == self._known and (not kwargs or kwargs.keys().isdisjoint(self._names[: len(args)])):
                 return {name: bound[name] for name in self._names}
         return self._full(args, kwargs)
 

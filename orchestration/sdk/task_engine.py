@@ -70,6 +70,9 @@ def new_task_run(task: Any, parameters: dict[str, Any], wait_for: tuple[Any, ...
     return TaskExecution(task, parameters, record, session, flow, wait_for)
 
 
+_NOTHING_AROUND = nullcontext()
+
+
 class TaskExecution(LivingTask):
     """One task run while it lives, as the drivers see it."""
 
@@ -120,7 +123,7 @@ class TaskExecution(LivingTask):
         """Name the run, now that its arguments are known."""
         if self.decorated.task_run_name is not None:
             self.record.name = given_name(self.decorated.task_run_name, self.parameters, "task_run_name")
-        return nullcontext()
+        return _NOTHING_AROUND
 
     def may_wait(self, state: State) -> bool:
         """Whether proposing this state looks into a cache or asks the user's code."""

@@ -80,7 +80,7 @@ def submits():
 @flow(name="main")
 async def in_async():
     done()
-    threading.Timer(0, print, ["ready"], {"flush": True}).start()
+    asyncio.get_running_loop().call_soon(lambda: print("ready", flush=True))  # the loop comes to it after the await
     await asyncio.Event().wait()
 """
 """Flows that never end by themselves. A flow that starts inside a task lets all that came before be written."""
