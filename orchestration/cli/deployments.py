@@ -78,19 +78,17 @@ def schedule_ls(name: Name, as_json: AsJson = False) -> None:
     print_documents(schedules, shown, as_json, "The deployment has no schedules.")
 
 
-@schedule.command("pause")
-def schedule_pause(name: Name, schedule_id: UUID, active: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
-    """Pause one schedule."""
-    with opened() as backend:
-        keys = {"deployment_id": KIND.one(backend, name)["id"], "id": str(schedule_id)}
-        backend.change("schedules", {"active": active}, **keys)
-    typer.echo(f"{'Resumed' if active else 'Paused'} schedule {schedule_id}.")
+def _add_switch(verb: str, active: bool) -> None:
+    @schedule.command(verb, help=f"{verb.capitalize()} one schedule.")
+    def switch(name: Name, schedule_id: UUID) -> None:
+        with opened() as backend:
+            keys = {"deployment_id": KIND.one(backend, name)["id"], "id": str(schedule_id)}
+            backend.change("schedules", {"active": active}, **keys)
+        typer.echo(f"{verb.capitalize()}d schedule {schedule_id}.")
 
 
-@schedule.command("resume")
-def schedule_resume(name: Name, schedule_id: UUID) -> None:
-    """Resume one schedule."""
-    schedule_pause(name, schedule_id, active=True)
+_add_switch("pause", False)
+_add_switch("resume", True)
 
 
 def _start(at: str | None, after: str | None) -> datetime:

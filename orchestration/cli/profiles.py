@@ -128,7 +128,7 @@ def unset(settings: Annotated[list[str], typer.Argument(metavar="NAME ...")]) ->
 def write(profiles: Profiles) -> None:
     """Put these profiles in the place of those in the home folder, at once and for their owner's eyes only."""
     home = home_of(os.environ, Path.home())
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=home, prefix=FILE, delete=False) as file:
         file.write(text_of(profiles))  # a temporary file has the mode 0600 from its birth
         file.flush()

@@ -52,7 +52,7 @@ def start(home: Path, host: str, port: int) -> Running:
     """
     if (other := running(home)) is not None:
         raise OrchestrationError(f"A server runs already, at {other.url}; stop it with `orchestrate server stop`.")
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-m", "orchestration.cli", "server", "start", "--host", host, "--port", str(port)]
     with (home / LOG).open("w", encoding="utf-8") as log:
         child = subprocess.Popen(  # noqa: S603 - the command is ours

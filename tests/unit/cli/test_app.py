@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
-from orchestration.cli.app import GROUPS, app
+from orchestration.cli.app import GROUPS, SHORT, app
 from orchestration.domain.settings import CHOICE
 from tests.support.command_line import asked, orchestrate
 
@@ -21,8 +22,9 @@ def _loaded_by(*words: str) -> set[str]:
         "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
         f"sys.argv = ['orchestrate', *{words!r}]; from orchestration.cli.app import app; app()"
     )
+    own = {name: value for name, value in os.environ.items() if name.startswith("ORCHESTRATION_")}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env=dict(os.environ)
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env=own
     )
     return set(done.stderr.split())
 
@@ -51,7 +53,9 @@ def test_help_names_every_group() -> None:
 
 @pytest.mark.parametrize("name", [*GROUPS, "gcl"])
 def test_every_group_and_command_explains_itself(name: str) -> None:
-    group = get_command(app).get_command(None, name)  # type: ignore[attr-defined]
+    root: Any = get_command(app)
+    group = root.get_command(None, name)
+    assert name in root.list_commands(None) or name in SHORT
     commands = getattr(group, "commands", {})
     assert orchestrate(name, "--help").startswith(f"Usage: orchestrate {name}")
     for command in commands:

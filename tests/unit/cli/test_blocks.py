@@ -9,6 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from orchestration import Secret
+from orchestration.backend.clock import new_id
+from orchestration.cli.store import opened
+from orchestration.domain.schemas.blocks import BlockType
 from orchestration.persistence import crypto
 from orchestration.sdk.session import close_session
 from tests.support.command_line import asked, orchestrate, table
@@ -68,6 +71,13 @@ def test_the_types_of_a_file_are_registered(tmp_path: Path) -> None:
 def test_the_types_of_a_module_are_registered() -> None:
     assert "S3Bucket" in orchestrate("block", "register", "-m", "blocks.aws")
     assert "s3-bucket" in [each["slug"] for each in asked("block", "type", "ls")]
+
+
+def test_a_protected_type_stays() -> None:
+    with opened() as backend:
+        backend.blocks.save_block_type(BlockType(new_id(), "slack", "Slack", is_protected=True))
+    assert "protected" in orchestrate("block", "type", "delete", "slack", code=1)
+    assert "slack" in [each["slug"] for each in asked("block", "type", "ls")]
 
 
 def test_what_defines_no_blocks_is_told_of() -> None:

@@ -1,12 +1,15 @@
 """What commands print."""
 
+import io
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import typer
 from hypothesis import given, strategies as st
 
 from orchestration.cli.coloured import print_table
-from orchestration.cli.output import ago, cells, columns, plain_lines
+from orchestration.cli.output import ago, cells, columns, may, plain_lines, print_documents
 
 NOW = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
 COLUMNS = columns("ID id exact", "Name run.name text", "Tags tags text", "On on exact", "Seen seen time")
@@ -54,3 +57,26 @@ def test_a_terminal_gets_the_same_table(capsys: pytest.CaptureFixture[str], monk
     assert printed.split()[:5] == ["ID", "STATE", "NAME", "1", "Failed"]
     assert printed.count("word") == 20
     assert max(map(len, printed.splitlines())) <= 60
+
+
+def test_a_terminal_is_told_from_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {"id": 7, "run": {"name": "boar"}}
+    print_documents([document], COLUMNS[:2], False, "")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_documents([document], COLUMNS[:2], False, "")
+    plain, coloured = capsys.readouterr().out.split("boar\n", 1)
+    assert plain == "ID  NAME\n7   "
+    assert "\x1b[1mNAME" in coloured
+    assert "boar" in coloured
+
+
+def test_somebody_at_a_terminal_is_asked_before_something_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    may("Delete it?", yes=False)  # nobody is there
+    there = io.StringIO("n\ny\n")
+    monkeypatch.setattr(there, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdin", there)
+    may("Delete it?", yes=True)
+    with pytest.raises(typer.Abort):
+        may("Delete it?", yes=False)
+    may("Delete it?", yes=False)
+    assert there.read() == ""

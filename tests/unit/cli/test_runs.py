@@ -10,6 +10,7 @@ import typer
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
 from orchestration.cli.runs import FLOW_RUN, follow_lines, watch
+from orchestration.cli.store import with_flow_names
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Completed, Crashed, Failed, Paused, Pending, Running, Scheduled, State
 from tests.support.command_line import asked, orchestrate, table
@@ -63,6 +64,11 @@ def test_listings_are_narrowed(runs: dict[str, FlowRun]) -> None:
 def test_flows_are_listed_and_shown(runs: dict[str, FlowRun]) -> None:
     assert _names("flow", "ls") == ["report", "train"]
     assert asked("flow", "inspect", "train") == asked("flow", "inspect", runs["oak"].flow_id)
+
+
+def test_what_a_server_leaves_out_of_a_run_is_asked_for(runs: dict[str, FlowRun], backend: Backend) -> None:
+    sent = [{"id": "1", "flow_id": str(runs["oak"].flow_id)}, {"id": "2", "flow_id": str(new_id())}]
+    assert [each["flow_name"] for each in with_flow_names(backend, sent)] == ["train", None]
 
 
 def test_a_run_is_shown_by_name_or_id(runs: dict[str, FlowRun], backend: Backend) -> None:

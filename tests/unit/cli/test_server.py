@@ -49,6 +49,7 @@ def test_a_server_starts_in_the_background_and_stops(port: int, monkeypatch: pyt
     monkeypatch.setenv("ORCHESTRATION_API_URL", url)
     orchestrate("variable", "set", "n", "1")
     assert asked("version")["Server type"] == "server"
+    assert "holds the database" in orchestrate("block", "rotate-key", code=1)
     monkeypatch.delenv("ORCHESTRATION_API_URL")
     assert orchestrate("variable", "get", "n") == "1\n"
 
