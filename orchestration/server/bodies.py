@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, create_model
 
 from orchestration.domain.schemas.events import ID
+from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.domain.states import StateDetails, StateType
 from orchestration.server.values import Body, Count, Labels, Lenient, Mapped, Moment, Name, Seconds, Tags
 
@@ -224,3 +225,12 @@ class Event(Lenient):
     related: Annotated[list[Resource], Field(default_factory=list, max_length=500)]
     payload: Mapped
     follows: UUID | None = None
+
+    def whole(self) -> Document:
+        """As JSON; what came as JSON and is not looked into, which is most of it, is not copied."""
+        own = {
+            "id": str(self.id),
+            "occurred": moment_text(self.occurred),
+            "follows": self.follows and str(self.follows),
+        }
+        return {**vars(self), **own}

@@ -28,6 +28,7 @@ from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails
 
 TASK_RUN, FLOW_RUN = "prefect.task-run.", "prefect.flow-run."
 ID, ROLE = "prefect.resource.id", "prefect.resource.role"
+_TOLD = ("task_version", "cache_key", "task_inputs", "run_count", "flow_run_run_count", "total_run_time")
 _OWN_IDS = ("flow_run_id", "task_run_id")
 
 
@@ -39,44 +40,49 @@ def is_told_by_client(event: Mapping[str, Any]) -> bool:
 
 
 def events_of(change: TaskRunChange) -> list[Document]:
-    """The events of the states that a task run entered, oldest first; a new run's birth is the first of them."""
+    """The events of the states that a task run entered, oldest first; a new run's birth is the first of them.
+
+    How the run stands is told by the last of them; the others only name it.
+    """
     record, states, is_new = change
     if is_new:
         states = [PENDING.evolve(id=record.id, timestamp=record.created), *states]
-    run, related, run_id = _task_run_document(record), _related(record), f"{TASK_RUN}{record.id}"
-    events: list[Document] = []
+    run_id, related = f"{TASK_RUN}{record.id}", _related(record)
+    named = {"name": record.name, "task_key": record.task_key, "dynamic_key": record.dynamic_key}
+    events = []
     before: State | None = None
     for state in states:
-        events.append(
-            {
-                "id": str(state.id),
-                "occurred": moment_text(state.timestamp),
-                "event": TASK_RUN + state.name,
-                "resource": {
-                    ID: run_id,
-                    "prefect.resource.name": record.name,
-                    "prefect.run-count": str(record.run_count),
-                    "prefect.state-message": state.message or "",
-                    "prefect.state-name": state.name,
-                    "prefect.state-type": state.type.value,
-                    "prefect.orchestration": "client",
-                },
-                "related": related,
-                "payload": {
-                    "intended": {"from": before and before.type.value, "to": state.type.value},
-                    "initial_state": before and {"type": before.type.value, "name": before.name},
-                    "validated_state": {
-                        "type": state.type.value,
-                        "name": state.name,
-                        "message": state.message,
-                        "state_details": {} if state.details is record.details else _details(state.details),
-                        "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
-                    },
-                    "task_run": run,
-                },
-                "follows": before and str(before.id),
-            }
-        )
+        kind = state.type.value
+        told = {
+            "type": kind,
+            "name": state.name,
+            "message": state.message,
+            "state_details": {} if state.details is record.details else _details(state.details),
+            "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
+        }
+        payload = {
+            "intended": {"from": before and before.type.value, "to": kind},
+            "initial_state": before and {"type": before.type.value, "name": before.name},
+            "validated_state": told,
+            "task_run": named if state is not states[-1] else {**named, **_standing(record)},
+        }
+        event = {
+            "id": str(state.id),
+            "occurred": moment_text(state.timestamp),
+            "event": TASK_RUN + state.name,
+            "resource": {
+                ID: run_id,
+                "prefect.resource.name": record.name,
+                "prefect.state-message": state.message or "",
+                "prefect.state-name": state.name,
+                "prefect.state-type": kind,
+                "prefect.orchestration": "client",
+            },
+            "related": related,
+            "payload": payload,
+            "follows": before and str(before.id),
+        }
+        events.append(event)
         before = state
     return events
 
@@ -100,7 +106,7 @@ def _change(told: list[Mapping[str, Any]], revive: Revive) -> TaskRunChange:
         run_id = _id_after(TASK_RUN, told[0]["resource"][ID])
         details = StateDetails(flow_run_id=flow_run_id, task_run_id=run_id)
         states = [_state(event, details, revive) for event in told]
-        last = max(range(len(told)), key=lambda place: states[place].timestamp or _time_of(told[place]))
+        last = max(range(len(told)), key=lambda place: (_time_of(told[place]), place))
         return TaskRunChange(_record(told[last]["payload"]["task_run"], states, last, details), states, is_new=False)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise next(filter(None, map(_fault, told)), ValueError(f"An event cannot be read: {error!r}.")) from error
@@ -228,21 +234,12 @@ def _related(record: TaskRunRecord) -> list[Document]:
     return related
 
 
-def _task_run_document(record: TaskRunRecord) -> Document:
-    document = {
-        "name": record.name,
-        "task_key": record.task_key,
-        "dynamic_key": record.dynamic_key,
-        "task_version": record.task_version,
-        "cache_key": record.cache_key,
-        "empirical_policy": None if record.policy is NEVER else policy_document(record.policy),
-        "tags": list(record.tags),
-        "task_inputs": record.task_inputs or {},
-        "run_count": record.run_count,
-        "flow_run_run_count": record.flow_run_run_count,
-        "expected_start_time": moment_text(record.created),
-        "start_time": moment_text(record.start_time),
-        "end_time": moment_text(record.end_time),
-        "total_run_time": record.total_run_time,
-    }
+def _standing(record: TaskRunRecord) -> Document:
+    """What changes while a task run lives, and what says how it came to be."""
+    document = {name: getattr(record, name) for name in _TOLD}
+    document.update({name: moment_text(getattr(record, name)) for name in ("start_time", "end_time")})
+    document["expected_start_time"] = moment_text(record.created)
+    document["tags"] = list(record.tags)
+    if record.policy is not NEVER:
+        document["empirical_policy"] = policy_document(record.policy)
     return {name: value for name, value in document.items() if value is not None}

@@ -123,6 +123,15 @@ def test_the_newest_state_tells_how_the_run_stands_whatever_the_order() -> None:
     assert len(arrived.states) == 2
 
 
+def test_of_two_states_at_one_time_the_later_told_tells_how_the_run_stands() -> None:
+    record = task_record(run_count=3)
+
+    arrived = there_and_back(went_on(record, at(Running(), 1), at(Completed(), 1)))
+
+    assert arrived.record.state.is_completed()
+    assert arrived.record.run_count == 3
+
+
 def test_events_are_chained() -> None:
     record = task_record()
     events = sent(born(record, at(Running(), 1), at(Completed(), 2)))
@@ -161,7 +170,7 @@ def test_a_state_without_a_name_is_named_by_its_type() -> None:
 def test_a_run_without_a_time_of_its_own_was_born_with_its_first_state() -> None:
     events = sent(went_on(task_record(), at(Running(), 1), at(Completed(), 2)))
     for event in events:
-        del event["payload"]["task_run"]["expected_start_time"]
+        event["payload"]["task_run"].pop("expected_start_time", None)
 
     assert changes_of(events)[0].record.created == later(1)
 
