@@ -97,7 +97,8 @@ class Auth:
                 status.append(message["status"])
             await send(message)
 
-        await self._guarded({**scope, "caller": caller}, receive, noting)
+        scope["caller"] = caller
+        await self._guarded(scope, receive, noting)
         if not may(Role.VIEWER, method, path, secrets):
             told = {"key_name": caller.name, "method": method, "path": path[:1000], "status": (status or [500])[0]}
             await run_in_threadpool(self._backend.create, "audit", told)

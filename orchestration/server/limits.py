@@ -44,7 +44,8 @@ class Limits:
         if refused is not None:
             await refused(scope, receive, send)
             return
-        await self._app({**scope, "headers": list(_headers(scope, body))}, _once(_mended(body), receive), send)
+        scope["headers"] = list(_headers(scope, body))
+        await self._app(scope, _once(_mended(body), receive), send)
 
 
 async def _read(scope: Scope, receive: Receive) -> tuple[bytes, Json | None]:

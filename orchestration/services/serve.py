@@ -56,8 +56,8 @@ def run_server(settings: Settings, host: str = HOST, port: int = PORT, listener:
             timeout_graceful_shutdown=SECONDS_TO_END,
             limit_concurrency=MOST_CONNECTIONS,
         )
-        signal.signal(signal.SIGTERM, _leave)  # uvicorn sends the signal that ended it once more
         with listener or _listening(host, port) as bound, suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, _leave)  # uvicorn sends the signal that ended it once more
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait for an ACK, 40 ms
             warming.start()
             uvicorn.Server(config).run(sockets=[bound])

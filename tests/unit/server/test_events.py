@@ -189,7 +189,7 @@ def _stream(client: TestClient, path: str, **wanted: Any) -> Iterator[WebSocketT
 
 
 async def _listened_to(feed: Any) -> None:
-    while not feed._listeners:
+    while not feed._listeners:  # noqa: ASYNC110 - a feed tells nobody that somebody listens
         await asyncio.sleep(0)
     await feed._ready.wait()
 
@@ -264,6 +264,12 @@ def test_lines_are_streamed_as_they_come(client: TestClient, made: Made) -> None
     }  # fmt: skip
     with _stream(client, "logs/out", filter=wanted) as stream:
         _until_listened_to(client, "logs")
-        others = [{"level": 10}, {"level": 40}, {"flow_run_id": None}, {"task_run_id": run_id}, {"message": "x"}]
+        others: list[dict[str, Any]] = [
+            {"level": 10},
+            {"level": 40},
+            {"flow_run_id": None},
+            {"task_run_id": run_id},
+            {"message": "x"},
+        ]
         client.post("logs/", json=[{**line, "message": "m0", **other} for other in [*others, {"message": "m1"}]])
         assert stream.receive_json()["log"]["message"] == "m1"
