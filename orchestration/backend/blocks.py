@@ -197,13 +197,10 @@ class LocalBlockStore:
         newest = rows.sealed_documents(tx, limit=1)
         if not newest:
             return self._keyring.keys()[0]
-        token, place = newest[0]["data"], self._keyring.describe()
-        if not self._keyring.has_key():
-            raise crypto.no_key(self._keyring)
-        for key in (*self._keyring.keys(), *self._keyring.keys(reload=True)):
-            if crypto.opens(token, key, place):
-                return key
-        raise ConfigurationError(
-            f"The key in {place} does not open the blocks that are saved here; "
-            "put back the key that they were saved with, or delete them, before you save another."
-        )
+        key = crypto.opening_key(newest[0]["data"], self._keyring)
+        if key is None:
+            raise ConfigurationError(
+                f"The key in {self._keyring.describe()} does not open the blocks that are saved here; "
+                "put back the key that they were saved with, or delete them, before you save another."
+            )
+        return key

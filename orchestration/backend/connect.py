@@ -9,9 +9,9 @@ from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
+from orchestration.domain.schemas.wire import Revive
 from orchestration.domain.settings import Settings
 from orchestration.persistence.database import Database
-from orchestration.persistence.runs import Revive
 from orchestration.persistence.sqlite import SqliteDatabase
 
 _SQLITE = re.compile(r"sqlite(\+aiosqlite)?:///(?P<path>[^:?][^?]*)(\?.*)?")

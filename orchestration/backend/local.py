@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject,
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.recording import Batch, changed_task_run
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schemas.wire import Document, Revive
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import concurrency, runs, task_runs
 from orchestration.persistence.database import Database, Transaction
@@ -27,7 +28,7 @@ from orchestration.persistence.values import micros
 class LocalBackend(LocalCatalog):
     """Each method is one transaction on the database it is given."""
 
-    def __init__(self, database: Database, blocks: BlockStore, revive: runs.Revive) -> None:
+    def __init__(self, database: Database, blocks: BlockStore, revive: Revive) -> None:
         super().__init__(database)
         self._revive = revive
         self.blocks = blocks
@@ -40,7 +41,7 @@ class LocalBackend(LocalCatalog):
                 known = runs.flow_run_by_key(tx, flow_id, run.idempotency_key, self._revive)
                 if known is not None:
                     return known
-            created = run.evolve(flow_id=flow_id, state=None)
+            created = run.evolve(flow_id=flow_id, state=None, expected_start_time=run.expected_start_time or run.created)
             runs.insert_flow_run(tx, created)
             if run.state is None:
                 return created
@@ -87,13 +88,15 @@ class LocalBackend(LocalCatalog):
     def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Decide on the state of a task run, and write the outcome."""
         now = utc_now()
-        run, proposed = self.task_run(run_id), _stamped(state, now)
-        decision = Accept(proposed) if force else _decide(run, proposed, now)
-        if isinstance(decision, Accept | Reject) and decision.state is not run.state:
-            entered = _stamped(decision.state, now)
-            self.record(Batch([changed_task_run(runs.after(run, entered, now), [entered])], (), is_foreign=True))
-            return Accept(entered) if isinstance(decision, Accept) else Reject(entered, decision.reason)
-        return decision
+        proposed = _stamped(state, now)
+        with self._db.transaction() as tx:
+            run = task_runs.read_task_run(tx, run_id, self._revive)
+            decision = Accept(proposed) if force else _decide(run, proposed, now)
+            if isinstance(decision, Accept | Reject) and decision.state is not run.state:
+                decision = replace(decision, state=_stamped(decision.state, now))
+                changed = changed_task_run(runs.after(run, decision.state, now), [decision.state])
+                task_runs.write_task_runs(tx, [changed], None)
+            return decision
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
         """Runs that workers of a pool may start by then, most urgent first."""
@@ -200,11 +203,7 @@ def _stamped(state: State, now: datetime) -> State:
 
 def _decide(run: FlowRun | TaskRun, proposed: State, now: datetime) -> Decision:
     retriable = proposed.details.retriable is not False
-    return decide(
-        run.state,
-        proposed,
-        Attempt(now, run.run_count, run.policy, retriable, DICE.random()),
-    )
+    return decide(run.state, proposed, Attempt(now, run.run_count, run.policy, retriable, DICE.random()))
 
 
 def _settle(tx: Transaction, run: FlowRun, proposed: State, decision: Decision, now: datetime) -> Decision:
@@ -216,4 +215,4 @@ def _settle(tx: Transaction, run: FlowRun, proposed: State, decision: Decision, 
         return Abort("Another process changed the run's state at the same moment.")
     if state.details.pause_reschedule:  # suspended: its process ends by intent, and another one will go on
         runs.set_owner(tx, run.id, None)
-    return Accept(state) if isinstance(decision, Accept) else Reject(state, decision.reason)
+    return replace(decision, state=state)

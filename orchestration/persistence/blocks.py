@@ -111,12 +111,9 @@ def document_of(source: Source, row: Row, unseal: Open, secrets: bool, depth: in
         for child in document_rows(source, "d.id = :id", {"id": reference["reference_block_document_id"]}, 1, 0)
     }
     return record_of(
-        BlockDocument,
-        to_document("block_documents", row),
+        BlockDocument, to_document("block_documents", row),
         data={**data, **{name: child.data for name, child in children.items()}},
-        block_schema=schemas[0] if schemas else None,
-        block_type=types[0] if types else None,
-        references=children,
+        block_schema=schemas[0] if schemas else None, block_type=types[0] if types else None, references=children,
     )
 
 

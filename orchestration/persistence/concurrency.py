@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.runs import Owner
-from orchestration.persistence import values
+from orchestration.domain.schemas.wire import record_of
+from orchestration.persistence import documents
+from orchestration.persistence.columns import to_document
 from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.runs import owned, owner_columns
 
 NEVER = 10**18
 """Microseconds since the epoch, in a far century: a lease that runs so long is held without being renewed."""
@@ -40,21 +43,7 @@ class Lease:
 
 def upsert_limit(tx: Transaction, limit: ConcurrencyLimit) -> None:
     """Store a limit, or change the one of that name."""
-    tx.execute(
-        "INSERT INTO concurrency_limit (id, name, slot_limit, active, slot_decay_per_second, created, updated) "
-        "VALUES (:id, :name, :limit, :active, :decay, :created, :updated) "
-        "ON CONFLICT (name) DO UPDATE SET slot_limit = excluded.slot_limit, active = excluded.active, "
-        "slot_decay_per_second = excluded.slot_decay_per_second, updated = excluded.updated",
-        {
-            "id": str(limit.id),
-            "name": limit.name,
-            "limit": limit.limit,
-            "active": int(limit.active),
-            "decay": limit.slot_decay_per_second,
-            "created": values.micros(limit.created),
-            "updated": values.micros(limit.updated),
-        },
-    )
+    documents.insert(tx, "concurrency_limits", {**asdict(limit), "slot_limit": limit.limit}, overwrite=True)
 
 
 def read_limits(db: Database, now: int) -> list[ConcurrencyLimit]:
@@ -62,17 +51,22 @@ def read_limits(db: Database, now: int) -> list[ConcurrencyLimit]:
     held: dict[str, list[UUID]] = {}
     for row in db.read("SELECT id, limit_id FROM concurrency_lease WHERE expires > :now ORDER BY id", {"now": now}):
         held.setdefault(row["limit_id"], []).append(UUID(row["id"]))
-    limits = db.read(_ACTIVE + "ORDER BY c.name", {"now": now})
-    return [_limit(row, now, tuple(held.get(row["id"], ()))) for row in limits]
+    return [
+        record_of(
+            ConcurrencyLimit, to_document("concurrency_limits", row), limit=row["slot_limit"],
+            active_slots=round(_taken(row, now)), lease_ids=tuple(held.get(row["id"], ())),
+        )
+        for row in db.read(_ACTIVE + "ORDER BY c.name", {"now": now})
+    ]  # fmt: skip
 
 
 def delete_limit(tx: Transaction, name: str) -> bool:
     """Remove a limit with its leases; whether there was one."""
     tx.lock(_TURN)
-    rows = tx.execute("DELETE FROM concurrency_limit WHERE name = :name RETURNING id", {"name": name})
-    for row in rows:
-        tx.execute("DELETE FROM concurrency_lease WHERE limit_id = :id", {"id": row["id"]})
-    return bool(rows)
+    removed = documents.delete(tx, "concurrency_limits", {"name": name})
+    for limit in removed:
+        documents.delete(tx, "leases", {"limit_id": limit["id"]})
+    return bool(removed)
 
 
 def try_acquire(tx: Transaction, lease: Lease, now: int) -> float | None:
@@ -84,8 +78,8 @@ def try_acquire(tx: Transaction, lease: Lease, now: int) -> float | None:
     tx.lock(_TURN)
     gone = {"now": now, "id": str(lease.id)}  # asked again after the answer was lost, a lease takes its own place
     tx.execute("DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id", gone)
-    found = [_find(tx, name, now) for name in dict.fromkeys(lease.names)]
-    limits = [row for row in found if row is not None and row["active"]]
+    asked = ({"name": name, "now": now} for name in dict.fromkeys(lease.names))
+    limits = [row for each in asked for row in tx.execute(_ACTIVE + "WHERE c.name = :name", each) if row["active"]]
     for row in limits:
         missing = _taken(row, now) + lease.slots - row["slot_limit"]
         if missing > 0:
@@ -99,17 +93,13 @@ def try_acquire(tx: Transaction, lease: Lease, now: int) -> float | None:
 def renew(tx: Transaction, lease_id: UUID, expires: int) -> bool:
     """Let a lease run until ``expires`` (microseconds); whether it was still there."""
     tx.lock(_TURN)
-    rows = tx.execute(
-        "UPDATE concurrency_lease SET expires = :expires WHERE id = :id RETURNING id",
-        {"id": str(lease_id), "expires": expires},
-    )
-    return bool(rows)
+    return bool(documents.update(tx, "leases", {"expires": expires}, {"id": lease_id}))
 
 
 def release(tx: Transaction, lease_id: UUID) -> None:
     """Give back the slots of a lease."""
     tx.lock(_TURN)
-    tx.execute("DELETE FROM concurrency_lease WHERE id = :id", {"id": str(lease_id)})
+    documents.delete(tx, "leases", {"id": lease_id})
 
 
 def take_back(tx: Transaction, name: str, slots: int | None) -> None:
@@ -122,31 +112,16 @@ def take_back(tx: Transaction, name: str, slots: int | None) -> None:
         return
     params = {"name": name, "never": NEVER}
     for row in tx.execute(f"SELECT id, limit_id, slots {where} AND expires >= :never ORDER BY id", params):
-        key, freed = {"id": row["id"], "limit": row["limit_id"]}, min(slots, row["slots"])
-        tx.execute(
-            "UPDATE concurrency_lease SET slots = slots - :freed WHERE id = :id AND limit_id = :limit",
-            {**key, "freed": freed},
-        )
+        freed = min(slots, row["slots"])
+        key = {"id": row["id"], "limit_id": row["limit_id"]}
+        documents.update(tx, "leases", {"slots": row["slots"] - freed}, key)
         slots -= freed
     tx.execute("DELETE FROM concurrency_lease WHERE slots <= 0", {})
 
 
 def leases_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
     """The leases that processes of this host hold."""
-    rows = db.read(
-        "SELECT DISTINCT id, owner_host, owner_boot, owner_pid, owner_started FROM concurrency_lease "
-        "WHERE owner_host = :host",
-        {"host": host},
-    )
-    return [
-        (UUID(row["id"]), Owner(row["owner_host"], row["owner_boot"], row["owner_pid"], row["owner_started"]))
-        for row in rows
-    ]
-
-
-def _find(tx: Transaction, name: str, now: int) -> Row | None:
-    rows = tx.execute(_ACTIVE + "WHERE c.name = :name", {"name": name, "now": now})
-    return rows[0] if rows else None
+    return list(dict.fromkeys(owned(documents.rows(db, "leases", {"owner_host": host}))))
 
 
 def _taken(row: Row, now: int) -> float:
@@ -161,28 +136,8 @@ def _taken(row: Row, now: int) -> float:
 
 def _take(tx: Transaction, row: Row, lease: Lease, now: int) -> None:
     if row["slot_decay_per_second"] > 0:
-        tx.execute(
-            "UPDATE concurrency_limit SET decaying_slots = :slots, decayed_at = :now WHERE id = :id",
-            {"id": row["id"], "slots": _taken(row, now) + lease.slots, "now": now},
-        )
-        return
-    owner = lease.owner
-    columns = "id, limit_id, slots, expires, owner_host, owner_boot, owner_pid, owner_started"
-    holder = (owner.host, owner.boot, owner.pid, owner.started) if owner else (None,) * 4
-    tx.insert_many(
-        f"INSERT INTO concurrency_lease ({columns})", [(str(lease.id), row["id"], lease.slots, lease.expires, *holder)]
-    )
-
-
-def _limit(row: Row, now: int, lease_ids: tuple[UUID, ...]) -> ConcurrencyLimit:
-    return ConcurrencyLimit(
-        UUID(row["id"]),
-        row["name"],
-        row["slot_limit"],
-        values.known_moment(row["created"]),
-        values.known_moment(row["updated"]),
-        bool(row["active"]),
-        round(_taken(row, now)),
-        row["slot_decay_per_second"],
-        lease_ids,
-    )
+        spent = {"decaying_slots": _taken(row, now) + lease.slots, "decayed_at": now}
+        documents.update(tx, "concurrency_limits", spent, {"id": row["id"]})
+    else:
+        taken = {"id": lease.id, "limit_id": row["id"], "slots": lease.slots, "expires": lease.expires}
+        documents.insert(tx, "leases", {**taken, **owner_columns(lease.owner)})

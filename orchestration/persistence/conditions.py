@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, not_, or_, select, true
 
 from orchestration.domain.schemas.filters import GRAMMAR, Field, Fields
-from orchestration.persistence.columns import micros_of
+from orchestration.persistence.columns import SPECS, micros_of
 from orchestration.persistence.tables import TABLES
 from orchestration.persistence.values import encode
 
@@ -18,23 +18,14 @@ Column = ColumnElement[Any]
 Condition = ColumnElement[bool]
 Operation = Callable[[Column, Any], Condition]
 
+_NAMES = {**{f"{spec.table}_id": resource for resource, spec in SPECS.items()}, "latest_id": "artifacts"}
 LINKS: Mapping[tuple[str, str], tuple[str, str]] = {
-    ("flow_runs", "flows"): ("flow_id", "id"),
-    ("flow_runs", "deployments"): ("deployment_id", "id"),
-    ("flow_runs", "work_queues"): ("work_queue_id", "id"),
-    ("task_runs", "flow_runs"): ("flow_run_id", "id"),
-    ("artifacts", "task_runs"): ("task_run_id", "id"),
-    ("artifacts", "flow_runs"): ("flow_run_id", "id"),
-    ("artifact_collections", "artifacts"): ("latest_id", "id"),
-    ("deployments", "flows"): ("flow_id", "id"),
-    ("deployments", "work_queues"): ("work_queue_id", "id"),
-    ("work_queues", "work_pools"): ("work_pool_id", "id"),
-    ("logs", "flow_runs"): ("flow_run_id", "id"),
-    ("block_schemas", "block_types"): ("block_type_id", "id"),
-    ("block_documents", "block_types"): ("block_type_id", "id"),
-    ("block_documents", "block_schemas"): ("block_schema_id", "id"),
+    (here, _NAMES[column]): (column, "id")
+    for here, spec in SPECS.items()
+    for column in spec.columns
+    if column in _NAMES
 }
-"""Which columns tie the rows of two resources; any other pair is tied by the shortest way over these."""
+"""Which columns tie the rows of two resources, told by their names; any other pair is tied by the shortest way."""
 
 _TIES = {**LINKS, **{(there, here): (column, own) for (here, there), (own, column) in LINKS.items()}}
 

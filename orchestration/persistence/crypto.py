@@ -84,25 +84,37 @@ def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:
     Raises:
         ConfigurationError: there is no key, or none at hand opens it.
     """
-    if not keyring.has_key():
-        raise no_key(keyring)
-    document = _try_keys(token, keyring.keys(), keyring.describe())
-    if document is None and not keyring.given:
-        document = _try_keys(token, keyring.keys(reload=True), keyring.describe())
-    if document is None:
+    key = opening_key(token, keyring)
+    if key is None:
         raise ConfigurationError(
             f"{what} was encrypted with another key than the one in {keyring.describe()}; "
             f"put back the key that it was saved with (in {VARIABLE}, or the file {KEY_FILE} of your backup)."
         )
+    document: dict[str, Any] = json.loads(_fernet(key, keyring.describe()).decrypt(token.encode()))
     return document
 
 
-def no_key(keyring: Keyring) -> ConfigurationError:
-    """The error of a store that has encrypted blocks, and whose key is gone."""
-    return ConfigurationError(
-        f"There are encrypted blocks but no key: restore {keyring.describe()} from your backup, "
-        f"or set {VARIABLE} to the key that they were saved with."
-    )
+def opening_key(token: str, keyring: Keyring) -> str | None:
+    """The key at hand that opens a token, those that another process has written since included.
+
+    Raises:
+        ConfigurationError: there is no key at all.
+    """
+    if not keyring.has_key():
+        raise ConfigurationError(
+            f"There are encrypted blocks but no key: restore {keyring.describe()} from your backup, "
+            f"or set {VARIABLE} to the key that they were saved with."
+        )
+    known = (key for reload in (False, True) for key in keyring.keys(reload))
+    return next((key for key in known if _opens(token, key, keyring.describe())), None)
+
+
+def _opens(token: str, key: str, place: str) -> bool:
+    try:
+        _fernet(key, place).decrypt(token.encode())
+    except _fernet_module().InvalidToken:
+        return False
+    return True
 
 
 def check_key(key: str, place: str) -> None:
@@ -112,11 +124,6 @@ def check_key(key: str, place: str) -> None:
         ConfigurationError: it is not one.
     """
     _fernet(key, place)
-
-
-def opens(token: str, key: str, place: str) -> bool:
-    """Whether the key opens the token."""
-    return _try_keys(token, [key], place) is not None
 
 
 def write_key(path: Path, key: str) -> None:
@@ -158,16 +165,6 @@ def conclude(keyring: Keyring, fresh: str) -> None:
     else:
         keyring.next_path.replace(keyring.path)
     keyring.keys(reload=True)
-
-
-def _try_keys(token: str, keys: list[str], place: str) -> dict[str, Any] | None:
-    for key in keys:
-        try:
-            document: dict[str, Any] = json.loads(_fernet(key, place).decrypt(token.encode()))
-        except _fernet_module().InvalidToken:
-            continue
-        return document
-    return None
 
 
 def _fernet(key: str, place: str) -> Any:

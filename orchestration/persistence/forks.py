@@ -3,29 +3,52 @@
 from __future__ import annotations
 
 import os
+import threading
+from abc import ABC, abstractmethod
 from functools import partial
-from typing import Protocol
 from weakref import WeakSet
 
+from orchestration.domain.errors import StoreError
 
-class Forkable(Protocol):
-    """Something that holds connections."""
+
+class Connected(ABC):
+    """Something that holds connections, which are closed for good by ``close`` and for a while by every fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._closed = False
+        _known.add(self)
+
+    @abstractmethod
+    def _disconnect(self) -> None:
+        """Close what is open."""
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("The orchestration database was closed, and nothing can be read or written any more.")
+
+    def close(self) -> None:
+        """Release all connections."""
+        with self._lock:
+            self._closed = True
+            self._disconnect()
 
     def before_fork(self) -> None:
         """Close what is open, and let nobody open it again until the fork is over."""
+        self._lock.acquire()
+        self._disconnect()
 
     def after_fork(self, is_child: bool) -> None:
-        """Go on; the child with locks of its own, since only the forking thread lives on in it."""
+        """Go on; the child with a lock of its own, since only the forking thread lives on in it."""
+        if is_child:
+            self._lock = threading.RLock()
+        else:
+            self._lock.release()
 
 
-_known: WeakSet[Forkable] = WeakSet()
-_held: list[Forkable] = []
+_known: WeakSet[Connected] = WeakSet()
+_held: list[Connected] = []
 """Those that a fork under way concerns."""
-
-
-def watch(database: Forkable) -> None:
-    """Let a database know of every fork of this process, as long as it is there."""
-    _known.add(database)
 
 
 def _before_fork() -> None:

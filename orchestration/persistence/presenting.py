@@ -38,9 +38,8 @@ def present(resource: str, row: Row, now: datetime) -> Document:
 
 
 def _flow_run(document: Document, row: Row, now: datetime) -> None:
-    fields = ("id", "type", "name", "timestamp", "message", "details", "data")
-    state = {name: row[f"state_{name}"] for name in fields} if row["state_id"] else None
-    document["state"] = state and state_document(values.state_from_row(state, StoredDocument))
+    state = values.state_from_row(row, StoredDocument, "state_") if row["state_id"] else None
+    document["state"] = state and state_document(state)
     if row["owner_host"] is None and document["labels"]:  # no process holds the run any more
         document["labels"].pop(PROCESS_LABEL, None)
     _run(document, row, now)
@@ -125,14 +124,7 @@ def is_online(worker: Mapping[str, Any], now: datetime) -> bool:
 
 
 _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
-    "flow_runs": _flow_run,
-    "task_runs": _task_run,
-    "logs": _log,
-    "artifacts": _artifact,
-    "artifact_collections": _artifact_collection,
-    "work_pools": _work_pool,
-    "work_queues": _work_queue,
-    "deployments": _deployment,
-    "block_documents": _block_document,
-    "workers": _worker,
+    "flow_runs": _flow_run, "task_runs": _task_run, "logs": _log, "artifacts": _artifact,
+    "artifact_collections": _artifact_collection, "work_pools": _work_pool, "work_queues": _work_queue,
+    "deployments": _deployment, "block_documents": _block_document, "workers": _worker,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, case, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -19,6 +19,10 @@ _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
 }
+
+
+_MAY_LACK = ("key", "last_heartbeat_time")
+"""Columns to sort by that may hold nothing, besides the times of runs."""
 
 
 class Spans(NamedTuple):
@@ -63,11 +67,8 @@ def history(db: Database, resource: str, where: Mapping[str, Any], spans: Spans,
     running = case((table.c.state_type == "RUNNING", now - table.c.state_timestamp), else_=0)
     waited = case((began.is_(None) & table.c.end_time.is_(None), now), else_=func.coalesce(began, expected)) - expected
     shown = (
-        ((expected - start) // spans.width).label("span"),
-        table.c.state_type,
-        table.c.state_name,
-        func.count().label("count_runs"),
-        func.sum(table.c.total_run_time + running).label("run_time"),
+        ((expected - start) // spans.width).label("span"), table.c.state_type, table.c.state_name,
+        func.count().label("count_runs"), func.sum(table.c.total_run_time + running).label("run_time"),
         func.sum(case((waited > 0, waited), else_=0)).label("lateness"),
     )
     statement = select(*shown).where(
@@ -77,12 +78,19 @@ def history(db: Database, resource: str, where: Mapping[str, Any], spans: Spans,
 
 
 def _order(resource: str, table: FromClause, sort: str) -> tuple[ColumnElement[Any], ...]:
+    """The columns to sort by; rows without a value come last in either direction, whatever the database.
+
+    What is long has no such rows, or an index on the very expression that puts them last.
+    """
     name, _, direction = sort.lower().rpartition("_")
     column: ColumnElement[Any] = table.c["expected_start_time" if name == "next_scheduled_start_time" else name]
     if name == "start_time":
         column = func.coalesce(table.c.start_time, table.c.expected_start_time, table.c.end_time)
+    elif name == "end_time":
+        column = func.coalesce(column, literal_column("0"))
     ties = table.c["sequence" if "sequence" in table.c else "id"]
-    return (column.desc(), ties.desc()) if direction == "desc" else (column, ties)
+    ordered = (column.desc(), ties.desc()) if direction == "desc" else (column, ties)
+    return (ordered[0].nulls_last(), ordered[1]) if name in _MAY_LACK else ordered
 
 
 def _run(db: Database, statement: Select[Any]) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.schemas.runs import FlowRun, Owner, Run
-from orchestration.domain.schemas.wire import record_of
+from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import State
 from orchestration.persistence import documents, values
 from orchestration.persistence.columns import to_document, to_row
@@ -18,13 +18,10 @@ from orchestration.persistence.database import Database, Row, Transaction
 
 R = TypeVar("R", bound=Run)
 
-Revive = Callable[[Mapping[str, Any]], Any]
-"""Turns the document of a stored result into an object that can load it."""
-
 _FOLLOWING = (
-    *("state_id", "state_type", "state_name", "run_count", "start_time", "end_time", "expected_start_time"),
+    "state_id", "state_type", "state_name", "run_count", "start_time", "end_time", "expected_start_time",
     "total_run_time",
-)
+)  # fmt: skip
 """What of a flow run changes with its state."""
 
 SELECT_FLOW_RUN = """
@@ -43,7 +40,7 @@ def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
 def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
     """Store a new flow run, without its state."""
     given = {field.name: getattr(run, field.name) for field in fields(run)}
-    row = to_row("flow_runs", {**given, **_owner_columns(run.owner), "updated": run.created})
+    row = to_row("flow_runs", {**given, **owner_columns(run.owner), "updated": run.created})
     tx.insert_many(f"INSERT INTO flow_run ({', '.join(row)})", [tuple(row.values())])
 
 
@@ -110,7 +107,7 @@ def unfinished_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
         "('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING') AND owner_host = :host",
         {"host": host},
     )
-    return [(UUID(row["id"]), _known_owner(row)) for row in rows]
+    return owned(rows)
 
 
 def unfinished_subflows(tx: Transaction, run_id: UUID) -> list[UUID]:
@@ -125,10 +122,16 @@ def unfinished_subflows(tx: Transaction, run_id: UUID) -> list[UUID]:
 
 def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
     """Note which process the run lives in from now on."""
-    documents.update(tx, "flow_runs", _owner_columns(owner), {"id": run_id})
+    documents.update(tx, "flow_runs", owner_columns(owner), {"id": run_id})
 
 
-def _owner_columns(owner: Owner | None) -> Mapping[str, Any]:
+def owned(rows: Sequence[Row]) -> list[tuple[UUID, Owner]]:
+    """The ids of rows, each with the process that holds it."""
+    return [(UUID(row["id"]), _known_owner(row)) for row in rows]
+
+
+def owner_columns(owner: Owner | None) -> dict[str, Any]:
+    """The columns that tell which process holds a row."""
     return {f"owner_{name}": owner and getattr(owner, name) for name in Owner.__slots__}
 
 
@@ -143,7 +146,7 @@ def after(run: R, state: State, now: datetime) -> R:
         changes["run_count"] = max(1, run.run_count + (0 if resumed else 1))
         changes["start_time"] = run.start_time or now
     if state.is_scheduled():
-        changes["expected_start_time"] = state.details.scheduled_time
+        changes["expected_start_time"] = state.details.scheduled_time or run.expected_start_time
     changes["end_time"] = now if state.is_final() else None
     return run.evolve(**changes)
 
@@ -151,15 +154,9 @@ def after(run: R, state: State, now: datetime) -> R:
 def flow_run_from_row(row: Row, revive: Revive) -> FlowRun:
     """The flow run, with its state, of a row of ``SELECT_FLOW_RUN``."""
     document = {**to_document("flow_runs", row), "flow_name": row["flow_name"]}
-    named = ("id", "type", "name", "timestamp", "message", "details", "data")
-    state = {name: row[f"state_{name}"] for name in named} if row["state_id"] is not None else None
-    return record_of(
-        FlowRun,
-        document,
-        state=values.state_from_row(state, revive) if state else None,
-        policy=values.policy_of(row["policy"]),
-        owner=_known_owner(row) if row["owner_host"] else None,
-    )
+    state = values.state_from_row(row, revive, "state_") if row["state_id"] is not None else None
+    owner = _known_owner(row) if row["owner_host"] else None
+    return record_of(FlowRun, document, state=state, policy=values.policy_of(row["policy"]), owner=owner)
 
 
 def _known_owner(row: Row) -> Owner:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.domain.errors import StoreError
-from orchestration.persistence import forks
 from orchestration.persistence.database import NO_PARAMS, STANDS, Params, Row, chunks, storable
+from orchestration.persistence.forks import Connected
 from orchestration.persistence.schema import bring_up_to_date
 
 BUSY_SECONDS = 120.0
@@ -25,7 +24,7 @@ CHUNK_SIZES = (100, 10, 1)
 makes each row wait for a thread switch (measured: 0.7 ms a row instead of 0.04)."""
 
 
-class SqliteDatabase:
+class SqliteDatabase(Connected):
     """A SQLite file, made and brought up to date when it is opened."""
 
     dialect = "sqlite"
@@ -33,10 +32,8 @@ class SqliteDatabase:
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
         self._path = path
         self._synchronous = synchronous
-        self._lock = threading.RLock()
-        self._closed = False
         self._connection: sqlite3.Connection | None = _open(path, synchronous)
-        forks.watch(self)
+        super().__init__()
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
@@ -66,32 +63,14 @@ class SqliteDatabase:
         with self._lock:
             yield SqliteSchema(self._connected(), self._path)
 
-    def close(self) -> None:
-        """Close the file; the last process to do so folds the write-ahead log into it."""
-        with self._lock:
-            self._closed = True
-            self._disconnect()
-
-    def before_fork(self) -> None:
-        """Close the file until it is needed again: SQLite's locks do not survive in a child of an open connection."""
-        self._lock.acquire()
-        self._disconnect()
-
-    def after_fork(self, is_child: bool) -> None:
-        """Go on; the child with a lock of its own, since only the forking thread lives on in it."""
-        if is_child:
-            self._lock = threading.RLock()
-        else:
-            self._lock.release()
-
     def _connected(self) -> sqlite3.Connection:
-        if self._closed:
-            raise StoreError("The orchestration database was closed, and nothing can be read or written any more.")
+        self._check_open()
         if self._connection is None:
             self._connection = _open(self._path, self._synchronous)
         return self._connection
 
     def _disconnect(self) -> None:
+        """Close the file; the last process to do so folds the write-ahead log into it."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -144,8 +123,10 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection to the file at ``path``, whose schema is the newest that this version knows."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = _connect(path, synchronous)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
+            connection.row_factory = sqlite3.Row
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
             bring_up_to_date(SqliteSchema(connection, path))
         except BaseException:
             connection.close()
@@ -155,13 +136,6 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
             f"The orchestration database {path} cannot be opened ({error}); "
             "set ORCHESTRATION_HOME to a folder that you may write to."
         ) from error
-    return connection
-
-
-def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
     return connection
 
 

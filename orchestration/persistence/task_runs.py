@@ -17,14 +17,11 @@ from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
 from orchestration.domain.schemas.runs import Owner, TaskRun
-from orchestration.domain.schemas.wire import record_of
+from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import Crashed, State
-from orchestration.persistence import values
+from orchestration.persistence import documents, values
 from orchestration.persistence.columns import to_document
 from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.runs import Revive
-
-NewId = Callable[[], UUID]
 
 _INSERT = """INSERT INTO task_run (
     id, flow_run_id, name, task_key, dynamic_key, created, task_version, cache_key, policy, tags, labels, task_inputs,
@@ -42,6 +39,10 @@ _CHANGING = (
 _ON_CONFLICT = "ON CONFLICT (id) DO UPDATE SET history = task_run.history || excluded.history, " + ", ".join(
     f"{name} = CASE WHEN {_IS_NEWER} THEN excluded.{name} ELSE task_run.{name} END" for name in _CHANGING
 )
+_UNFINISHED = f"SELECT id FROM task_run WHERE flow_run_id = :run AND state_type NOT IN {_ENDED} ORDER BY id"  # noqa: S608
+_CRASH = f"""UPDATE task_run SET state_id = :state_id, state_type = :type, state_name = :name, state_timestamp = :at,
+    end_time = :at, owner = NULL, history = history || :line
+    WHERE id = :id AND state_type NOT IN {_ENDED} RETURNING id"""  # noqa: S608 - fixed texts
 _INSERT_LOG = "INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)"
 
 
@@ -76,33 +77,17 @@ def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
     tx.insert_many(_INSERT_LOG, rows)
 
 
-def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: str, new_id: NewId) -> int:
+def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: str, new_id: Callable[[], UUID]) -> int:
     """End all task runs of a flow run that have not ended; the number of them."""
-    rows = tx.execute(
-        "SELECT id FROM task_run WHERE flow_run_id = :run "
-        "AND state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') ORDER BY id",
-        {"run": str(flow_run_id)},
-    )
+    rows = tx.execute(_UNFINISHED, {"run": str(flow_run_id)})
     return sum(crash_task_run(tx, UUID(row["id"]), now, message, new_id) for row in rows)
 
 
-def crash_task_run(tx: Transaction, run_id: UUID, now: datetime, message: str, new_id: NewId) -> bool:
+def crash_task_run(tx: Transaction, run_id: UUID, now: datetime, message: str, new_id: Callable[[], UUID]) -> bool:
     """End a task run; false when it has ended already."""
     state = Crashed(message, timestamp=now).evolve(id=new_id())
-    changed = tx.execute(
-        "UPDATE task_run SET state_id = :state_id, state_type = :type, state_name = :name, state_timestamp = :at, "
-        "end_time = :at, owner = NULL, history = history || :line "
-        "WHERE id = :id AND state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') RETURNING id",
-        {
-            "id": str(run_id),
-            "state_id": str(state.id),
-            "type": state.type.value,
-            "name": state.name,
-            "at": values.micros(now),
-            "line": values.history_line(state),
-        },
-    )
-    return bool(changed)
+    of_state = {"state_id": str(state.id), "type": state.type.value, "name": state.name, "at": values.micros(now)}
+    return bool(tx.execute(_CRASH, {"id": str(run_id), **of_state, "line": values.history_line(state)}))
 
 
 def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
@@ -111,13 +96,15 @@ def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
     return [(UUID(row["id"]), values.owner_of(row["owner"])) for row in rows]
 
 
-def read_task_run(db: Database, run_id: UUID, revive: Revive) -> TaskRun:
-    """The task run with its current state.
+def read_task_run(source: Database | Transaction, run_id: UUID, revive: Revive) -> TaskRun:
+    """The task run with its current state; one that a transaction reads, no other one reads so before its end.
 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    rows = db.read("SELECT * FROM task_run WHERE id = :id", {"id": str(run_id)})
+    if not isinstance(source, Database):
+        source.lock(f"task run {run_id}")
+    rows = documents.rows(source, "task_runs", {"id": run_id})
     if not rows:
         raise ObjectNotFound(f"There is no task run with the id {run_id}.")
     return task_run_from_row(rows[0], revive)
@@ -147,28 +134,12 @@ def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:
         states = [born, *states]
     state = states[-1]
     return (
-        run_id,
-        values.text_id(record.flow_run_id),
-        record.name,
-        record.task_key,
-        record.dynamic_key,
-        created,
-        record.task_version,
-        record.cache_key,
-        None if record.policy is NEVER else values.policy_text(record.policy),
-        values.encode(record.tags) if record.tags else None,
-        None,
-        values.encode(record.task_inputs) if record.task_inputs else None,
-        str(state.id),
-        state.type.value,
-        state.name,
-        values.micros_or_none(state.timestamp),
-        record.run_count,
-        record.flow_run_run_count,
-        created,
-        values.micros_or_none(record.start_time),
-        values.micros_or_none(record.end_time),
-        round(record.total_run_time * 1e6),
-        living_in if record.flow_run_id is None and not state.is_final() else None,
+        run_id, values.text_id(record.flow_run_id), record.name, record.task_key, record.dynamic_key, created,
+        record.task_version, record.cache_key, None if record.policy is NEVER else values.policy_text(record.policy),
+        values.encode(record.tags) if record.tags else None, None,
+        values.encode(record.task_inputs) if record.task_inputs else None, str(state.id), state.type.value, state.name,
+        values.micros_or_none(state.timestamp), record.run_count, record.flow_run_run_count, created,
+        values.micros_or_none(record.start_time), values.micros_or_none(record.end_time),
+        round(record.total_run_time * 1e6), living_in if record.flow_run_id is None and not state.is_final() else None,
         "".join(history),
     )

@@ -9,9 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.runs import Owner
+from orchestration.domain.schemas.wire import Revive, plain, policy_document, record_of
 from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
 
+STATE_FIELDS = ("id", "type", "name", "timestamp", "message", "details", "data")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":")).encode
@@ -65,17 +68,12 @@ def owner_of(text: str) -> Owner:
 
 def policy_text(policy: RetryPolicy) -> str:
     """The column text of a retry policy."""
-    if policy == NEVER:
-        return "{}"
-    return _encode({"retries": policy.retries, "delays": policy.delays, "jitter_factor": policy.jitter_factor})
+    return "{}" if policy == NEVER else _encode(policy_document(policy))
 
 
 def policy_of(text: str | None) -> RetryPolicy:
     """The retry policy of a column."""
-    document = json.loads(text) if text and text != "{}" else None
-    if document is None:
-        return NEVER
-    return RetryPolicy(document["retries"], tuple(document["delays"]), document["jitter_factor"])
+    return wire.policy_of(json.loads(text)) if text and text != "{}" else NEVER
 
 
 def details_text(details: StateDetails) -> str | None:
@@ -83,16 +81,13 @@ def details_text(details: StateDetails) -> str | None:
     if details is NO_DETAILS:
         return None
     given = {name: getattr(details, name) for name in StateDetails.__slots__}
-    kept = {name: _plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
+    kept = {name: plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
     return _encode(kept) if kept else None
 
 
 def details_of(text: str | None) -> StateDetails:
     """What a column says of a state."""
-    if not text:
-        return NO_DETAILS
-    document: Mapping[str, Any] = json.loads(text)
-    return StateDetails(**{name: _rich(name, value) for name, value in document.items()})
+    return record_of(StateDetails, json.loads(text)) if text else NO_DETAILS
 
 
 def data_text(state: State) -> str | None:
@@ -109,13 +104,13 @@ def history_line(state: State, common: StateDetails = NO_DETAILS) -> str:
     return _encode((str(state.id), state.type, state.name, at, state.message, details, data_text(state))) + "\n"
 
 
-def states_of(history: str, revive: Callable[[Any], Any]) -> list[State]:
+def states_of(history: str, revive: Revive) -> list[State]:
     """The states of a task run's history, oldest first, whatever the order or number of times they came in."""
     states = {line: _state(json.loads(line), revive) for line in history.splitlines()}
     return sorted(states.values(), key=_timestamp)
 
 
-def state_in(history: str, state_id: str, revive: Callable[[Any], Any]) -> State:
+def state_in(history: str, state_id: str, revive: Revive) -> State:
     """The state of that id in a task run's history."""
     start = history.rindex(f'["{state_id}"')
     return _state(json.loads(history[start : history.index("\n", start)]), revive)
@@ -125,34 +120,15 @@ def _timestamp(state: State) -> datetime:
     return state.timestamp or _EPOCH
 
 
-def _state(fields: list[Any], revive: Callable[[Any], Any]) -> State:
+def _state(fields: list[Any], revive: Revive) -> State:
     state_id, state_type, name, timestamp, message, details, data = fields
     return State(
-        StateType(state_type),
-        name,
-        message,
-        revive(json.loads(data)) if data else NO_DATA,
-        details_of(details),
-        known_moment(timestamp),
-        UUID(state_id),
+        StateType(state_type), name, message, revive(json.loads(data)) if data else NO_DATA, details_of(details),
+        known_moment(timestamp), UUID(state_id),
     )
 
 
-def state_from_row(row: Mapping[str, Any], revive: Callable[[Any], Any]) -> State:
-    """The state that a row of ``flow_run_state`` holds."""
-    names = ("id", "type", "name", "timestamp", "message", "details", "data")
-    return _state([row[name] for name in names], revive)
+def state_from_row(row: Mapping[str, Any], revive: Revive, prefix: str = "") -> State:
+    """The state that a row holds in columns whose names begin with ``prefix``."""
+    return _state([row[prefix + name] for name in STATE_FIELDS], revive)
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return micros(value)
-    if isinstance(value, UUID):
-        return str(value)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _rich(name: str, value: Any) -> Any:
-    if name in ("scheduled_time", "cache_expiration", "pause_timeout"):
-        return known_moment(value)
-    return UUID(value) if name.endswith("_id") else value

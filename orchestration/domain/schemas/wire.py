@@ -21,6 +21,7 @@ from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails
 
 Document = dict[str, Any]
 Revive = Callable[[Mapping[str, Any]], Any]
+"""Turns the document of a stored result into an object that can load it."""
 T = TypeVar("T")
 
 PROCESS_LABEL = "orchestration.process"
@@ -134,7 +135,7 @@ def policy_of(document: Mapping[str, Any] | None) -> RetryPolicy:
     """The retry policy of a document."""
     given = document or {}
     retries, delay = given.get("retries") or 0, given.get("retry_delay")
-    delays = tuple(delay) if isinstance(delay, list) else (delay,) if delay else ()
+    delays = () if delay is None else tuple(delay) if isinstance(delay, list) else (delay,)
     return RetryPolicy(retries, delays, given.get("retry_jitter_factor")) if retries else NEVER
 
 

@@ -6,7 +6,7 @@ ALTER TABLE flow_run ADD COLUMN auto_scheduled INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE flow_run ADD COLUMN deployment_version TEXT;
 ALTER TABLE flow_run ADD COLUMN created_by TEXT;
 CREATE INDEX flow_run_by_first_time ON flow_run (COALESCE(start_time, expected_start_time, end_time), id);
-CREATE INDEX flow_run_by_end ON flow_run (end_time);
+CREATE INDEX flow_run_by_end ON flow_run (COALESCE(end_time, 0), id);
 CREATE INDEX flow_run_by_name ON flow_run (name);
 CREATE INDEX flow_run_by_deployment ON flow_run (deployment_id, state_type);
 CREATE INDEX flow_run_by_queue ON flow_run (work_queue_id, state_type) WHERE work_queue_id IS NOT NULL;
@@ -14,7 +14,7 @@ CREATE INDEX flow_run_by_state_time ON flow_run (state_type, expected_start_time
 CREATE INDEX flow_run_by_state_first_time ON flow_run (state_type, COALESCE(start_time, expected_start_time, end_time));
 CREATE INDEX task_run_by_state ON task_run (state_type, expected_start_time);
 CREATE INDEX task_run_by_expected_start ON task_run (expected_start_time);
-CREATE INDEX task_run_by_end ON task_run (end_time);
+CREATE INDEX task_run_by_end ON task_run (COALESCE(end_time, 0), id);
 CREATE INDEX task_run_by_name ON task_run (name);
 DROP INDEX task_run_by_flow_run;
 CREATE INDEX task_run_by_flow_run ON task_run (flow_run_id, expected_start_time, id);

@@ -10,7 +10,7 @@ from orchestration.persistence import tables
 from orchestration.persistence.migrations import LATEST, migrations
 from orchestration.persistence.sqlite import SqliteDatabase
 
-KINDS = {Text: {"TEXT"}, BigInteger: {"BIGINT", "INTEGER"}, Integer: {"INTEGER"}, Float: {"DOUBLE_PRECISION"}}
+KINDS = {Text: {"TEXT"}, BigInteger: {"BIGINT", "INTEGER"}, Integer: {"INTEGER"}, Float: {"DOUBLE_PRECISION", "REAL"}}
 """What a column of each kind is called by the migrations."""
 
 
