@@ -39,6 +39,8 @@ class Contender:
     name: str
     python: str
     replacement: str = IMPORT
+    api_url: str | None = None
+    """The server that its runs are kept on."""
 
     def version_of(self, source: str) -> str:
         """The program as this contender runs it: the same text, but for the line of the import."""
@@ -47,6 +49,8 @@ class Contender:
     def environment(self, home: Path) -> dict[str, str]:
         """A clean environment whose runs are kept under ``home``."""
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        if self.api_url is not None:  # both read Prefect's name
+            kept["PREFECT_API_URL"] = self.api_url
         if self.name == PEER:
             quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
             return {**kept, **quiet, "HOME": str(home), "PREFECT_HOME": str(home / "prefect")}
