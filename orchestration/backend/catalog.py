@@ -20,8 +20,7 @@ from orchestration.persistence.values import micros
 PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "flows": (("deployments", "flow_id"), ("flow_runs", "flow_id")),
     "flow_runs": tuple((part, "flow_run_id") for part in ("task_runs", "logs", "flow_run_states", "inputs")),
-    "task_runs": (("logs", "task_run_id"),),
-    "deployments": (("schedules", "deployment_id"),),
+    "task_runs": (("logs", "task_run_id"),), "deployments": (("schedules", "deployment_id"),),
     "work_pools": (("work_queues", "work_pool_id"), ("workers", "work_pool_id")),
     "block_types": (("block_schemas", "block_type_id"), ("block_documents", "block_type_id")),
     "block_documents": tuple(("block_references", f"{end}_block_document_id") for end in ("parent", "reference")),
@@ -81,8 +80,7 @@ class LocalCatalog:
         with self._db.transaction() as tx:
             before = _BEFORE.get(resource)
             stored = documents.insert(tx, resource, before(tx, whole) if before else whole, overwrite)
-            after = _AFTER.get(resource)
-            if after is not None:
+            if after := _AFTER.get(resource):
                 after(tx, stored, whole)
         keys = ("id",) if "id" in stored else SPECS[resource].key
         return self.read(resource, **{name: stored[name] for name in keys})
@@ -95,8 +93,8 @@ class LocalCatalog:
             changed = documents.update(tx, resource, {**row, "updated": utc_now()}, keys)
             if not changed:
                 raise documents.not_found(resource, keys)
-            if resource in ("deployments", "schedules"):
-                deployments.after_change(tx, resource, changed[0], changes)
+            if after := _AFTER.get(resource):
+                after(tx, changed[0], changes)
 
     def delete(self, resource: str, **keys: Any) -> None:
         """Remove the one with these keys, and what is part of it."""
@@ -109,8 +107,7 @@ class LocalCatalog:
 
         now = utc_now()
         found = [present(resource, row, now) for row in rows(self._db, resource, query, keys)]
-        complete = _COMPLETE.get(resource)
-        if complete is not None:
+        if complete := _COMPLETE.get(resource):
             complete(self._db, found)
         if resource == "workers":
             return [worker for worker in found if _has_status(worker, query.where.get("workers") or {})]
@@ -129,8 +126,7 @@ def remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Docu
     for document in removed:
         for part, column in PARTS.get(resource, ()):
             remove(tx, part, {column: document["id"]})
-        after = _AFTER_REMOVAL.get(resource)
-        if after is not None:
+        if after := _AFTER_REMOVAL.get(resource):
             after(tx, document)
     return removed
 
@@ -140,14 +136,12 @@ def _point_at_latest(tx: Transaction, artifact: Document, _given: Mapping[str, A
     if artifact["key"] is None:
         return
     tx.lock(f"artifact {artifact['key']}")
-    versions = documents.read(tx, "artifacts", {"key": artifact["key"]})
-    if not versions:
+    newest = documents.rows(tx, "artifacts", {"key": artifact["key"]}, limit=1)
+    if not newest:
         documents.delete(tx, "artifact_collections", {"key": artifact["key"]})
-        return
-    newest = versions[0]
-    collection = {name: newest[name] for name in ("key", "created", "updated")}
-    whole = {**collection, "id": newest["id"], "latest_id": newest["id"]}
-    documents.insert(tx, "artifact_collections", whole, overwrite=True)
+    for row in newest:
+        collection = {name: row[name] for name in ("key", "created", "updated", "id")}
+        documents.insert(tx, "artifact_collections", {**collection, "latest_id": row["id"]}, overwrite=True)
 
 
 def _with_default_queue(tx: Transaction, pool: Document, given: Mapping[str, Any]) -> None:
@@ -164,20 +158,16 @@ def _with_types(db: Database, found: Sequence[Document]) -> None:
 
 
 _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
-    "deployments": deployments.with_schedules,
-    "block_schemas": _with_types,
-    "work_pools": work.with_status,
+    "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": work.with_status,
 }
 """What a listing's documents show beyond their rows and the rows that these point to."""
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {"deployments": deployments.with_queue}
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
-    "artifacts": _point_at_latest,
-    "work_pools": _with_default_queue,
-    "deployments": deployments.after_create,
+    "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,
+    "schedules": deployments.after_schedule,
 }
 _AFTER_REMOVAL: Mapping[str, Callable[[Transaction, Document], None]] = {
-    "artifacts": _point_at_latest,
-    "deployments": lambda tx, deployment: deployments.forget_future_runs(tx, {"deployment_id": deployment["id"]}),
-    "schedules": lambda tx, schedule: deployments.forget_future_runs(tx, {"deployment_id": schedule["deployment_id"]}),
+    "artifacts": _point_at_latest, "schedules": deployments.after_schedule,
+    "deployments": lambda tx, deployment: deployments.forget_future_runs(tx, deployment["id"]),
 }

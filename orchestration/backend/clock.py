@@ -9,8 +9,8 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID
 
-from orchestration.domain.ids import uuid7
 from orchestration.backend.names import run_name
+from orchestration.domain.ids import uuid7
 
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
 """Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next."""

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, policy_of, state_document, state_of
+from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_document, state_of
 from orchestration.domain.states import Scheduled
 from orchestration.persistence import documents
-from orchestration.persistence.database import Database, Transaction
+from orchestration.persistence.database import NO_PARAMS, Database, Transaction
 
 DEPLOYMENT_LABEL = "prefect.deployment.id"
+_OF_THE_RUN = ("context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by")
 SCHEDULE_FIELDS = ("active", "schedule", "max_scheduled_runs", "parameters", "slug")
 
 
@@ -59,19 +59,18 @@ def with_schedules(db: Database, found: Sequence[Document]) -> None:
         deployment["schedules"] = documents.read(db, "schedules", {"deployment_id": deployment["id"]})[::-1]
 
 
-def after_create(tx: Transaction, deployment: Document, given: Mapping[str, Any]) -> None:
-    """Keep the schedules that a deployment was given; where none are named, it keeps those that it has."""
-    after_change(tx, "deployments", deployment, given)
-
-
-def after_change(tx: Transaction, resource: str, changed: Document, changes: Mapping[str, Any]) -> None:
-    """Let schedules, and the runs that they planned, follow a change of a deployment or of one schedule."""
-    deployment_id = changed["id"] if resource == "deployments" else changed["deployment_id"]
-    schedules = changes.get("schedules") if resource == "deployments" else None
+def after_change(tx: Transaction, changed: Document, changes: Mapping[str, Any]) -> None:
+    """Keep the schedules that a deployment is given, or those that it has, and let the planned runs follow."""
+    schedules = changes.get("schedules")
     if schedules is not None:
-        replace_schedules(tx, deployment_id, schedules)
-    if schedules is not None or resource == "schedules" or {"paused", "parameters"} & set(changes):
-        forget_future_runs(tx, {"deployment_id": deployment_id})
+        replace_schedules(tx, changed["id"], schedules)
+    if schedules is not None or {"paused", "parameters"} & set(changes):
+        forget_future_runs(tx, changed["id"])
+
+
+def after_schedule(tx: Transaction, schedule: Document, _changes: Mapping[str, Any] = NO_PARAMS) -> None:
+    """Let the planned runs follow a schedule."""
+    forget_future_runs(tx, schedule["deployment_id"])
 
 
 def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapping[str, Any]]) -> None:
@@ -98,10 +97,10 @@ def _is_same(known: Document, given: Mapping[str, Any]) -> bool:
     return known["slug"] in names if names else known["slug"] is None and known["schedule"] == given.get("schedule")
 
 
-def forget_future_runs(tx: Transaction, keys: Mapping[str, Any]) -> None:
+def forget_future_runs(tx: Transaction, deployment_id: str) -> None:
     """Remove the planned runs that have not begun, so that they are planned anew."""
-    where = {**keys, "auto_scheduled": True, "state_type": "SCHEDULED", "state_name": "Scheduled"}
-    for run in documents.delete(tx, "flow_runs", where):
+    planned = {"auto_scheduled": True, "state_type": "SCHEDULED", "state_name": "Scheduled"}
+    for run in documents.delete(tx, "flow_runs", {"deployment_id": deployment_id, **planned}):
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
 
 
@@ -109,11 +108,8 @@ def run_of_slot(deployment: Document, schedule: Mapping[str, Any], slot: datetim
     """What the run of a schedule's slot has of its own; whoever plans it, and how often, makes it once."""
     key = f"scheduled {deployment['id']} {schedule['slug'] or schedule['id']} {slot.astimezone(UTC).isoformat()}"
     return {
-        "idempotency_key": key,
-        "state": state_document(Scheduled(slot)),
-        "parameters": schedule["parameters"],
-        "tags": ["auto-scheduled"],
-        "auto_scheduled": True,
+        "idempotency_key": key, "state": state_document(Scheduled(slot)), "parameters": schedule["parameters"],
+        "tags": ["auto-scheduled"], "auto_scheduled": True,
     }
 
 
@@ -122,28 +118,17 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
     state = state_of(wanted["state"]) if wanted.get("state") else Scheduled(now)
     if state.is_scheduled() and state.details.scheduled_time is None:
         state = Scheduled(now, name=state.name)
-    run_id, queue_id = new_id(), wanted.get("work_queue_id") or deployment["work_queue_id"]
-    parent = wanted.get("parent_task_run_id")
-    return FlowRun(
-        id=run_id,
-        flow_id=UUID(deployment["flow_id"]),
-        flow_name=deployment["flow_name"],
-        name=wanted.get("name") or made_up_name(),
-        created=now,
+    run_id = new_id()
+    document = {name: wanted.get(name) for name in _OF_THE_RUN} | {
+        "flow_id": deployment["flow_id"], "flow_name": deployment["flow_name"],
+        "deployment_id": deployment["id"], "deployment_version": deployment["version"],
+        "work_queue_id": wanted.get("work_queue_id") or deployment["work_queue_id"],
+        "parameters": {**deployment["parameters"], **(wanted.get("parameters") or {})},
+        "tags": sorted({*deployment["tags"], *(wanted.get("tags") or ())}),
+        "labels": {**(deployment["labels"] or {}), **(wanted.get("labels") or {}), DEPLOYMENT_LABEL: deployment["id"]},
+    }
+    return record_of(
+        FlowRun, document, id=run_id, name=wanted.get("name") or made_up_name(), created=now,
         state=state.evolve(details=replace(state.details, flow_run_id=run_id)),
-        deployment_id=UUID(deployment["id"]),
-        deployment_version=deployment["version"],
-        flow_version=None,
-        parameters={**deployment["parameters"], **(wanted.get("parameters") or {})},
-        context=wanted.get("context") or {},
-        policy=policy_of(wanted.get("empirical_policy")),
-        tags=tuple(sorted({*deployment["tags"], *(wanted.get("tags") or ())})),
-        labels={**(deployment["labels"] or {}), **(wanted.get("labels") or {}), DEPLOYMENT_LABEL: deployment["id"]},
-        idempotency_key=wanted.get("idempotency_key"),
-        parent_task_run_id=UUID(str(parent)) if parent else None,
-        expected_start_time=state.details.scheduled_time or now,
-        work_queue_id=UUID(str(queue_id)) if queue_id else None,
-        job_variables=wanted.get("job_variables") or {},
-        auto_scheduled=bool(wanted.get("auto_scheduled")),
-        created_by=wanted.get("created_by"),
+        policy=policy_of(wanted.get("empirical_policy")), expected_start_time=state.details.scheduled_time or now,
     )

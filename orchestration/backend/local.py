@@ -41,7 +41,8 @@ class LocalBackend(LocalCatalog):
                 known = runs.flow_run_by_key(tx, flow_id, run.idempotency_key, self._revive)
                 if known is not None:
                     return known
-            created = run.evolve(flow_id=flow_id, state=None, expected_start_time=run.expected_start_time or run.created)
+            expected = run.expected_start_time or run.created
+            created = run.evolve(flow_id=flow_id, state=None, expected_start_time=expected)
             runs.insert_flow_run(tx, created)
             if run.state is None:
                 return created
@@ -68,7 +69,7 @@ class LocalBackend(LocalCatalog):
         proposed = _stamped(state, now)
         with self._db.transaction() as tx:
             run = runs.read_flow_run(tx, run_id, self._revive)
-            return _settle(tx, run, proposed, Accept(proposed) if force else _decide(run, proposed, now), now)
+            return _settle(tx, run, Accept(proposed) if force else _decide(run, proposed, now), now)
 
     def record(self, batch: Batch) -> None:
         """Store a batch of task runs and log lines, unless it came before."""
@@ -102,8 +103,7 @@ class LocalBackend(LocalCatalog):
         """Runs that workers of a pool may start by then, most urgent first."""
         with self._db.transaction() as tx:
             due = work.due(tx, str(work_pool_id), queues, before, limit)
-            work.mark_polled(tx, due.queues, utc_now())
-        return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due.runs]
+        return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
     def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
         """Make or change a limit."""
@@ -173,15 +173,13 @@ class LocalBackend(LocalCatalog):
             if run.state is None or run.state.is_final() or run.owner is None or not is_dead(run.owner):
                 return False
             self._crash_inside(tx, run_id, DIED, now)
-            state = _stamped(Crashed(DIED), now)
-            return isinstance(_settle(tx, run, state, Accept(state), now), Accept)
+            return isinstance(_settle(tx, run, Accept(Crashed(DIED)), now), Accept)
 
     def _crash_inside(self, tx: Transaction, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Crash what a flow run leaves behind, subflows within subflows as well; the number of its task runs."""
         for run_id in runs.unfinished_subflows(tx, flow_run_id):
             self._crash_inside(tx, run_id, message, now)
-            state = _stamped(Crashed(message), now)
-            _settle(tx, runs.read_flow_run(tx, run_id, self._revive), state, Accept(state), now)
+            _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(Crashed(message)), now)
         return task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
 
     def _crash_task(self, run_id: UUID) -> bool:
@@ -206,7 +204,7 @@ def _decide(run: FlowRun | TaskRun, proposed: State, now: datetime) -> Decision:
     return decide(run.state, proposed, Attempt(now, run.run_count, run.policy, retriable, DICE.random()))
 
 
-def _settle(tx: Transaction, run: FlowRun, proposed: State, decision: Decision, now: datetime) -> Decision:
+def _settle(tx: Transaction, run: FlowRun, decision: Decision, now: datetime) -> Decision:
     """Write what the rules decided; the answer carries the state as it was written."""
     if not isinstance(decision, Accept | Reject) or decision.state is run.state:
         return decision

@@ -49,29 +49,23 @@ class Recorder:
         with self._lock:
             self._changed[record] = None
             self._rows += 1
-        if self._rows >= self._press_at or self._timer is None:
-            self._press()
+        self._press()
 
     def note(self, record: TaskRunRecord, state: State) -> None:
         """Give a task run its next state."""
         with self._lock:
             record.state = state
-            if record.new_states is None:
-                record.new_states = [state]
-            else:
-                record.new_states.append(state)
+            record.new_states = [*(record.new_states or ()), state]
             self._changed[record] = None
             self._rows += 1
-        if self._rows >= self._press_at or self._timer is None:
-            self._press()
+        self._press()
 
     def log(self, row: LogRow, urgent: bool = False) -> None:
         """Take a log line; an urgent one is written at once by the timer."""
         with self._lock:
             self._logs.append(row)
             self._rows += 1
-        if self._rows >= self._press_at or self._timer is None:
-            self._press()
+        self._press()
         if urgent:
             self._wake.set()
 
@@ -138,11 +132,10 @@ class Recorder:
 
     def _start_timer(self) -> None:
         with self._lock:
-            if self._timer is not None:
-                return
-            timer = threading.Thread(target=self._run, name="orchestration-recorder", daemon=True)
-            timer.start()
-            self._timer = timer
+            if self._timer is None:
+                timer = threading.Thread(target=self._run, name="orchestration-recorder", daemon=True)
+                timer.start()
+                self._timer = timer
 
     def _run(self) -> None:
         while not self._closed:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.schemas.wire import Document
@@ -26,28 +25,23 @@ ORDER BY q.priority, r.expected_start_time, r.id LIMIT 1000
 """
 
 
-class Due(NamedTuple):
-    """Runs as (id, work_pool_id, work_queue_id), and the queues that were looked at."""
+def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int) -> list[Document]:
+    """The most urgent runs of a pool that have a free slot, as (id, work_pool_id, work_queue_id).
 
-    runs: list[Document]
-    queues: list[Document]
-
-
-def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int) -> Due:
-    """The most urgent runs of a pool that have a free slot; ``names`` narrows to some of its queues."""
+    ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs.
+    """
     pool = documents.read(tx, "work_pools", {"id": work_pool_id})[0]
-    asked = [
-        queue
-        for queue in documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
-        if not names or queue["name"] in names
-    ]
+    queues = documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
+    asked = [queue for queue in queues if not names or queue["name"] in names]
+    for queue in asked:
+        documents.update(tx, "work_queues", {"last_polled": utc_now()}, {"id": queue["id"]})
     if pool["is_paused"]:
-        return Due([], asked)
+        return []
     taken = {row["id"]: row["number"] for row in tx.execute(_TAKEN, {"pool": work_pool_id})}
     free = {queue["id"]: _free(queue, taken.get(queue["id"], 0), limit) for queue in asked}
     most = _free(pool, sum(taken.values()), limit)
     found = tx.execute(_DUE, {"pool": work_pool_id, "before": micros(before)})
-    return Due([{**run, "work_pool_id": work_pool_id} for run in _fitting(found, free)][:most], asked)
+    return [{**run, "work_pool_id": work_pool_id} for run in _fitting(found, free)][:most]
 
 
 def with_status(db: Database, pools: Sequence[Document]) -> None:
@@ -59,21 +53,13 @@ def with_status(db: Database, pools: Sequence[Document]) -> None:
             pool["status"] = "READY"
 
 
-def mark_polled(tx: Transaction, queues: Sequence[Document], now: datetime) -> None:
-    """Note that workers have asked for the runs of these queues."""
-    for queue in queues:
-        documents.update(tx, "work_queues", {"last_polled": now}, {"id": queue["id"]})
-
-
 def _free(limited: Document, taken: int, limit: int) -> int:
     own = limited["concurrency_limit"]
     return limit if own is None else max(0, min(limit, own - taken))
 
 
-def _fitting(found: Sequence[Row], free: dict[str, int]) -> list[Document]:
-    fitting = []
+def _fitting(found: Sequence[Row], free: dict[str, int]) -> Iterator[Row]:
     for row in found:
         if free.get(row["work_queue_id"], 0) > 0:
             free[row["work_queue_id"]] -= 1
-            fitting.append(dict(row))
-    return fitting
+            yield row

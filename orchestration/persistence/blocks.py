@@ -20,9 +20,6 @@ Open = Callable[[str, str], dict[str, Any]]
 
 Source = Database | Transaction
 
-MANY = 2**62
-"""A limit that limits nothing."""
-
 DEEPEST = 50
 """How far references are followed; documents that point to each other in a ring are refused there."""
 
@@ -143,7 +140,7 @@ def split_references(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return plain, references
 
 
-def sealed_documents(tx: Transaction, limit: int = MANY) -> list[Row]:
+def sealed_documents(tx: Transaction, limit: int = documents.MANY) -> list[Row]:
     """Id and sealed values of documents; until this transaction ends, no other one asks, and so none writes any."""
     tx.lock("block documents")
     return tx.execute("SELECT id, data FROM block_document ORDER BY id LIMIT :limit", {"limit": limit})

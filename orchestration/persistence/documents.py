@@ -10,6 +10,9 @@ from orchestration.domain.schemas.wire import Document
 from orchestration.persistence.columns import SPECS, to_document, to_row
 from orchestration.persistence.database import Database, Row, Transaction
 
+MANY = 2**62
+"""A limit that limits nothing."""
+
 
 def insert(tx: Transaction, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
     """Store a document; the answer is what is stored, since one that is replaced keeps its id and birth.
@@ -40,11 +43,12 @@ def insert_many(tx: Transaction, resource: str, documents: Sequence[Mapping[str,
         tx.insert_many(insert_into, [tuple(row.values()) for row in rows], "ON CONFLICT DO NOTHING")
 
 
-def rows(source: Database | Transaction, resource: str, keys: Mapping[str, Any]) -> list[Row]:
+def rows(source: Database | Transaction, resource: str, keys: Mapping[str, Any], limit: int = MANY) -> list[Row]:
     """The rows whose columns have these values, newest first."""
     ask = source.read if isinstance(source, Database) else source.execute
     order = " ORDER BY id DESC" if "id" in SPECS[resource].columns else ""
-    return ask(f"SELECT * FROM {SPECS[resource].table} WHERE {_equal(keys)}{order}", to_row(resource, keys))  # noqa: S608
+    sql = f"SELECT * FROM {SPECS[resource].table} WHERE {_equal(keys)}{order} LIMIT {limit}"  # noqa: S608
+    return ask(sql, to_row(resource, keys))
 
 
 def read(source: Database | Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:

@@ -39,7 +39,7 @@ class LostRace:
 def test_who_comes_second_is_told_so() -> None:
     """With one writer at a time it cannot happen; with several it must not lose the other's state."""
     tx, running = LostRace(), at(Running(), 1)
-    decision = _settle(tx, flow_run(state=at(Pending(), 0)), running, Accept(running), later(1))
+    decision = _settle(tx, flow_run(state=at(Pending(), 0)), Accept(running), later(1))
     assert decision == Abort("Another process changed the run's state at the same moment.")
     assert tx.statements == ["UPDATE"]
 
@@ -47,7 +47,7 @@ def test_who_comes_second_is_told_so() -> None:
 @pytest.mark.parametrize("decision", [Wait(1.0, "early"), Abort("ended")])
 def test_what_changes_nothing_writes_nothing(decision: Wait | Abort) -> None:
     tx = LostRace()
-    assert _settle(tx, flow_run(), Running(), decision, later(1)) is decision
+    assert _settle(tx, flow_run(), decision, later(1)) is decision
     assert tx.statements == []
 
 
