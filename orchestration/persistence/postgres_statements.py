@@ -12,7 +12,7 @@ import psycopg
 from psycopg.pq import ExecStatus
 from psycopg.rows import DictRow
 
-from orchestration.domain.errors import StoreError
+from orchestration.domain.errors import ObjectAlreadyExists, StoreError
 from orchestration.persistence.database import Params, Row, storable
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
@@ -96,6 +96,8 @@ def _refusal(connection: Connection, error: Exception) -> StoreError:
         connection.close()
     if connection.closed:
         return ConnectionLost(f"The connection to the orchestration database was lost ({reason}); nothing was written.")
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return ObjectAlreadyExists(f"What was to be stored is there already ({reason}).")
     if isinstance(error, psycopg.errors.DiskFull):
         return StoreError(f"The disk of the orchestration database is full ({reason}); free some space and run again.")
     if isinstance(error, psycopg.errors.InsufficientPrivilege | psycopg.errors.ReadOnlySqlTransaction):

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from orchestration.domain.errors import StoreError
+from orchestration.domain.errors import ObjectAlreadyExists, StoreError
 from orchestration.persistence.database import NO_PARAMS, STANDS, Params, Row, chunks, storable
 from orchestration.persistence.forks import Connected
 from orchestration.persistence.schema import bring_up_to_date
@@ -103,6 +103,8 @@ def _run(connection: sqlite3.Connection, sql: str, params: Params | Sequence[Any
     try:
         return connection.execute(sql, params).fetchall()
     except sqlite3.Error as error:
+        if "UNIQUE constraint" in str(error):
+            raise ObjectAlreadyExists(f"What was to be stored is there already ({error}).") from error
         raise StoreError(_explain(error)) from error
     except UnicodeEncodeError:
         if isinstance(params, Mapping):

@@ -14,9 +14,10 @@ from pydantic import Field
 
 from orchestration.domain.schemas.events import ID, ROLE
 from orchestration.domain.schemas.wire import Document, moment_text
-from orchestration.server.values import MOST_VALUES, Body, Moment
+from orchestration.server.values import MOST_PATTERNS, MOST_VALUES, Body, Moment
 
 Texts = Annotated[list[str], Field(max_length=MOST_VALUES)] | None
+Patterns = Annotated[list[str], Field(max_length=MOST_PATTERNS)] | None
 Specification = dict[str, str | list[str]] | None
 """Patterns by label: one of them must fit, and one that begins with ``!`` must not."""
 
@@ -31,8 +32,8 @@ class Occurred(Body):
 class EventName(Body):
     """What happened."""
 
-    prefix: Texts = None
-    exclude_prefix: Texts = None
+    prefix: Patterns = None
+    exclude_prefix: Patterns = None
     name: Texts = None
     exclude_name: Texts = None
 
@@ -41,7 +42,7 @@ class AnyResource(Body):
     """A resource that an event is about, or that it is related to."""
 
     id: Texts = None
-    id_prefix: Texts = None
+    id_prefix: Patterns = None
     labels: Specification = None
 
 

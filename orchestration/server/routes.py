@@ -23,7 +23,7 @@ from orchestration.domain.schemas.filters import GRAMMAR, PAGE, SORTS, Field, Fi
 from orchestration.domain.schemas.wire import Document, moment_of
 from orchestration.domain.states import StateType
 from orchestration.server.answers import Json
-from orchestration.server.values import MOST_VALUES, Body, Count, Lenient, Moment, Whole
+from orchestration.server.values import MOST_PATTERNS, MOST_VALUES, Body, Count, Lenient, Moment, Whole
 
 Keys = Mapping[str, Any]
 Locate = Callable[[Backend, Keys], Keys]
@@ -54,8 +54,9 @@ BackendOf = Annotated[Backend, Depends(_backend)]
 def _field_filter(kind: str, operators: tuple[str, ...], values: Any = None) -> type[Body]:
     """The model of a filter on one field, such as ``{"any_": [...]}``."""
     value = values or _KINDS.get(kind, str)
-    many: Any = conlist(value, max_length=MOST_VALUES)
-    types: dict[str, Any] = dict.fromkeys(_LISTS, many) | dict.fromkeys(_FLAGS, bool)
+    patterns: Any = conlist(value, max_length=MOST_PATTERNS)
+    listed: Any = patterns if kind in ("tags", "json") else conlist(value, max_length=MOST_VALUES)
+    types: dict[str, Any] = dict.fromkeys(_LISTS, listed) | dict.fromkeys(_FLAGS, bool) | {"startswith_": patterns}
     fields = {name: types.get(name, value) | None for name in operators}
     return _model(_title(f"{'state' if values else kind} {' '.join(operators)} filter"), fields)
 

@@ -11,6 +11,8 @@ from orchestration.domain.schemas.wire import Document
 
 MOST_VALUES = 10_000
 """Values that a filter may list; a statement has room for three times as many."""
+MOST_PATTERNS = 100
+"""Tags, beginnings and patterns that a filter may list; each is a condition of its own."""
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -17,8 +17,13 @@ def create_automation() -> Json:
 
 
 @router.post("/filter", response_model=None)
-@router.get("/related-to/{resource_id}", response_model=None)
 def automations() -> Json:
+    """None."""
+    return Json([])
+
+
+@router.get("/related-to/{resource_id}", response_model=None)
+def related_automations(resource_id: str) -> Json:
     """None."""
     return Json([])
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from pydantic import create_model
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import OrchestrationError
+from orchestration.domain.errors import ObjectNotFound, OrchestrationError
 from orchestration.domain.rules import Abort
 from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document, decision_document, flow_run_of, owner_of, state_of
@@ -50,7 +51,10 @@ add_history(router, "flow_runs")
 
 @router.post("/", status_code=201, response_model=None)
 def create_flow_run(body: bodies.FlowRunCreate, backend: BackendOf) -> Json:
-    """Store a flow run; the one that the idempotency key made before is the answer where there is one."""
+    """Store a flow run; the one that the same id, or idempotency key, made before is the answer where there is one."""
+    if body.id is not None:
+        with suppress(ObjectNotFound):
+            return Json(backend.read("flow_runs", id=body.id))
     flow, run_id, document = backend.read("flows", id=body.flow_id), body.id or new_id(), body.whole()
     state = {"type": "PENDING", **(document["state"] or {})}
     details = {**(state.get("state_details") or {}), "flow_run_id": str(run_id)}
@@ -84,7 +88,7 @@ def _queue_id(backend: Backend, pool_name: str | None, queue_name: str | None) -
 @router.patch("/{id:uuid}", status_code=204, response_model=None)
 def change_flow_run(id: UUID, body: bodies.FlowRunUpdate, backend: BackendOf) -> None:
     """Change a flow run."""
-    changes = body.given()
+    changes = {name: value for name, value in body.given().items() if value is not None}
     if "empirical_policy" in changes:
         changes["policy"] = changes.pop("empirical_policy")
     backend.change("flow_runs", changes, id=id)

@@ -41,6 +41,18 @@ def test_a_key_makes_one_run(client: TestClient, made: Made) -> None:
     assert (again.status_code, again.json()["id"]) == (200, run["id"])
 
 
+def test_an_id_makes_one_run(client: TestClient, made: Made) -> None:
+    run = made.flow_run(id=str(uuid4()), name="a")
+    again = client.post("flow_runs/", json={"flow_id": run["flow_id"], "id": run["id"], "name": "b"})
+    assert (again.status_code, again.json()["name"]) == (200, "a")
+
+
+def test_what_is_null_is_left_as_it_is(client: TestClient, made: Made) -> None:
+    run_id = made.flow_run(name="a")["id"]
+    assert client.patch(f"flow_runs/{run_id}", json={"name": None, "job_variables": None}).status_code == 204
+    assert client.get(f"flow_runs/{run_id}").json()["name"] == "a"
+
+
 def test_a_scheduled_run_is_expected_at_its_time(made: Made) -> None:
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2030-01-01T00:00:00"}}
     run = made.flow_run(state=state)

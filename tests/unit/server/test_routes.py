@@ -54,6 +54,7 @@ def test_a_listing_refuses_what_is_no_page(client: TestClient, resource: str, bo
         ("task_runs", {"flow_runs": 7}, "flow_runs"),
         ("logs", {"logs": {"level": {"ge_": 2**70}}}, "logs.level.ge_"),
         ("variables", {"variables": {"id": {"any_": [UNKNOWN] * 10_001}}}, "variables.id.any_"),
+        ("variables", {"variables": {"tags": {"any_": ["a"] * 101}}}, "variables.tags.any_"),
     ],
 )
 def test_a_filter_is_refused_by_the_name_of_its_field(
@@ -126,6 +127,17 @@ def test_a_variable_is_made_read_changed_and_removed(client: TestClient) -> None
     assert (now["value"], now["tags"]) == (None, ["t"])
     assert client.delete("variables/name/a_1").status_code == 204
     assert client.get("variables/name/a_1").status_code == 404
+
+
+def test_a_filter_may_be_as_long_as_it_is_allowed_to_be(client: TestClient) -> None:
+    many = {"id": {"any_": [UNKNOWN] * 10_000}, "tags": {"any_": ["a"] * 100, "all_": ["b"] * 100}}
+    assert client.post("variables/filter", json={"variables": many}).json() == []
+
+
+def test_a_name_that_is_taken_cannot_be_given_again(client: TestClient) -> None:
+    for name in ("a", "b"):
+        client.post("variables/", json={"name": name, "value": 1})
+    assert client.patch("variables/name/b", json={"name": "a"}).status_code == 409
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
