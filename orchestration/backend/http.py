@@ -10,11 +10,10 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-import httpx
-
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.http_blocks import HttpBlockStore
 from orchestration.backend.http_catalog import HttpCatalog
+from orchestration.backend.http_client import httpx
 from orchestration.backend.http_shipping import Shipper
 from orchestration.backend.http_transport import Transport, retry_after
 from orchestration.backend.processes import DIED, is_dead
@@ -119,7 +118,6 @@ class HttpBackend(HttpCatalog):
     def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Let the server's rules decide on a state; while it is away, wait for it."""
         self._begin(run_id)
-        self._shipper.settle(self._limit)
         final = state.details.retriable is False  # which for flow runs the interface can say by force alone
         decision = self._proposed("flow_runs", run_id, state, force or final)
         if isinstance(decision, Accept) and decision.state.is_final():
@@ -128,6 +126,11 @@ class HttpBackend(HttpCatalog):
 
     def record(self, batch: Batch) -> None:
         """Send task runs and log lines; while the server is away they wait on the disk."""
+        self.hand_over(batch)
+        self._shipper.secure()
+
+    def hand_over(self, batch: Batch) -> None:
+        """Send task runs and log lines beside the run."""
         if batch.task_runs or batch.logs:
             self._shipper.ship(batch)
 
@@ -157,7 +160,6 @@ class HttpBackend(HttpCatalog):
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Mark Crashed the task runs, and subflows, of an ended flow run that have not."""
-        self._shipper.settle(self._limit)
         inside = among("flow_runs", parent_flow_run_id=[flow_run_id], state_type=_UNFINISHED)
         for each in self.find("flow_runs", Query(inside, limit=2**31)):
             self.crash_task_runs(UUID(each["id"]), message, now)
@@ -241,6 +243,13 @@ class HttpBackend(HttpCatalog):
     def close(self) -> None:
         """Give what is still on the disk a last chance, and release the connections."""
         self._shipper.close()
+
+    def answer(
+        self, method: str, path: str, document: Any = None, patience: float | None = None, **how: Any
+    ) -> httpx.Response:
+        """What the server answers, once it has all that was recorded before."""
+        self._shipper.settle(self._patience if patience is None else patience)
+        return super().answer(method, path, document, patience, **how)
 
     # -- one step each -----------------------------------------------------------------------------------------------
 

@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from orchestration.backend.clock import new_id
+from orchestration.backend.http_client import httpx
 from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among

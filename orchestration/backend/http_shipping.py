@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,129 +15,154 @@ from uuid import uuid5
 from orchestration.backend.clock import new_id
 from orchestration.backend.http_transport import MOST_SECONDS, Transport, encoded
 from orchestration.backend.spool import Entry, Spool
-from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, StoreError, UsageError
+from orchestration.domain.errors import (
+    ConfigurationError,
+    ObjectAlreadyExists,
+    ObjectNotFound,
+    OrchestrationError,
+    StoreError,
+    UsageError,
+)
 from orchestration.domain.schemas.events import events_of
 from orchestration.domain.schemas.recording import Batch, LogRow
-from orchestration.persistence.database import STANDS
 
 BODY_BYTES = 1_000_000
 """The most that a request holds, unless a single line is longer."""
-BRIEFLY_SECONDS = 0.5
-"""How long a batch is tried before it goes to the disk: enough for a connection that was closed meanwhile."""
+MOST_AHEAD = 4
+"""Requests that may be on their way while a run goes on; what they hold is what ``kill -9`` can lose."""
 LEAVE_SECONDS = 10.0
 """How long a process that ends waits for what is still on the disk."""
-_REFUSALS = (UsageError, ObjectNotFound, ObjectAlreadyExists)
 _log = logging.getLogger("orchestration")
 
 
 class Shipper:
-    """Sends what a process recorded, in order; from the first request that finds no server, through the spool."""
+    """Sends what a process recorded, in order, beside the run; from the first request that fails, through the spool."""
 
     def __init__(self, transport: Transport, home: Path, limit_seconds: float) -> None:
         self._transport = transport
         self._limit = limit_seconds
+        self._ahead: deque[Entry] = deque()
+        self._changed = threading.Condition()
+        self._sender: threading.Thread | None = None
+        self._said = ""
         self.spool = Spool(home / "spool" / sha256(transport.url.encode()).hexdigest()[:16])
-        self._lock = threading.Lock()
-        self._drained = threading.Event()
-        self._drained.set()
-        self._drainer: threading.Thread | None = None
-        self._sweeper: threading.Thread | None = None
         self.notes: list[LogRow] = []
         """Lines of the backend's own, which go with the next batch."""
 
     def ship(self, batch: Batch) -> None:
-        """Send a batch, or keep it on the disk; afterwards it is safe.
+        """Hand over a batch; it is sent before anything else is asked of the server.
 
         Raises:
-            StoreError: a row is not of its kind, or the disk is full.
-            UsageError: the server does not take it.
+            StoreError: a row is not of its kind, or the server is away and the disk is full.
         """
         notes, self.notes = self.notes, []
         entries = list(entries_of(Batch(batch.task_runs, [*notes, *batch.logs], batch.id)))
-        with self._lock:
-            waits = not self._drained.is_set()
-            try:
-                while entries and not waits:
-                    self._post(entries[0], BRIEFLY_SECONDS)
-                    entries.pop(0)
-            except (*_REFUSALS, ConfigurationError):
-                raise
-            except StoreError:
-                waits = True
-            except BaseException as error:  # the server may have it already, so that it must keep its key
-                self._keep(entries)
-                error.add_note(STANDS)
-                raise
-            if waits:
-                self._keep(entries)
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._ahead) < MOST_AHEAD)
+            if self.spool:
+                self.spool.append(entries)
+            else:
+                self._ahead.extend(entries)
+            self._start()
+            self._changed.notify_all()
+
+    def secure(self) -> None:
+        """Wait until all that was handed over is on the server, or on the disk."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._ahead)
 
     def settle(self, patience: float) -> None:
-        """Wait until nothing is on the disk any more.
+        """Wait until the server has all that was handed over.
 
         Raises:
-            StoreError: the server was away for too long.
+            StoreError: it was away for too long.
         """
-        if not self._drained.wait(patience):
-            raise StoreError(
-                f"The server at {self._transport.url} was away for too long; what was recorded waits on this disk, "
-                "and the next run here will send it."
-            )
         if self.notes:
             self.ship(Batch((), ()))
+        if self._is_done():
+            return
+        with self._changed:
+            if not self._changed.wait_for(self._is_done, patience):
+                raise StoreError(
+                    f"The server at {self._transport.url} was away for too long; what was recorded waits on this disk, "
+                    "and the next run here will send it."
+                )
 
     def sweep(self) -> None:
         """Send, in the background, what processes that have ended left behind."""
-        left = list(self.spool.left_behind())
-        if left:
-            self._sweeper = self._draining(left)
+        if any(self.spool.others()):
+            with self._changed:
+                self._start()
 
     def close(self) -> None:
         """Give what is on the disk a last chance; what stays there is sent by the next process. All else ends."""
-        end = monotonic() + LEAVE_SECONDS
-        for thread in filter(None, (self._sweeper, self._drainer)):
-            thread.join(max(0.0, end - monotonic()))
-            if thread.is_alive():
+        with self._changed:
+            if self._sender is not None and not self._changed.wait_for(self._is_done, LEAVE_SECONDS):
                 _log.warning("What was recorded waits on this disk for %s; the next run sends it.", self._transport.url)
-        self._transport.close()
+            self._transport.close()
+            self._changed.notify_all()
+        if self._sender is not None:
+            self._sender.join(LEAVE_SECONDS)
+        if self._ahead:
+            self.spool.append(list(self._ahead))
         self.spool.close()
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
-        """Put requests on the disk, and see to it that somebody sends them; the lock is held."""
-        self.spool.append(entries)
-        self._drained.clear()
-        if self._drainer is None or not self._drainer.is_alive():
-            self._drainer = self._draining([self.spool])
+    def _is_done(self) -> bool:
+        return not self._ahead and not self.spool
 
-    def _draining(self, spools: Sequence[Spool]) -> threading.Thread:
-        thread = threading.Thread(target=self._drain, args=(spools,), name="orchestration-spool", daemon=True)
-        thread.start()
-        return thread
+    def _start(self) -> None:
+        if self._sender is None:
+            self._sender = threading.Thread(target=self._send_all, name="orchestration-sender", daemon=True)
+            self._sender.start()
 
-    def _drain(self, spools: Sequence[Spool]) -> None:
+    def _send_all(self) -> None:
+        """The sender's thread: what is left of others first, then what is handed over, as it comes."""
+        for spool in self.spool.left_behind():
+            self._drain(spool)
+        while True:
+            with self._changed:
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: not self._is_done() or self._transport.closed.is_set())
+                if self._transport.closed.is_set():
+                    return
+            if self.spool:
+                self._drain(self.spool)
+            else:
+                self._send_next()
+
+    def _send_next(self) -> None:
+        """Send the oldest request; if it cannot be, all that follow it wait with it on the disk."""
+        try:
+            self._post(self._ahead[0], 0.0)
+            self._ahead.popleft()
+        except OrchestrationError:
+            with self._changed:
+                self.spool.append(list(self._ahead))
+                self._ahead.clear()
+
+    def _drain(self, spool: Spool) -> None:
         """Send all that waits; while the server is away, for as long as an outage may last."""
         end = monotonic() + self._limit
-        for spool in spools:
-            while not self._is_empty(spool) and not self._transport.closed.is_set() and monotonic() < end:
-                try:
-                    spool.drain(self._is_taken)
-                except (StoreError, ConfigurationError):
-                    self._transport.sleep(MOST_SECONDS)
-
-    def _is_empty(self, spool: Spool) -> bool:
-        """Whether nothing waits, so that the next batch may be sent at once."""
-        with self._lock:  # nobody appends now
-            if not spool and spool is self.spool:
-                self._drainer = None
-                self._drained.set()
-            return not spool
+        while spool and not self._transport.closed.is_set() and monotonic() < end:
+            try:
+                spool.drain(self._is_taken)
+            except (StoreError, ConfigurationError) as error:
+                self._say(str(error))
+                self._transport.sleep(MOST_SECONDS)
 
     def _is_taken(self, entry: Entry) -> bool:
         try:
             self._post(entry, self._limit)
             return True
-        except _REFUSALS as error:
-            _log.error("A part of what was recorded is set aside: %s", error)
+        except (UsageError, ObjectNotFound, ObjectAlreadyExists) as error:
+            self._say(f"A part of what was recorded is set aside beside {self.spool.folder}: {error}")
             return False
+
+    def _say(self, sentence: str) -> None:
+        """Tell of something that stays as it is only once."""
+        if sentence != self._said:
+            _log.error("%s", sentence)
+        self._said = sentence
 
     def _post(self, entry: Entry, patience: float) -> None:
         self._transport.send("POST", entry.path, entry.body, patience, headers={"Idempotency-Key": str(entry.key)})

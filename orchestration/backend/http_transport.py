@@ -12,9 +12,8 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-import httpx
-
 from orchestration.backend.clock import DICE, new_id
+from orchestration.backend.http_client import httpx
 from orchestration.domain.errors import (
     ConfigurationError,
     ObjectAlreadyExists,

@@ -78,6 +78,8 @@ class LocalBackend(LocalCatalog):
                 task_runs.write_task_runs(tx, batch.task_runs, None if batch.is_foreign else this_process())
                 task_runs.write_logs(tx, batch.logs)
 
+    hand_over = record
+
     def task_run(self, run_id: UUID) -> TaskRun:
         """The task run of that id."""
         return task_runs.read_task_run(self._db, run_id, self._revive)

@@ -79,6 +79,9 @@ class Backend(Protocol):
     def record(self, batch: Batch) -> None:
         """Store task runs and log lines; all of them, or none. A batch that was stored before changes nothing."""
 
+    def hand_over(self, batch: Batch) -> None:
+        """As ``record``, but may return while the batch is on its way; all that is asked afterwards waits for it."""
+
     def task_run(self, run_id: UUID) -> TaskRun:
         """The task run of that id; ``ObjectNotFound`` when there is none."""
 

@@ -34,7 +34,7 @@ class Spool:
     """One file of waiting requests; there is none while nothing waits."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
         self._path = folder / f"{new_id()}.spool"
@@ -95,15 +95,19 @@ class Spool:
 
     def left_behind(self) -> Iterator[Spool]:
         """The files of processes that have ended, oldest first."""
-        for path in sorted(self._folder.glob("*.spool")):
-            spool = Spool(self._folder)
+        for path in self.others():
+            spool = Spool(self.folder)
             spool._path = path
             with suppress(OSError):
-                if path != self._path and spool._adopt():
+                if spool._adopt():
                     yield spool
 
+    def others(self) -> list[Path]:
+        """The files of other processes, oldest first."""
+        return [path for path in sorted(self.folder.glob("*.spool")) if path != self._path]
+
     def _created(self) -> BinaryIO:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         unborn = self._path.with_suffix(".new")  # a name that nobody adopts before the lock is held
         self._file = unborn.open("x+b")
         fcntl.flock(self._file, fcntl.LOCK_EX)

@@ -69,6 +69,14 @@ def test_a_batch_is_recorded_whole_or_not_at_all(backend: Backend) -> None:
     assert (len(task_runs(backend)), len(logs(backend))) == (1, 1)
 
 
+def test_what_is_handed_over_is_there_for_whoever_asks_next(backend: Backend) -> None:
+    records = [task_record(new_id()) for _ in range(20)]
+    for record in records:
+        backend.hand_over(batch(born(record), logs=[log_row("line")]))
+    assert len(task_runs(backend)) == 20
+    assert len(logs(backend)) == 20
+
+
 def test_an_empty_batch_is_nothing(backend: Backend) -> None:
     backend.record(batch())
     assert (task_runs(backend), logs(backend)) == ([], [])
