@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from orchestration.backend.catalog import remove
@@ -14,6 +14,8 @@ from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, Bloc
 from orchestration.domain.settings import Settings
 from orchestration.persistence import blocks as rows, crypto
 from orchestration.persistence.database import Database, Row, Transaction
+
+T = TypeVar("T")
 
 PAGE = 200
 
@@ -74,10 +76,7 @@ class LocalBlockStore:
 
     def block_type(self, slug: str) -> BlockType:
         """The type of that slug."""
-        found = rows.read_types(self._db, slug=slug)
-        if not found:
-            raise ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")
-        return found[0]
+        return _first(rows.read_types(self._db, slug=slug), _no_type(slug))
 
     def block_types(self) -> list[BlockType]:
         """All types by slug."""
@@ -92,14 +91,12 @@ class LocalBlockStore:
         """Remove a type with its schemas and documents."""
         with self._db.transaction() as tx:
             if not remove(tx, "block_types", {"slug": slug}):
-                raise ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")
+                raise _no_type(slug)
 
     def block_schema(self, checksum: str, version: str | None = None) -> BlockSchema:
         """The schema of that checksum."""
         found = rows.read_schemas(self._db, checksum=checksum, version=version)
-        if not found:
-            raise ObjectNotFound(f"There is no block schema with the checksum {checksum}.")
-        return found[0]
+        return _first(found, ObjectNotFound(f"There is no block schema with the checksum {checksum}."))
 
     def block_schemas(self, block_type_id: UUID | None = None) -> list[BlockSchema]:
         """All schemas, newest first, or those of one type."""
@@ -112,17 +109,15 @@ class LocalBlockStore:
 
     def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
         """The document of that id."""
-        found = self._documents("d.id = :id", {"id": str(document_id)}, include_secrets)
-        if not found:
-            raise rows.no_document(document_id)
-        return found[0]
+        found = rows.document_rows(self._db, "d.id = :id", {"id": str(document_id)}, 1, 0)
+        return self._document(_first(found, rows.no_document(document_id)), include_secrets)
 
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
         """The document of that type and name."""
-        found = self._documents("t.slug = :slug AND d.name = :name", {"slug": slug, "name": name}, include_secrets)
-        if not found:
-            raise ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
-        return found[0]
+        absent = ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
+        named = {"slug": slug, "name": name}
+        found = rows.document_rows(self._db, "t.slug = :slug AND d.name = :name", named, 1, 0)
+        return self._document(_first(found, absent), include_secrets)
 
     def block_documents(
         self, slug: str | None = None, include_secrets: bool = False, limit: int = PAGE, offset: int = 0
@@ -179,9 +174,6 @@ class LocalBlockStore:
             crypto.conclude(self._keyring, fresh)
         return fresh
 
-    def _documents(self, where: str, params: Mapping[str, Any], secrets: bool) -> list[BlockDocument]:
-        return [self._document(row, secrets) for row in rows.document_rows(self._db, where, params, 1, 0)]
-
     def _document(self, row: Row, secrets: bool) -> BlockDocument:
         return rows.document_of(self._db, row, self._unseal, secrets)
 
@@ -204,3 +196,13 @@ class LocalBlockStore:
                 "put back the key that they were saved with, or delete them, before you save another."
             )
         return key
+
+
+def _first(found: Sequence[T], absent: ObjectNotFound) -> T:
+    if not found:
+        raise absent
+    return found[0]
+
+
+def _no_type(slug: str) -> ObjectNotFound:
+    return ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from orchestration.backend import deployments, work
@@ -23,6 +23,9 @@ from orchestration.domain.states import Crashed, State
 from orchestration.persistence import concurrency, runs, task_runs
 from orchestration.persistence.database import Database, Transaction
 from orchestration.persistence.values import micros
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class LocalBackend(LocalCatalog):
@@ -103,15 +106,13 @@ class LocalBackend(LocalCatalog):
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
         """Runs that workers of a pool may start by then, most urgent first."""
-        with self._db.transaction() as tx:
-            due = work.due(tx, str(work_pool_id), queues, before, limit)
+        due = self._inside(work.due, str(work_pool_id), queues, before, limit)
         return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
     def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
         """Make or change a limit."""
         now = utc_now()
-        with self._db.transaction() as tx:
-            concurrency.upsert_limit(tx, ConcurrencyLimit(new_id(), name, limit, now, now, active, 0, decay))
+        self._inside(concurrency.upsert_limit, ConcurrencyLimit(new_id(), name, limit, now, now, active, 0, decay))
 
     def concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All limits by name."""
@@ -119,8 +120,7 @@ class LocalBackend(LocalCatalog):
 
     def delete_concurrency_limit(self, name: str) -> bool:
         """Remove a limit."""
-        with self._db.transaction() as tx:
-            return concurrency.delete_limit(tx, name)
+        return self._inside(concurrency.delete_limit, name)
 
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
@@ -129,43 +129,43 @@ class LocalBackend(LocalCatalog):
         now = micros(utc_now())
         expires = concurrency.NEVER if math.isinf(seconds) else now + round(seconds * 1e6)
         lease = concurrency.Lease(lease_id, names, slots, expires, None if remote else this_process())
-        with self._db.transaction() as tx:
-            wait = concurrency.try_acquire(tx, lease, now)
+        wait = self._inside(concurrency.try_acquire, lease, now)
         if wait is None or not self._release_dead_leases():
             return wait
-        with self._db.transaction() as tx:
-            return concurrency.try_acquire(tx, lease, now)
+        return self._inside(concurrency.try_acquire, lease, now)
 
     def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
         """Keep a lease for ``seconds`` from now."""
-        with self._db.transaction() as tx:
-            return concurrency.renew(tx, lease_id, micros(utc_now()) + round(seconds * 1e6))
+        return self._inside(concurrency.renew, lease_id, micros(utc_now()) + round(seconds * 1e6))
 
     def release_lease(self, lease_id: UUID) -> None:
         """Give back the slots of a lease."""
-        with self._db.transaction() as tx:
-            concurrency.release(tx, lease_id)
+        self._inside(concurrency.release, lease_id)
 
     def take_back(self, name: str, slots: int | None = None) -> None:
         """Free slots of a limit that were taken for ever, or all its slots."""
-        with self._db.transaction() as tx:
-            concurrency.take_back(tx, name, slots)
+        self._inside(concurrency.take_back, name, slots)
 
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""
         suspects = runs.unfinished_of_host(self._db, this_process().host)
         lone_tasks = task_runs.unfinished_without_flow(self._db)
         crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._crash(run_id)]
-        return crashed + [run_id for run_id, owner in lone_tasks if is_dead(owner) and self._crash_task(run_id)]
+        crash, dead = task_runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
+        return crashed + [run_id for run_id in dead if self._inside(crash, run_id, utc_now(), DIED, new_id)]
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Mark Crashed the task runs, and subflows, of an ended flow run that have not ended."""
-        with self._db.transaction() as tx:
-            return self._crash_inside(tx, flow_run_id, message, now)
+        return self._inside(self._crash_inside, flow_run_id, message, now)
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def _inside(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a piece of work gives, done in a transaction of its own."""
+        with self._db.transaction() as tx:
+            return work(tx, *args, **kwargs)
 
     def _crash(self, run_id: UUID) -> bool:
         """Crash one dead run, unless somebody else has done so by now."""
@@ -183,10 +183,6 @@ class LocalBackend(LocalCatalog):
             self._crash_inside(tx, run_id, message, now)
             _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(Crashed(message)), now)
         return task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
-
-    def _crash_task(self, run_id: UUID) -> bool:
-        with self._db.transaction() as tx:
-            return task_runs.crash_task_run(tx, run_id, utc_now(), DIED, new_id)
 
     def _release_dead_leases(self) -> bool:
         held = concurrency.leases_of_host(self._db, this_process().host)

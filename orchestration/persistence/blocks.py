@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,8 @@ def save_type(tx: Transaction, proposed: BlockType, now: datetime) -> BlockType:
 
 def read_types(source: Source, **keys: Any) -> list[BlockType]:
     """The block types with these values, by slug."""
-    return sorted((record_of(BlockType, found) for found in documents.read(source, "block_types", keys)), key=_slug)
+    found = documents.read(source, "block_types", keys)
+    return sorted((record_of(BlockType, each) for each in found), key=attrgetter("slug"))
 
 
 def find_or_create_schema(tx: Transaction, proposed: BlockSchema, now: datetime) -> BlockSchema:
@@ -173,7 +175,3 @@ def _write_references(tx: Transaction, document_id: UUID, references: Mapping[st
 def _born(record: BlockType | BlockSchema | BlockDocument, now: datetime | None) -> Document:
     """The fields of a record that is made at that time."""
     return {**{field.name: getattr(record, field.name) for field in fields(record)}, "created": now, "updated": now}
-
-
-def _slug(block_type: BlockType) -> str:
-    return block_type.slug

@@ -10,12 +10,8 @@ from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.rules import Accept
-from orchestration.domain.schemas.filters import among
-from orchestration.domain.states import (
-    Running,
-    Scheduled,
-    StateType,
-)
+from orchestration.domain.schemas.filters import Query, among
+from orchestration.domain.states import Completed, Running, Scheduled, StateType
 from tests.support.backends import Store, at_once
 from tests.support.listings import flow_runs
 from tests.support.records import BORN, flow_run, later
@@ -126,3 +122,13 @@ def test_a_listing_is_narrowed_by_any_field(backend: Backend) -> None:
     both = among("flow_runs", id=(wanted.id, new_id()), name=("calm-owl",))
     assert flow_runs(backend, both) == []
     assert flow_runs(backend, among("flow_runs", name=("%",))) == []
+
+
+def test_runs_that_have_not_ended_come_last_by_their_end(backend: Backend) -> None:
+    """On every store: databases differ in where they put what has no value."""
+    for name, seconds in (("first", 1), ("going", None), ("last", 2)):
+        run = backend.create_flow_run(flow_run(name=name, state=Running()))
+        if seconds is not None:
+            backend.propose_flow_run_state(run.id, Completed(timestamp=later(seconds)))
+    listed = backend.find("flow_runs", Query(sort="END_TIME_DESC"))
+    assert [run["name"] for run in listed] == ["last", "first", "going"]
