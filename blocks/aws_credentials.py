@@ -176,7 +176,7 @@ def _boto3_session(**given: Any) -> Any:
 
 def _client(credentials: ServiceCredentials, service: str) -> Any:
     """A client for these credentials; made once, because making one takes 50 ms and each is safe for threads."""
-    key = json.dumps(revealed(credentials, lambda _: None), sort_keys=True)
+    key = json.dumps(revealed(credentials), sort_keys=True)
     with _clients_lock:
         if (service, key) not in _clients:
             _clients[service, key] = _new_client(credentials, service)

@@ -5,21 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import dedent
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
 
 from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.blocks import MASK, UNVERSIONED
@@ -29,23 +20,23 @@ from orchestration.sdk.block_registry import class_of, register
 from orchestration.sdk.block_values import revealed, secrets_in
 from orchestration.sdk.redaction import remember_secret
 
-_ABOUT_DOCUMENT = frozenset({"block_type_slug", "_block_document_id", "_block_document_name", "_is_anonymous"})
+_ABOUT_DOCUMENT = ("_block_document_id", "_block_document_name", "_is_anonymous")
 
 
 def _describe(schema: dict[str, Any], model: type[Any]) -> None:
     """Add to a model's JSON schema what makes it the schema of a block."""
-    schema["block_type_slug"] = model.get_block_type_slug()
-    schema["description"] = model.get_description()
-    if not schema["description"]:
-        del schema["description"]
-    fields = model.model_fields.items()
-    schema["secret_fields"] = [path for name, field in fields for path in shape.secret_fields(name, field.annotation)]
     references: dict[str, Any] = {}
-    for name, field in fields:
-        nested = [block._to_block_schema_reference_dict() for block in shape.models_in(field.annotation, BlockModel)]  # type: ignore[attr-defined]
+    for name, field in model.model_fields.items():
+        nested = [
+            {"block_type_slug": each.get_block_type_slug(), "block_schema_checksum": each._calculate_schema_checksum()}
+            for each in shape.models_in(field.annotation, BlockModel)
+        ]
         if nested:
             references[name] = nested[0] if len(nested) == 1 else nested
-    schema["block_schema_references"] = references
+    schema |= {"block_type_slug": model.get_block_type_slug(), "secret_fields": shape.secrets_of(model)}
+    schema |= {"description": model.get_description(), "block_schema_references": references}
+    if not schema["description"]:
+        del schema["description"]
 
 
 class BlockModel(BaseModel):
@@ -81,31 +72,22 @@ class BlockModel(BaseModel):
         if isinstance(values, Mapping):
             slug = values.get("block_type_slug")
             if slug and slug != cls.get_block_type_slug():
-                return cls._of_named_type(slug, values)
-            values = {key: value for key, value in values.items() if key not in _ABOUT_DOCUMENT}
+                named = class_of(slug)
+                if not issubclass(named, cls):
+                    raise ValueError(f"a block of the type {cls.get_block_type_slug()!r} is wanted, not {slug!r}")
+                return named.model_validate(values)
+            values = {key: value for key, value in values.items() if key not in ("block_type_slug", *_ABOUT_DOCUMENT)}
         block = handler(values)
         block._remember_secrets()
         block.block_initialization()
-        return block
-
-    @classmethod
-    def _of_named_type(cls, slug: str, values: Mapping[str, Any]) -> Self:
-        named = class_of(slug)
-        if not issubclass(named, cls):
-            raise ValueError(f"a block of the type {cls.get_block_type_slug()!r} is wanted, not {slug!r}")
-        block: Self = named.model_validate(values)
         return block
 
     def block_initialization(self) -> None:
         """Hook for subclasses: called once the fields have their values."""
 
     def _remember_secrets(self) -> None:
-        for secret in secrets_in(self):
+        for secret in (*secrets_in(self), *(str(getattr(self, name) or "") for name in self._also_secret)):
             remember_secret(secret)
-        for name in self._also_secret:
-            value = getattr(self, name)
-            if value:
-                remember_secret(str(value))
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [
@@ -118,25 +100,22 @@ class BlockModel(BaseModel):
         return repr(self)
 
     @model_serializer(mode="wrap")
-    def _serialize(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    def _serialize(self, handler: Callable[[Any], dict[str, Any]], info: Any) -> Any:
         context = info.context or {}
         if context.get("serialize_blocks_as_references"):
             return self._reference()
         document = handler(self)
         if context.get("include_secrets"):
-            document |= {key: value for key, value in revealed(self, _inline).items() if key in document}
-        if info.include is None:
-            document["block_type_slug"] = self.get_block_type_slug()
-            for name in ("_block_document_id", "_block_document_name", "_is_anonymous"):
-                if getattr(self, name) is not None:
-                    document[name] = getattr(self, name)
-        return document
+            document |= {key: value for key, value in revealed(self).items() if key in document}
+        if info.include is not None:
+            return document
+        about = {name: getattr(self, name) for name in _ABOUT_DOCUMENT if getattr(self, name) is not None}
+        return {**document, "block_type_slug": self.get_block_type_slug(), **about}
 
     def _reference(self) -> dict[str, Any]:
         if self._block_document_id is None:
-            raise BlockUsageError(
-                f"This {type(self).__name__} is not saved yet, so nothing can refer to it; call save(name) first."
-            )
+            what = f"This {type(self).__name__} is not saved yet, so nothing can refer to it"
+            raise BlockUsageError(f"{what}; call save(name) first.")
         return {"$ref": {"block_document_id": str(self._block_document_id)}}
 
     @classmethod
@@ -181,23 +160,14 @@ class BlockModel(BaseModel):
         return f"prefect.blocks.{self.get_block_type_slug()}.{self._block_document_name}"
 
     @classmethod
-    def model_json_schema(  # type: ignore[override]  # what pydantic adds passes through
-        cls, by_alias: bool = True, ref_template: str = shape.DEFINITIONS, *args: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        """The JSON schema of the fields, in the form that Prefect checksums."""
-        schema = super().model_json_schema(by_alias, ref_template, *args, **kwargs)
-        return shape.finished(schema, cls, BlockModel, by_alias)
+    def model_json_schema(cls, by_alias: bool = True, **options: Any) -> dict[str, Any]:  # type: ignore[override]
+        """The JSON schema of the fields, in the form that Prefect checksums; ``options`` are pydantic's."""
+        schema = super().model_json_schema(by_alias, **{"ref_template": shape.DEFINITIONS, **options})
+        return shape.finished(schema, cls, BlockModel)
 
     @classmethod
     def _calculate_schema_checksum(cls, block_schema_fields: dict[str, Any] | None = None) -> str:
         return checksum_of(cls.model_json_schema() if block_schema_fields is None else block_schema_fields)
-
-    @classmethod
-    def _to_block_schema_reference_dict(cls) -> dict[str, str]:
-        return {
-            "block_type_slug": cls.get_block_type_slug(),
-            "block_schema_checksum": cls._calculate_schema_checksum(),
-        }
 
     @staticmethod
     def is_block_class(block: Any) -> bool:
@@ -207,16 +177,9 @@ class BlockModel(BaseModel):
 
 def document_data(block: BlockModel) -> dict[str, Any]:
     """The values of a block as they are stored: secrets in plain, nested saved blocks as references."""
-    document = revealed(block, _inline)
+    document = revealed(block)
     for name, field in type(block).model_fields.items():
         value = getattr(block, name)
         if isinstance(value, BlockModel) and value._block_document_id is not None:
             document[field.serialization_alias or field.alias or name] = value._reference()
     return document
-
-
-def _inline(value: Any) -> dict[str, Any] | None:
-    """A nested block whole, with the name of its type; ``None`` for anything else."""
-    if not isinstance(value, BlockModel):
-        return None
-    return {**revealed(value, _inline), "block_type_slug": value.get_block_type_slug()}

@@ -11,12 +11,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from orchestration.domain.schemas.block_checksums import without_keys
 
+M = TypeVar("M", bound=BaseModel)
 DEFINITIONS = "#/definitions/{model}"
 _SECTION = re.compile(r"^[A-Za-z_][\w\s-]*:(\s+\S.*)?\s*$")
 
@@ -85,11 +86,16 @@ def secret_fields(name: str, annotation: Any) -> Iterator[str]:
     elif annotation is SecretDict:
         yield f"{name}.*"
     elif is_model(annotation):
-        for field_name, field in annotation.model_fields.items():
-            yield from secret_fields(f"{name}.{field_name}", field.annotation)
+        yield from (f"{name}.{path}" for path in secrets_of(annotation))
 
 
-def models_in(annotation: Any, base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+def secrets_of(model: type[BaseModel]) -> list[str]:
+    """The dotted paths of the secrets in the fields of a model."""
+    fields = model.model_fields.items()
+    return [path for name, field in fields for path in secret_fields(name, field.annotation)]
+
+
+def models_in(annotation: Any, base: type[M]) -> Iterator[type[M]]:
     """The classes derived from ``base`` that an annotation names, in order."""
     if is_model(annotation, base):
         yield annotation
@@ -97,34 +103,32 @@ def models_in(annotation: Any, base: type[BaseModel]) -> Iterator[type[BaseModel
         yield from models_in(inner, base)
 
 
-def nested_models(model: type[BaseModel], base: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """The classes derived from ``base`` in the fields of a model and of its nested models, by class name."""
-    found: dict[str, type[BaseModel]] = {}
-    for field in model.model_fields.values():
-        for nested in models_in(field.annotation, base):
-            if nested.__name__ not in found:
-                found[nested.__name__] = nested
-                found = {**nested_models(nested, base), **found}
-    return found
+def models_in_fields(model: type[BaseModel], base: type[M]) -> list[type[M]]:
+    """The classes derived from ``base`` that the fields of a model name, in order."""
+    return [nested for field in model.model_fields.values() for nested in models_in(field.annotation, base)]
 
 
-def finished(schema: dict[str, Any], model: type[BaseModel], base: type[BaseModel], by_alias: bool) -> dict[str, Any]:
+def nested_models(model: type[M], base: type[M]) -> dict[str, type[M]]:
+    """A model, and the classes derived from ``base`` in its fields and in those of its nested models, by class name."""
+    found: dict[str, type[M]] = {}
+    for nested in models_in_fields(model, base):
+        found = {**nested_models(nested, base), **found}
+    return {**found, model.__name__: model}
+
+
+def finished(schema: dict[str, Any], model: type[M], base: type[M]) -> dict[str, Any]:
     """Pydantic's schema of a block in the form that checksums are made of."""
     if "$defs" in schema:
         schema["definitions"] = schema.pop("$defs")
     schema = without_keys({"additionalProperties"}, schema)
-    _number_fields(schema, model, by_alias)
-    nested = nested_models(model, base)
-    for name, definition in schema.get("definitions", {}).items():
-        if name in nested:
-            _number_fields(definition, nested[name], by_alias)
+    definitions = schema.get("definitions", {})
+    for name, nested in nested_models(model, base).items():
+        _number_fields(schema if nested is model else definitions.get(name, {}), nested)
     return schema
 
 
-def _number_fields(schema: dict[str, Any], model: type[BaseModel], by_alias: bool) -> None:
-    """Say of each property which place its field has, so that a form can keep the order."""
+def _number_fields(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Say of each property, by alias or not, which place its field has, so that a form can keep the order."""
     properties = schema.get("properties", {})
     for position, (name, field) in enumerate(model.model_fields.items()):
-        key = (field.alias or name) if by_alias else name
-        if key in properties:
-            properties[key]["position"] = position
+        properties.get(field.alias or name, properties.get(name, {}))["position"] = position

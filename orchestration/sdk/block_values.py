@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
-FromBlock = Callable[[Any], dict[str, Any] | None]
-"""What stands for a nested block; ``None`` when the value is no block."""
+_SERIES = (list, tuple, set, frozenset)
 
 
-def revealed(model: BaseModel, from_block: FromBlock) -> dict[str, Any]:
+def revealed(model: BaseModel) -> dict[str, Any]:
     """The fields of a model as JSON values, by alias and with their secrets.
 
-    Custom serializers have their say on everything except secrets and nested blocks.
+    Custom serializers have their say first: pydantic masks a secret only on its way to JSON.
     """
-    dumped = model.model_dump(mode="json", by_alias=True)
-    document = {}
-    for name, field in type(model).model_fields.items():
-        key = field.serialization_alias or field.alias or name
-        if key in dumped:
-            document[key] = _reveal(getattr(model, name), dumped[key], from_block)
+    dumped = model.model_dump(by_alias=True, serialize_as_any=True, include=set(type(model).model_fields))
+    document: dict[str, Any] = to_jsonable_python(_in_plain(dumped))
     return document
+
+
+def _in_plain(dumped: Any) -> Any:
+    """What pydantic dumped, with what is in its secrets."""
+    if hasattr(dumped, "get_secret_value"):
+        return _in_plain(dumped.get_secret_value())
+    if isinstance(dumped, Mapping):
+        return {key: _in_plain(value) for key, value in dumped.items()}
+    return [_in_plain(value) for value in dumped] if isinstance(dumped, _SERIES) else dumped
 
 
 def secrets_in(value: Any) -> Iterator[str]:
     """The texts of all secrets in a value, however deep."""
     for leaf in _leaves(value):
-        if hasattr(leaf, "get_secret_value"):
-            for secret in _leaves(leaf.get_secret_value()):
-                if secret is not None and not isinstance(secret, bool):
-                    yield secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
+        for secret in _leaves(leaf.get_secret_value()) if hasattr(leaf, "get_secret_value") else ():
+            if secret is not None and not isinstance(secret, bool):
+                yield secret.decode(errors="replace") if isinstance(secret, bytes) else str(secret)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -41,7 +44,7 @@ def _leaves(value: Any) -> Iterator[Any]:
         inner: Iterable[Any] = [getattr(value, name, None) for name in type(value).model_fields]
     elif isinstance(value, Mapping):
         inner = value.values()
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, _SERIES):
         inner = value
     else:
         yield value
@@ -58,18 +61,3 @@ def faults(error: ValidationError) -> str:
         else f"the field {'.'.join(map(str, fault['loc']))!r} is missing"
         for fault in error.errors(include_input=False, include_url=False, include_context=False)
     )
-
-
-def _reveal(value: Any, dumped: Any, from_block: FromBlock) -> Any:
-    """``dumped``, with secrets in the place of their masks."""
-    if hasattr(value, "get_secret_value"):
-        return to_jsonable_python(value.get_secret_value())
-    if isinstance(value, BaseModel):
-        nested = from_block(value)
-        return nested if nested is not None else revealed(value, from_block)
-    if isinstance(value, Mapping) and isinstance(dumped, dict) and len(value) == len(dumped):
-        pairs = zip(value.values(), dumped.items(), strict=True)
-        return {key: _reveal(inner, inner_dumped, from_block) for inner, (key, inner_dumped) in pairs}
-    if isinstance(value, list | tuple) and isinstance(dumped, list) and len(value) == len(dumped):
-        return [_reveal(inner, inner_dumped, from_block) for inner, inner_dumped in zip(value, dumped, strict=True)]
-    return dumped

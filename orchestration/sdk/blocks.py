@@ -8,6 +8,7 @@ import re
 import warnings
 from abc import ABC
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 from uuid import UUID
 
@@ -55,29 +56,19 @@ class Block(BlockModel, ABC):
 
     @classmethod
     def _register(cls) -> BlockSchema:
-        if inspect.isabstract(cls) or ABC in cls.__bases__:
+        if _is_base(cls):
             raise BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
-        for field in cls.model_fields.values():
-            for nested in shape.models_in(field.annotation, Block):
-                if issubclass(nested, Block) and not inspect.isabstract(nested) and ABC not in nested.__bases__:
-                    nested._register()
-        store = _store()
-        block_type = store.save_block_type(
-            BlockType(
-                new_id(),
-                cls.get_block_type_slug(),
-                cls.get_block_type_name(),
-                str(cls._logo_url) if cls._logo_url else None,
-                str(cls._documentation_url) if cls._documentation_url else None,
-                cls.get_description(),
-                cls.get_code_example(),
-            )
-        )
-        fields, capabilities = cls.model_json_schema(), tuple(sorted(cls.get_block_capabilities()))
-        checksum, version = checksum_of(fields), cls.get_block_schema_version()
-        return store.save_block_schema(
-            BlockSchema(new_id(), checksum, fields, block_type.id, block_type, capabilities, version)
-        )
+        for nested in shape.models_in_fields(cls, Block):
+            if not _is_base(nested):
+                nested._register()
+        names = cls.get_block_type_slug(), cls.get_block_type_name()
+        logo, documentation = (str(url) if url else None for url in (cls._logo_url, cls._documentation_url))
+        about = cls.get_description(), cls.get_code_example()
+        store, fields = _store(), cls.model_json_schema()
+        block_type = store.save_block_type(BlockType(new_id(), *names, logo, documentation, *about))
+        abilities = tuple(sorted(cls.get_block_capabilities())), cls.get_block_schema_version()
+        checksum = checksum_of(fields)
+        return store.save_block_schema(BlockSchema(new_id(), checksum, fields, block_type.id, block_type, *abilities))
 
     @either
     def save(self, name: str | None = None, overwrite: bool = False, client: Any = None) -> UUID:
@@ -95,9 +86,8 @@ class Block(BlockModel, ABC):
             document_id = store.create_block_document(document).id
         except ObjectAlreadyExists:
             if not overwrite:
-                raise BlockExists(
-                    f"The block {slug}/{name} exists already; save it with overwrite=True to replace its values."
-                ) from None
+                told = f"The block {slug}/{name} exists already; save it with overwrite=True to replace its values."
+                raise BlockExists(told) from None
             document_id = store.block_document_by_name(slug, name).id
             store.update_block_document(document_id, document.data, schema.id)
         self._block_document_id, self._block_document_name, self._is_anonymous = document_id, name, False
@@ -110,9 +100,8 @@ class Block(BlockModel, ABC):
         if name is None:
             raise BlockUsageError(f"A {type(self).__name__} is saved under a name; call save(name).")
         if not DOCUMENT_NAME.fullmatch(name):
-            raise BlockUsageError(
-                f"The name {name!r} of a {type(self).__name__} may hold lower-case letters, digits and dashes only."
-            )
+            what = f"The name {name!r} of a {type(self).__name__}"
+            raise BlockUsageError(f"{what} may hold lower-case letters, digits and dashes only.")
         return name
 
     @classmethod
@@ -178,10 +167,8 @@ class Block(BlockModel, ABC):
         try:
             return _store().block_document_by_name(slug, document_name, include_secrets)
         except ObjectNotFound:
-            raise BlockNotFound(
-                f"There is no block {slug}/{document_name}; save one under that name, "
-                "or see what there is with `orchestrate block ls`."
-            ) from None
+            remedy = "save one under that name, or see what there is with `orchestrate block ls`"
+            raise BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
 
     @classmethod
     def _from_document(cls, document: BlockDocument, validate: bool) -> Self:
@@ -192,14 +179,17 @@ class Block(BlockModel, ABC):
             block = block_class.model_validate(data)
         except ValidationError as error:
             if validate:
-                raise InvalidBlock(
-                    f"The block {slug}/{document.name} does not fit {block_class.__name__}: {faults(error)}; "
-                    "save it again, or load it with validate=False to fill in what is missing."
-                ) from None
+                misfit = f"The block {slug}/{document.name} does not fit {block_class.__name__}: {faults(error)}"
+                remedy = "save it again, or load it with validate=False to fill in what is missing"
+                raise InvalidBlock(f"{misfit}; {remedy}.") from None
             block = _incomplete(block_class, data, error)
         block._block_document_id, block._block_document_name = document.id, document.name
         block._is_anonymous = document.is_anonymous
         return block
+
+
+def _is_base(block_class: type[Block]) -> bool:
+    return inspect.isabstract(block_class) or ABC in block_class.__bases__
 
 
 def _store() -> BlockStore:
@@ -210,25 +200,19 @@ def _nested(document: BlockDocument) -> dict[str, Block]:
     """The blocks that a document refers to, by field; a type unknown here is left to the field's annotation."""
     blocks: dict[str, Block] = {}
     for name, child in document.references.items():
-        try:
-            child_class = class_of(child.block_type.slug) if child.block_type else None
-        except UnknownBlockType:
-            continue
-        if child_class is not None:
-            blocks[name] = child_class._from_document(child, True)
+        with suppress(UnknownBlockType):
+            if child.block_type is not None:
+                blocks[name] = class_of(child.block_type.slug)._from_document(child, True)
     return blocks
 
 
 def _incomplete(block_class: type[Any], data: Mapping[str, Any], error: ValidationError) -> Any:
     """A block whose unfit fields are ``None``, for the user to fill in."""
     unfit = {str(fault["loc"][0]): None for fault in error.errors(include_input=False) if fault["loc"]}
-    warnings.warn(
-        f"A {block_class.__name__} was loaded without these fields, which its class has gained since it was saved: "
-        f"{', '.join(unfit)}; set them and save it with overwrite=True.",
-        stacklevel=2,
-    )
-    fields = block_class.model_fields.items()
-    secret = {path for name, field in fields for path in shape.secret_fields(name, field.annotation)}
+    gained = f"these fields, which its class has gained since it was saved: {', '.join(unfit)}"
+    remedy = "set them and save it with overwrite=True"
+    warnings.warn(f"A {block_class.__name__} was loaded without {gained}; {remedy}.", stacklevel=2)
+    secret = shape.secrets_of(block_class)
     values = {name: SecretStr(value) if name in secret else value for name, value in data.items()}
     block = block_class.model_construct(**{**values, **unfit})
     block._remember_secrets()
