@@ -74,6 +74,20 @@ class Errand(threading.Thread, Generic[R]):
         return cast("R", self._value)
 
 
+def at_once(coroutine: Coroutine[Any, Any, R]) -> R:
+    """The value of a coroutine that waits for nothing, such as the life of a run of sync code."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return cast("R", end.value)
+    raise RuntimeError("Sync code waited for an event loop.")
+
+
+async def aside(is_async: bool, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do what may wait for a disk, a server or other runs: of async code in a worker thread, of sync code here."""
+    return await in_thread(fn, *args, **kwargs) if is_async else fn(*args, **kwargs)
+
+
 async def in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Do ``fn`` in a worker thread, so that the event loop goes on."""
     return await asyncio.to_thread(fn, *args, **kwargs)

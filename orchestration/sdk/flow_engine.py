@@ -1,10 +1,11 @@
-"""A flow run: what the drivers of ``lifecycle`` ask of it, and how a call of a flow becomes one."""
+"""A flow run: what the driver of ``lifecycle`` asks of it, and how a call of a flow becomes one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
@@ -13,37 +14,32 @@ from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, Sus
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, Pending, State, StateDetails
-from orchestration.sdk import flow_parent, parameters, upstream
-from orchestration.sdk.awaiting import in_thread, settle_started
+from orchestration.sdk import parameters, upstream
+from orchestration.sdk.awaiting import aside, at_once, settle_started
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, flow_log_fields
 from orchestration.sdk.decorating import Call
 from orchestration.sdk.flow_context import new_context, with_kept_result
-from orchestration.sdk.hooks import run_hooks
-from orchestration.sdk.lifecycle import adrive, drive
+from orchestration.sdk.lifecycle import drive
 from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
 from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import FLOW_RAISED, answer, state_of_error, state_of_value
+from orchestration.sdk.outcomes import FLOW_RAISED, answered, state_of_error, state_of_value
 from orchestration.sdk.session import Session
 from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
-from orchestration.sdk.user_code import areturned, policy_of, returned, tell_of_retry, wants_retry
+from orchestration.sdk.task_records import Parent, new_parent
+from orchestration.sdk.user_code import policy_of, returned, run_hooks, tell_of_retry, wants_retry
 
 NOT_READY = "NotReady"
 
 
 def run_flow(flow: Any, call: Call) -> Any:
     """Run a flow in the calling thread, or as a coroutine when it is async."""
-    if flow.isasync:
-        return _arun_flow(flow, call)
-    run = new_flow_run(flow, call)
-    state = run.refusal() or drive(run, run.record.state or Pending())
-    return answer(state, call.return_state)
+    return answered(partial(_live, flow, call), flow.isasync, call.return_state)
 
 
-async def _arun_flow(flow: Any, call: Call) -> Any:
-    run = await in_thread(new_flow_run, flow, call)
-    state = await in_thread(run.refusal) or await adrive(run, run.record.state or Pending())
-    return answer(state, call.return_state)
+async def _live(flow: Any, call: Call) -> State:
+    run = await aside(flow.isasync, new_flow_run, flow, call)
+    return await aside(flow.isasync, run.refusal) or await drive(run, run.record.state or Pending())
 
 
 def new_flow_run(flow: Any, call: Call) -> FlowExecution:
@@ -56,25 +52,15 @@ def new_flow_run(flow: Any, call: Call) -> FlowExecution:
             given = upstream.resolved(given, call.wait_for)
         except UpstreamTaskError as error:
             state = Pending(str(error), name=NOT_READY)
-    now = utc_now()
-    parent = flow_parent.begin(flow, given, now)
+    now, parent = utc_now(), new_parent(flow, given)
     record = session.backend.create_flow_run(
         FlowRun(
-            id=new_id(),
-            flow_id=new_id(),
-            flow_name=flow.name,
-            name=made_up_name(),
-            created=now,
-            state=state,
-            flow_version=flow.version,
-            parameters=parameters.describe(given),
-            policy=policy_of(flow, session),
-            tags=tuple(sorted(TAGS.get())),
-            parent_task_run_id=parent.record.id if parent is not None else None,
-            expected_start_time=now,
-            owner=this_process() if state.name != NOT_READY else None,
+            id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
+            flow_version=flow.version, parameters=parameters.describe(given), policy=policy_of(flow, session),
+            tags=tuple(sorted(TAGS.get())), parent_task_run_id=parent.record.id if parent is not None else None,
+            expected_start_time=now, owner=this_process() if state.name != NOT_READY else None,
         )
-    )
+    )  # fmt: skip
     return FlowExecution(flow, given, record, session, parent)
 
 
@@ -82,7 +68,7 @@ class FlowExecution:
     """One flow run while it lives."""
 
     def __init__(
-        self, flow: Any, given: dict[str, Any], record: FlowRun, session: Session, parent: flow_parent.Parent | None
+        self, flow: Any, given: dict[str, Any], record: FlowRun, session: Session, parent: Parent | None
     ) -> None:
         self.decorated = flow
         self.parameters = given
@@ -105,10 +91,10 @@ class FlowExecution:
         except ParameterTypeError as error:
             message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"
             state = self._enter(Failed(message, data=error, details=StateDetails(retriable=False)))
-            run_hooks(self, state)
+            at_once(run_hooks(self, state, on_loop=False))
             return state
 
-    # -- what the drivers ask ---------------------------------------------------------------------
+    # -- what the driver asks ---------------------------------------------------------------------
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -131,24 +117,17 @@ class FlowExecution:
             state = state.evolve(details=StateDetails(retriable=retriable))
         return self._enter(state)
 
-    def call(self) -> State:
-        """The outcome of the flow's function, once all tasks that it submitted have ended."""
+    async def call(self) -> State:
+        """The outcome of the flow's function, once all that it started has ended."""
+        is_async = self.decorated.isasync
         with self._inside() as context:
             try:
-                return self._outcome(returned(self.decorated, self.parameters), context)
-            except Exception as error:
-                return self._failed(error, context)
-
-    async def acall(self) -> State:
-        """The same for an async function; work that it started and did not await is awaited as well."""
-        with self._inside() as context:
-            try:
-                value = await areturned(self.decorated, self.parameters)
+                value = await returned(self.decorated, self.parameters)
                 await self._settle()
-                return await in_thread(self._outcome, value, context)
+                return await aside(is_async, self._outcome, value, context)
             except Exception as error:
                 await self._settle()
-                return await in_thread(self._failed, error, context)
+                return await aside(is_async, self._failed, error, context)
 
     def crash(self, error: BaseException) -> None:
         """End the run, and the task runs that it leaves behind, truthfully."""
@@ -159,7 +138,7 @@ class FlowExecution:
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
         self.session.backend.crash_task_runs(self.record.id, "The flow run around this task run has ended.", utc_now())
-        run_hooks(self, self.record.state or state)
+        at_once(run_hooks(self, self.record.state or state, on_loop=False))
 
     def suspended(self) -> State:
         """The Suspended state, which the run's own code has entered."""
@@ -212,7 +191,7 @@ class FlowExecution:
 
     async def _settle(self) -> None:
         """Wait for calls that the flow started and did not await; a suspension among them counts as if it had."""
-        for error in await settle_started():
+        for error in await settle_started() if self.decorated.isasync else ():
             if isinstance(error, SuspendSignal):
                 raise error
             self.logger.error("A call that nobody awaited failed: %s", error)

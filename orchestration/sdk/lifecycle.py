@@ -1,16 +1,16 @@
 """The life of a run, once, for flows and tasks, sync and async.
 
 ``lifecycle`` is a generator that does nothing itself: it yields what is to be done next and gets the
-answer back. ``drive`` does it for sync functions, ``adrive`` for async ones. Retries, cache hits,
-cancellations and pauses are not branches here: they are answers to a proposal.
+answer back; ``drive`` does it. Retries, cache hits, cancellations and pauses are not branches here:
+they are answers to a proposal.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ from orchestration.backend.clock import utc_now
 from orchestration.domain.awaitable import RUN_IS_ASYNC
 from orchestration.domain.errors import SuspendSignal
 from orchestration.domain.states import Cancelled, Retrying, Running, State
-from orchestration.sdk.awaiting import in_thread
-from orchestration.sdk.hooks import Told, arun_hooks, run_hooks
+from orchestration.sdk.awaiting import aside
+from orchestration.sdk.user_code import Told, run_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ _PAUSE_POLL_SECONDS = 0.5
 
 
 class Run(Told, Protocol):
-    """What the drivers ask of a flow run or task run."""
+    """What the driver asks of a flow run or task run."""
 
     def may_wait(self, state: State) -> bool:
         """Whether proposing this state may wait for a disk, a server or a person, which an event loop must not do."""
@@ -56,11 +56,8 @@ class Run(Told, Protocol):
     def propose(self, state: State) -> State:
         """The state that the run gets."""
 
-    def call(self) -> State:
-        """The outcome of the user's sync function."""
-
-    async def acall(self) -> State:
-        """The outcome of the user's async function."""
+    async def call(self) -> State:
+        """The outcome of the user's function; waits only when that is async."""
 
     def crash(self, error: BaseException) -> None:
         """Record that the run was ended from outside."""
@@ -87,59 +84,44 @@ def lifecycle(state: State, run_count: int = 0) -> Generator[Effect, State, Stat
     return state
 
 
-def drive(run: Run, state: State, run_count: int = 0) -> State:
-    """Live the life of a run of a sync function."""
-    with _life(run, is_async=False):
-        steps = lifecycle(state, run_count)
-        effect = _next(steps, None)
-        while not isinstance(effect, State):
-            if type(effect) is Propose:
-                answer = run.propose(effect.state)
-                run_hooks(run, answer)
-            elif type(effect) is Sleep:
-                answer = effect.state
-                time.sleep(seconds_until_due(answer))
-            else:
-                answer = run.call()
-            effect = _next(steps, answer)
-        return effect
-    return run.suspended()
+async def drive(run: Run, state: State, run_count: int = 0) -> State:
+    """Live the life of a run; of sync code it waits for no event loop, of async code it never holds one up.
 
-
-async def adrive(run: Run, state: State, run_count: int = 0) -> State:
-    """Live the life of a run of an async function, without ever holding up its event loop."""
-    with _life(run, is_async=True):
-        steps = lifecycle(state, run_count)
-        effect = _next(steps, None)
-        while not isinstance(effect, State):
-            if type(effect) is Propose:
-                waits = run.may_wait(effect.state)
-                answer = await in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
-                await arun_hooks(run, answer)
-            elif type(effect) is Sleep:
-                answer = effect.state
-                await asyncio.sleep(seconds_until_due(answer))
-            else:
-                answer = await run.acall()
-            effect = _next(steps, answer)
-        return effect
-    return run.suspended()
-
-
-@contextmanager
-def _life(run: Run, is_async: bool) -> Iterator[None]:
-    """What surrounds a life: a suspension ends it without an error, anything else crashes the run."""
+    A suspension ends the life without an error; anything else that gets this far crashes the run.
+    """
+    is_async = run.decorated.isasync
     token = RUN_IS_ASYNC.set(is_async)
     try:
         with run.scope():
-            yield
+            steps = lifecycle(state, run_count)
+            effect = _next(steps, None)
+            while not isinstance(effect, State):
+                answer = await _answer(run, effect, is_async)
+                effect = _next(steps, answer)
+            return effect
     except SuspendSignal:
-        return
+        return run.suspended()
     except BaseException as error:
         run.crash(error)
         raise
     finally:
         RUN_IS_ASYNC.reset(token)
+
+
+async def _answer(run: Run, effect: Effect, is_async: bool) -> State:
+    """Do what is to be done next; the state that the run has then, or asks for."""
+    if type(effect) is Propose:
+        answer = await aside(is_async and run.may_wait(effect.state), run.propose, effect.state)
+        await run_hooks(run, answer, is_async)
+        return answer
+    if type(effect) is not Sleep:
+        return await run.call()
+    seconds = seconds_until_due(effect.state)
+    if is_async:
+        await asyncio.sleep(seconds)
+    else:
+        time.sleep(seconds)  # noqa: ASYNC251 - sync code has no event loop to hold up
+    return effect.state
 
 
 def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect | State:

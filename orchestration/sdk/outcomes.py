@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError, UpstreamTaskError
 from orchestration.domain.states import Completed, Crashed, Failed, State, TimedOut, states_in
+from orchestration.sdk.awaiting import at_once
 from orchestration.sdk.futures import TaskFuture
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.signals import Terminated
@@ -38,6 +39,17 @@ def answer(state: State, return_state: bool) -> Any:
     if state.is_pending():
         raise UpstreamTaskError(state.message or "The run did not start.")
     return state.outcome()
+
+
+def answered(live: Callable[[], Coroutine[Any, Any, State]], is_async: bool, return_state: bool) -> Any:
+    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
+    if not is_async:
+        return answer(at_once(live()), return_state)
+
+    async def later() -> Any:
+        return answer(await live(), return_state)
+
+    return later()
 
 
 TASK_RAISED = "Task run encountered an exception"

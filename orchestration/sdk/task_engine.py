@@ -1,4 +1,4 @@
-"""A task run: what the drivers of ``lifecycle`` ask of it, and how a call of a task becomes one."""
+"""A task run: what the driver of ``lifecycle`` asks of it, and how a call of a task becomes one."""
 
 from __future__ import annotations
 
@@ -9,40 +9,32 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
-from orchestration.backend.clock import DICE, new_id, utc_now
+from orchestration.backend.clock import DICE, utc_now
 from orchestration.domain.errors import SuspendSignal, UpstreamTaskError
 from orchestration.domain.rules import Abort as Refused, Attempt, Wait, decide
-from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.states import Pending, State, StateDetails, StateType
+from orchestration.domain.states import Pending, State, StateType
 from orchestration.sdk import upstream
-from orchestration.sdk.awaiting import in_thread
+from orchestration.sdk.awaiting import aside, at_once
 from orchestration.sdk.concurrency import tag_slots
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, TaskRunContext, task_log_fields
 from orchestration.sdk.decorating import Call
-from orchestration.sdk.lifecycle import adrive, drive
+from orchestration.sdk.lifecycle import drive
 from orchestration.sdk.logs import TASK_LOGGER, tell
 from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import TASK_RAISED, answer, state_of_error, state_of_value
+from orchestration.sdk.outcomes import TASK_RAISED, answered, state_of_error, state_of_value
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.printing import are_logged
 from orchestration.sdk.start import started_session
+from orchestration.sdk.task_records import keep_in_step, new_record
 from orchestration.sdk.task_results import LivingTask, committed, from_cache, needs_transaction, undo
 from orchestration.sdk.transactions import ACTIVE
-from orchestration.sdk.user_code import areturned, policy_of, returned, tell_of_retry, wants_retry
+from orchestration.sdk.user_code import policy_of, returned, tell_of_retry, wants_retry
 
 
 def call_task(task: Any, call: Call) -> Any:
     """Run a task in the calling thread, or as a coroutine when it is async."""
     run = new_task_run(task, binder_of(task).bind(call.args, call.kwargs), call.wait_for)
-    if task.isasync:
-        return _acall(run, call.return_state)
-    run.live()
-    return answer(run.record.state, call.return_state)
-
-
-async def _acall(run: TaskExecution, return_state: bool) -> Any:
-    await run.alive()
-    return answer(run.record.state, return_state)
+    return answered(run.alive, task.isasync, call.return_state)
 
 
 def new_task_run(task: Any, parameters: dict[str, Any], wait_for: tuple[Any, ...] = ()) -> TaskExecution:
@@ -51,22 +43,9 @@ def new_task_run(task: Any, parameters: dict[str, Any], wait_for: tuple[Any, ...
     session = flow.session if flow is not None else started_session()
     if task._policy is None:
         task._policy = policy_of(task, session)
-    number = str(flow.next_call(task.task_key)) if flow is not None else new_id().hex
-    run_id, flow_run_id = new_id(), flow.run.id if flow is not None else None
-    record = TaskRunRecord(
-        id=run_id,
-        flow_run_id=flow_run_id,
-        name=f"{task.name}-{number[-8:]}",
-        task_key=task.task_key,
-        dynamic_key=number,
-        created=utc_now(),
-        task_version=task.version,
-        policy=task._policy,
-        tags=sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else (),
-        flow_run_run_count=flow.run.run_count if flow is not None else 0,
-        details=StateDetails(flow_run_id=flow_run_id, task_run_id=run_id),
-    )
-    session.recorder.add(record)
+    tags = sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else ()
+    facts = {"task_version": task.version, "policy": task._policy, "tags": tags}
+    record = new_record(task.name, task.task_key, flow, session, **facts)
     return TaskExecution(task, parameters, record, session, flow, wait_for)
 
 
@@ -74,30 +53,24 @@ _NOTHING_AROUND = nullcontext()
 
 
 class TaskExecution(LivingTask):
-    """One task run while it lives, as the drivers see it."""
+    """One task run while it lives, as its driver sees it."""
 
     __slots__ = ()
 
     # -- from start to end ------------------------------------------------------------------------
 
     def live(self) -> None:
-        """Run the task to its end, whatever the end is; the error of a crash is raised on."""
-        if self.decorated.isasync:
-            asyncio.run(self.alive())
-        elif self._is_ready_or_crash():
-            drive(self, self.record.state)
+        """Run the task to its end in the calling thread, whatever the end is; the error of a crash is raised on."""
+        _ = asyncio.run(self.alive()) if self.decorated.isasync else at_once(self.alive())
 
-    async def alive(self) -> None:
-        """The same on an event loop."""
-        if self._is_ready_or_crash():
-            await adrive(self, self.record.state)
-
-    def _is_ready_or_crash(self) -> bool:
+    async def alive(self) -> State:
+        """The state that the run ends in; as in ``live``."""
         try:
-            return self.is_ready()
+            is_ready = self.is_ready()
         except BaseException as error:
             self.crash(error)
             raise
+        return await drive(self, self.record.state) if is_ready else self.record.state
 
     def is_ready(self) -> bool:
         """Wait for what the run depends on and put its results in place; false if something did not complete."""
@@ -117,7 +90,7 @@ class TaskExecution(LivingTask):
         produced = self.flow.produced if self.flow is not None else None
         return bool(self.wait_for or produced or (self.parameters and any(map(_may_hold, self.parameters.values()))))
 
-    # -- what the drivers ask ---------------------------------------------------------------------
+    # -- what the driver asks ---------------------------------------------------------------------
 
     def scope(self) -> AbstractContextManager[None]:
         """Name the run, now that its arguments are known."""
@@ -150,24 +123,20 @@ class TaskExecution(LivingTask):
             tell_of_retry(self, state, f"{seconds:.3g} second(s) from now" if seconds else "immediately")
         return self.enter(decision.state, now)
 
-    def call(self) -> State:
-        """The outcome of the task's function, in its context and its time limit."""
-        with self._inside():
-            try:
-                with tag_slots(self.session, self.record.tags):
-                    return self._outcome(returned(self.decorated, self.parameters))
-            except BaseException as error:
-                return self._failure(error)
+    async def call(self) -> State:
+        """The outcome of the task's function, in its context and its time limit.
 
-    async def acall(self) -> State:
-        """The same for an async function; what waits for a disk or for other runs waits in a thread."""
+        What waits for a disk or for other runs waits in a thread when the function is async.
+        """
         with self._inside():
             try:
-                async with tag_slots(self.session, self.record.tags):
-                    value = await areturned(self.decorated, self.parameters)
-                    if needs_transaction(self) or any(upstream.find(value)):
-                        return await in_thread(self._outcome, value)
-                    return self._outcome(value)
+                slots = tag_slots(self.session, self.record.tags)
+                if not self.decorated.isasync:
+                    with slots:
+                        return self._outcome(await returned(self.decorated, self.parameters))
+                async with slots:
+                    value = await returned(self.decorated, self.parameters)
+                    return await aside(needs_transaction(self) or any(upstream.find(value)), self._outcome, value)
             except BaseException as error:
                 return self._failure(error)
 
@@ -205,18 +174,11 @@ class TaskExecution(LivingTask):
     def enter(self, state: State, now: datetime | None = None) -> State:
         """Take a state and keep the run's times and counts in step with it."""
         record, now = self.record, now or utc_now()
-        before = record.state
-        if before.type is StateType.RUNNING and before.timestamp is not None:
-            record.total_run_time += (now - before.timestamp).total_seconds()
-        if state.type is StateType.RUNNING:
-            record.run_count += 1
-            record.start_time = record.start_time or now
-        if state.is_final():
-            record.end_time = now
+        keep_in_step(record, state, now)
         noted = self.note(state, now)
         if state.is_final():
             level = logging.INFO if state.is_completed() else logging.ERROR
-            tell(TASK_LOGGER, level, f"Finished in state {noted}", task_log_fields(self.record))
+            tell(TASK_LOGGER, level, f"Finished in state {noted}", task_log_fields(record))
         return noted
 
     def _outcome(self, value: Any) -> State:

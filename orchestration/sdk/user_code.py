@@ -1,36 +1,79 @@
-"""Calling the user's functions: in their time limit, with their arguments, and asking them about retries."""
+"""Calling the user's functions: in their time limit, with their arguments, as hooks, and about retries."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 from orchestration.domain.retries import RetryPolicy, retry_policy
-from orchestration.domain.states import State
+from orchestration.domain.states import State, StateType
 from orchestration.sdk.awaiting import finish
-from orchestration.sdk.hooks import Told
+from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
 from orchestration.sdk.timeouts import call_within, time_is_up
 
+_ATTRIBUTE_BY_TYPE = {
+    StateType.RUNNING: "on_running_hooks",
+    StateType.COMPLETED: "on_completion_hooks",
+    StateType.FAILED: "on_failure_hooks",
+    StateType.CANCELLED: "on_cancellation_hooks",
+    StateType.CANCELLING: "on_cancellation_hooks",
+    StateType.CRASHED: "on_crashed_hooks",
+}
 
-def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
+
+class Told(Protocol):
+    """A flow run or task run whose states hooks are told of."""
+
+    record: Any
+
+    @property
+    def decorated(self) -> Any:
+        """The flow or task."""
+
+    @property
+    def logger(self) -> RunLogger:
+        """A logger whose lines belong to the run."""
+
+
+def hooks_for(decorated: Any, state: State) -> Sequence[Callable[..., Any]]:
+    """The hooks of a flow or task that want to know of this state."""
+    attribute = _ATTRIBUTE_BY_TYPE.get(state.type)
+    return getattr(decorated, attribute, ()) if attribute is not None else ()
+
+
+async def run_hooks(run: Told, state: State, on_loop: bool) -> None:
+    """Call the hooks for a state one after another; async ones ``on_loop``, else on an event loop of their own.
+
+    What they raise is logged and changes nothing.
+    """
+    for hook in hooks_for(run.decorated, state):
+        name = getattr(hook, "__name__", repr(hook))
+        run.logger.info("Running hook %r in response to entering state %r", name, state.name)
+        try:
+            answer = hook(run.decorated, run.record, state)
+            if inspect.isawaitable(answer):
+                _ = await answer if on_loop else finish(answer)
+        except Exception:
+            run.logger.exception("An error was encountered while running hook %r", name)
+        else:
+            run.logger.info("Hook %r finished running successfully", name)
+
+
+async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     """What the function of a flow or task returns.
 
     Raises:
         RunTimeoutError: it took longer than its ``timeout_seconds``.
     """
     args, kwargs = binder_of(decorated).split(parameters)
-    if decorated.timeout_seconds is None:
-        return decorated.fn(*args, **kwargs)
-    return call_within(decorated.timeout_seconds, lambda: decorated.fn(*args, **kwargs))
-
-
-async def areturned(decorated: Any, parameters: dict[str, Any]) -> Any:
-    """What the async function of a flow or task returns; the same error."""
-    args, kwargs = binder_of(decorated).split(parameters)
+    if not decorated.isasync:
+        call = partial(decorated.fn, *args, **kwargs)
+        return call() if decorated.timeout_seconds is None else call_within(decorated.timeout_seconds, call)
     limit = asyncio.timeout(decorated.timeout_seconds)
     try:
         async with limit:

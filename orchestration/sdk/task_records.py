@@ -1,0 +1,66 @@
+"""Records of task runs: born in the flow run around them, kept in step with the states that they enter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.clock import new_id, utc_now
+from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.states import State, StateDetails
+from orchestration.sdk import upstream
+from orchestration.sdk.context import FLOW_RUN, FlowRunContext
+from orchestration.sdk.session import Session
+
+
+def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRunRecord:
+    """The record of a task run, known to the store as Pending."""
+    number = str(flow.next_call(task_key)) if flow is not None else new_id().hex
+    run_id, flow_run_id = new_id(), flow.run.id if flow is not None else None
+    record = TaskRunRecord(
+        run_id, flow_run_id, f"{name}-{number[-8:]}", task_key, number, utc_now(),
+        flow_run_run_count=flow.run.run_count if flow is not None else 0,
+        details=StateDetails(flow_run_id=flow_run_id, task_run_id=run_id),
+        **more,
+    )  # fmt: skip
+    session.recorder.add(record)
+    return record
+
+
+def keep_in_step(record: TaskRunRecord, state: State, now: datetime) -> None:
+    """Count and time a task run that is about to enter a state."""
+    before = record.state
+    if before.is_running() and before.timestamp is not None:
+        record.total_run_time += (now - before.timestamp).total_seconds()
+    if state.is_running():
+        record.run_count += 1
+        record.start_time = record.start_time or now
+    if state.is_final():
+        record.end_time = now
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The task run that stands for a subflow in the flow run around it, and goes through the same states."""
+
+    record: TaskRunRecord
+    flow: FlowRunContext
+
+    def mirror(self, state: State, child_flow_run_id: UUID) -> None:
+        """Let the task run enter the state that the subflow has entered."""
+        now = utc_now()
+        keep_in_step(self.record, state, now)
+        details = StateDetails(self.flow.run.id, self.record.id, child_flow_run_id)
+        mirrored = state.evolve(id=new_id(), timestamp=now, details=details, data=None)
+        self.flow.session.recorder.note(self.record, mirrored)
+
+
+def new_parent(flow: Any, parameters: dict[str, Any]) -> Parent | None:
+    """The task run of a subflow that is about to start; ``None`` for a flow that no flow called."""
+    outer = FLOW_RUN.get()
+    if outer is None:
+        return None
+    inputs = upstream.task_inputs(parameters, (), outer.produced)
+    return Parent(new_record(flow.name, flow.name, outer, outer.session, task_inputs=inputs), outer)
