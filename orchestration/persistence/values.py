@@ -73,7 +73,10 @@ def policy_text(policy: RetryPolicy) -> str:
 
 def policy_of(text: str | None) -> RetryPolicy:
     """The retry policy of a column."""
-    return wire.policy_of(json.loads(text)) if text and text != "{}" else NEVER
+    document = json.loads(text) if text and text != "{}" else {}
+    if "delays" in document:  # as the first schema had it
+        return RetryPolicy(document["retries"], tuple(document["delays"]), document["jitter_factor"])
+    return wire.policy_of(document)
 
 
 def details_text(details: StateDetails) -> str | None:
@@ -87,7 +90,11 @@ def details_text(details: StateDetails) -> str | None:
 
 def details_of(text: str | None) -> StateDetails:
     """What a column says of a state."""
-    return record_of(StateDetails, json.loads(text)) if text else NO_DETAILS
+    if not text:
+        return NO_DETAILS
+    document = json.loads(text)  # times were whole microseconds in the first schema
+    told = {name: plain(known_moment(value)) if type(value) is int else value for name, value in document.items()}
+    return record_of(StateDetails, told)
 
 
 def data_text(state: State) -> str | None:

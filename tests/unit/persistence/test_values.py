@@ -142,3 +142,12 @@ def test_a_result_in_memory_never_enters_a_column() -> None:
     state = Completed(data={"secret": 1}).evolve(id=UUID(int=3))
     assert values.data_text(state) is None
     assert "secret" not in values.history_line(state)
+
+
+def test_what_the_first_schema_kept_is_read_as_it_was_meant() -> None:
+    """Version 0.1.0 wrote times as microseconds, and retry policies under other names."""
+    kept = values.details_of('{"scheduled_time":1715934600000000,"pause_reschedule":true,"pause_key":"1"}')
+    moment = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
+    assert (kept.scheduled_time, kept.pause_reschedule, kept.pause_key) == (moment, True, "1")
+    policy = values.policy_of('{"retries":2,"delays":[1.0,2.0],"jitter_factor":0.5}')
+    assert policy == RetryPolicy(2, (1.0, 2.0), 0.5)
