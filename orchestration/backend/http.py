@@ -19,26 +19,14 @@ from orchestration.backend.http_transport import Transport, retry_after
 from orchestration.backend.processes import DIED, is_dead
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.rules import Accept, Decision, Reject
+from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.filters import PAGE, Query, among
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
-from orchestration.domain.schemas.wire import (
-    Document,
-    Revive,
-    decision_of,
-    flow_run_of,
-    owner_label,
-    owner_of,
-    policy_document,
-    record_of,
-    state_document,
-    state_of,
-    task_run_of,
-)
+from orchestration.domain.schemas.wire import Document, Revive
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import TERMINAL, Crashed, State, StateType
-from orchestration.persistence.documents import not_found
 from orchestration.persistence.values import micros
 
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
@@ -89,8 +77,8 @@ class HttpBackend(HttpCatalog):
         document = {
             **{name: getattr(run, name) for name in names},
             "flow_id": self._flow_ids[run.flow_name],
-            "empirical_policy": policy_document(run.policy),
-            "labels": {**run.labels, **owner_label(run.owner)},
+            "empirical_policy": wire.policy_document(run.policy),
+            "labels": {**run.labels, **wire.owner_label(run.owner)},
             "idempotency_key": run.idempotency_key or str(run.id),
             "state": run.state and self._sendable(run.state),
         }
@@ -104,7 +92,7 @@ class HttpBackend(HttpCatalog):
         if document.get("work_queue_id"):
             document["work_queue_name"] = self.read("work_queues", id=document.pop("work_queue_id"))["name"]
         if document.get("state"):  # Prefect's takes neither an id nor a time
-            document["state"] = self._sendable(state_of(document["state"]))
+            document["state"] = self._sendable(wire.state_of(document["state"]))
         return self._flow_run(self.ask("POST", f"/deployments/{deployment_id}/create_flow_run", document))
 
     def flow_run(self, run_id: UUID) -> FlowRun:
@@ -136,7 +124,7 @@ class HttpBackend(HttpCatalog):
 
     def task_run(self, run_id: UUID) -> TaskRun:
         """The task run of that id."""
-        return task_run_of(self.read("task_runs", id=str(run_id)), self._revive)
+        return wire.task_run_of(self.read("task_runs", id=str(run_id)), self._revive)
 
     def task_run_states(self, run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
@@ -150,7 +138,7 @@ class HttpBackend(HttpCatalog):
         """Mark Crashed every flow run whose process, on this host, has died; for all others, their hosts must."""
         crashed = []
         for run in self.find("flow_runs", Query(among("flow_runs", state_type=_UNFINISHED), "ID_DESC", 2**31)):
-            owner = owner_of(run.get("labels") or {})
+            owner = wire.owner_of(run.get("labels") or {})
             if owner is not None and _needs_process(run["state"]) and is_dead(owner):
                 run_id = UUID(run["id"])
                 self.crash_task_runs(run_id, DIED, utc_now())
@@ -160,15 +148,14 @@ class HttpBackend(HttpCatalog):
 
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Mark Crashed the task runs, and subflows, of an ended flow run that have not."""
+        unfinished = {"flow_run_id": [flow_run_id], "state_type": _UNFINISHED}
+        left = self.find("task_runs", Query(among("task_runs", **unfinished), limit=2**31))
         inside = among("flow_runs", parent_flow_run_id=[flow_run_id], state_type=_UNFINISHED)
         for each in self.find("flow_runs", Query(inside, limit=2**31)):
             self.crash_task_runs(UUID(each["id"]), message, now)
-            self.propose_flow_run_state(UUID(each["id"]), Crashed(message, timestamp=now), force=True)
-        left = self.find(
-            "task_runs", Query(among("task_runs", flow_run_id=[flow_run_id], state_type=_UNFINISHED), limit=2**31)
-        )
+            self.propose_flow_run_state(UUID(each["id"]), Crashed(message, timestamp=now))
         for each in left:
-            self.propose_task_run_state(UUID(each["id"]), Crashed(message, timestamp=now), force=True)
+            self.propose_task_run_state(UUID(each["id"]), Crashed(message, timestamp=now))
         return len(left)
 
     # -- work --------------------------------------------------------------------------------------------------------
@@ -182,7 +169,7 @@ class HttpBackend(HttpCatalog):
     def concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All limits by name."""
         found = self.ask("POST", f"{_LIMITS}/filter", {"limit": PAGE})
-        return sorted((record_of(ConcurrencyLimit, each) for each in found), key=lambda each: each.name)
+        return sorted((wire.record_of(ConcurrencyLimit, each) for each in found), key=lambda each: each.name)
 
     def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
         """Make or change a limit."""
@@ -258,18 +245,15 @@ class HttpBackend(HttpCatalog):
         proposed = state.evolve(id=state.id or new_id(), timestamp=state.timestamp or utc_now())
         self.offers(self._limit)
         sent = {"state": self._sendable(proposed), "force": force}
-        try:
-            answer = self.ask("POST", f"/{resource}/{run_id}/set_state", sent, self._limit)
-        except ObjectNotFound:
-            raise not_found(resource, {"id": str(run_id)}) from None
-        decision = decision_of(answer, self._revive)
+        answer = self.ask("POST", f"/{resource}/{run_id}/set_state", sent, self._limit)
+        decision = wire.decision_of(answer, self._revive)
         if isinstance(decision, Reject) and decision.state.details.transition_id == proposed.id:
             return Accept(decision.state)  # a Prefect server's word for: this state came before
         return decision
 
     def _sendable(self, state: State) -> Document:
         """A state as the server takes it; Prefect's gives ids and times itself, and knows a state by its transition."""
-        document = state_document(state)
+        document = wire.state_document(state)
         if self.offers(self._patience):
             return {name: value for name, value in document.items() if value is not None}
         document["state_details"]["transition_id"] = state.id
@@ -282,7 +266,7 @@ class HttpBackend(HttpCatalog):
             self.ask("POST", "/task_runs/", stub)
 
     def _flow_run(self, document: Document) -> FlowRun:
-        run, flow_id = flow_run_of(document, self._revive), document["flow_id"]
+        run, flow_id = wire.flow_run_of(document, self._revive), document["flow_id"]
         if run.flow_name:
             return run
         if flow_id not in self._flow_names:
@@ -291,7 +275,7 @@ class HttpBackend(HttpCatalog):
 
     def _states(self, kind: str, run_id: UUID) -> list[State]:
         found = self.ask("GET", f"/{kind}_states/", params={f"{kind}_id": str(run_id)})
-        return [state_of(each, self._revive) for each in found]
+        return [wire.state_of(each, self._revive) for each in found]
 
     def _begin(self, run_id: UUID) -> None:
         """From now on an outage must not fail what goes on here."""

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.blocks import PAGE
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.errors import ObjectAlreadyExists
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.wire import Document, record_of
 
@@ -22,12 +22,7 @@ class HttpBlockStore:
 
     def block_type(self, slug: str) -> BlockType:
         """The type of that slug."""
-        try:
-            return record_of(BlockType, self._ask("GET", f"/block_types/slug/{slug}"))
-        except ObjectNotFound:
-            raise ObjectNotFound(
-                f"There is no block type {slug!r}; list them with `orchestrate block type ls`."
-            ) from None
+        return record_of(BlockType, self._ask("GET", f"/block_types/slug/{slug}"))
 
     def block_types(self) -> list[BlockType]:
         """All types by slug."""
@@ -50,11 +45,8 @@ class HttpBlockStore:
 
     def block_schema(self, checksum: str, version: str | None = None) -> BlockSchema:
         """The schema of that checksum."""
-        try:
-            params = {"version": version} if version else {}
-            return _schema(self._ask("GET", f"/block_schemas/checksum/{checksum}", params=params))
-        except ObjectNotFound:
-            raise ObjectNotFound(f"There is no block schema with the checksum {checksum}.") from None
+        params = {"version": version} if version else {}
+        return _schema(self._ask("GET", f"/block_schemas/checksum/{checksum}", params=params))
 
     def block_schemas(self, block_type_id: UUID | None = None) -> list[BlockSchema]:
         """All schemas, newest first, or those of one type."""
@@ -68,14 +60,11 @@ class HttpBlockStore:
 
     def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
         """The document of that id."""
-        return self._document(
-            f"/block_documents/{document_id}", include_secrets, f"block document with the id {document_id}"
-        )
+        return self._document(f"/block_documents/{document_id}", include_secrets)
 
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
         """The document of that type and name."""
-        path = f"/block_types/slug/{slug}/block_documents/name/{name}"
-        return self._document(path, include_secrets, f"block {slug}/{name}")
+        return self._document(f"/block_types/slug/{slug}/block_documents/name/{name}", include_secrets)
 
     def block_documents(
         self, slug: str | None = None, include_secrets: bool = False, limit: int = PAGE, offset: int = 0
@@ -97,23 +86,14 @@ class HttpBlockStore:
         """Replace the values of a document, or with ``merge`` those that are named."""
         changes = {"data": data, "merge_existing_data": merge}
         changes |= {"block_schema_id": block_schema_id} if block_schema_id else {}
-        self._named("PATCH", document_id, changes)
+        self._ask("PATCH", f"/block_documents/{document_id}", changes)
 
     def delete_block_document(self, document_id: UUID) -> None:
         """Remove a document."""
-        self._named("DELETE", document_id)
+        self._ask("DELETE", f"/block_documents/{document_id}")
 
-    def _named(self, method: str, document_id: UUID, changes: Document | None = None) -> None:
-        try:
-            self._ask(method, f"/block_documents/{document_id}", changes)
-        except ObjectNotFound:
-            raise ObjectNotFound(f"There is no block document with the id {document_id}.") from None
-
-    def _document(self, path: str, include_secrets: bool, what: str) -> BlockDocument:
-        try:
-            return _document(self._ask("GET", path, params={"include_secrets": include_secrets}))
-        except ObjectNotFound:
-            raise ObjectNotFound(f"There is no {what}; list them with `orchestrate block ls`.") from None
+    def _document(self, path: str, include_secrets: bool) -> BlockDocument:
+        return _document(self._ask("GET", path, params={"include_secrets": include_secrets}))
 
     def _pages(self, path: str, asked: Document) -> list[Document]:
         """All that there is, which for blocks is never much."""

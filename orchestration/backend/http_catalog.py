@@ -16,7 +16,6 @@ from orchestration.backend.http_transport import REACH_SECONDS, Transport, encod
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among
 from orchestration.domain.schemas.wire import Document, plain
-from orchestration.persistence.documents import not_found
 
 _QUEUES, _POOLS = "/work_pools/{work_pool_name}/queues", "/work_pools/{name}"
 COLLECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -137,20 +136,16 @@ class HttpCatalog:
 
     def read(self, resource: str, **keys: Any) -> Document:
         """The one whose fields have these values."""
-        try:
-            path = self._one(resource, keys)
-            if path is None:
-                newest = "CREATED_DESC" if resource == "artifacts" else None
-                where = among(resource, **{name: [keys[name]] for name in keys})
-                found = self.find(resource, Query(where, newest, limit=1))
-                if not found:
-                    raise ObjectNotFound
-                return found[0]
-            if resource == "inputs":  # the value is the whole answer
-                return {**keys, "value": self.answer("GET", path).text}
-            return dict(self.ask("GET", path))
-        except ObjectNotFound:
-            raise not_found(resource, keys) from None
+        path = self._path(ONE.get(resource, ()), keys)
+        if path is None:
+            newest = "CREATED_DESC" if resource == "artifacts" else None
+            found = self.find(resource, Query(among(resource, **{name: [keys[name]] for name in keys}), newest, 1))
+            if not found:
+                raise ObjectNotFound(f"The server has nothing of this kind among its {resource}: {keys}.")
+            return found[0]
+        if resource == "inputs":  # the value is the whole answer
+            return {**keys, "value": self.answer("GET", path).text}
+        return dict(self.ask("GET", path))
 
     def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
         """Store one; with ``overwrite``, in place of what has its key."""
@@ -180,14 +175,9 @@ class HttpCatalog:
         self._do("DELETE", resource, keys)
 
     def _do(self, method: str, resource: str, keys: Mapping[str, Any], changes: Document | None = None) -> None:
-        path = self._one(resource, keys)
-        if path is None:
-            found = self.read(resource, **keys)
-            path = self._one(resource, {**keys, **found})
-        try:
-            self.ask(method, path or "", changes)
-        except ObjectNotFound:
-            raise not_found(resource, keys) from None
+        templates = ONE.get(resource, ())
+        path = self._path(templates, keys) or self._path(templates, self.read(resource, **keys))
+        self.ask(method, path or "", changes)
 
     def _overwritten(self, resource: str, document: Mapping[str, Any], sent: Document) -> Document:
         keys = {name: document[name] for name in KEYS.get(resource, ()) if name in document}
@@ -232,9 +222,6 @@ class HttpCatalog:
         if path is None:
             raise UsageError(f"A server cannot be asked for {resource} in general; say of what they are part.")
         return path, _PARENTS if "{" in templates[0] and path != templates[-1] else ()
-
-    def _one(self, resource: str, keys: Mapping[str, Any]) -> str | None:
-        return self._path(ONE.get(resource, ()), keys)
 
     def _path(self, templates: Sequence[str], keys: Mapping[str, Any]) -> str | None:
         """The first path all whose names are known; pools and flows may be known by their ids."""

@@ -135,7 +135,7 @@ class Transport:
             response = self._client.request(method, path, content=content, timeout=timeout, **how)
             if response.status_code == _FORBIDDEN and "CSRF" in response.text and self._fetch_csrf_token():
                 response = self._client.request(method, path, content=content, timeout=timeout, **how)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, RuntimeError) as error:  # the latter, when it was closed meanwhile
             raise Trouble(str(error) or type(error).__name__) from error
         if response.status_code in (_LATE, _BUSY) or response.status_code >= _FAULT:
             reason = f"it answers {response.status_code} {response.reason_phrase}"

@@ -12,18 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER
+from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.recording import PENDING, TaskRunChange, TaskRunRecord
-from orchestration.domain.schemas.wire import (
-    Document,
-    Revive,
-    StoredDocument,
-    moment_of,
-    moment_text,
-    plain,
-    policy_document,
-    policy_of,
-    record_of,
-)
+from orchestration.domain.schemas.wire import Document, Revive, StoredDocument
 from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
 
 TASK_RUN, FLOW_RUN = "prefect.task-run.", "prefect.flow-run."
@@ -68,7 +59,7 @@ def events_of(change: TaskRunChange) -> list[Document]:
         }
         event = {
             "id": str(state.id),
-            "occurred": moment_text(state.timestamp),
+            "occurred": wire.moment_text(state.timestamp),
             "event": TASK_RUN + state.name,
             "resource": {
                 ID: run_id,
@@ -128,7 +119,7 @@ def _record(run: Mapping[str, Any], states: list[State], last: int, details: Sta
         is_new=False,
         task_version=run.get("task_version"),
         cache_key=run.get("cache_key"),
-        policy=policy_of(policy) if policy else NEVER,
+        policy=wire.policy_of(policy) if policy else NEVER,
         tags=tuple(run.get("tags") or ()),
         task_inputs=run.get("task_inputs"),
         run_count=int(run.get("run_count") or 0),
@@ -156,7 +147,7 @@ def _state(event: Mapping[str, Any], shared: StateDetails, revive: Revive) -> St
 
 def _read_details(said: Mapping[str, Any], shared: StateDetails) -> StateDetails:
     own = {name: getattr(shared, name) for name in _OWN_IDS}
-    details = record_of(StateDetails, {name: value for name, value in said.items() if name not in own}, **own)
+    details = wire.record_of(StateDetails, {name: value for name, value in said.items() if name not in own}, **own)
     return shared if details == shared else details
 
 
@@ -165,7 +156,7 @@ def _time_of(event: Mapping[str, Any]) -> datetime:
 
 
 def _time(text: str) -> datetime:
-    moment = moment_of(text)
+    moment = wire.moment_of(text)
     if moment is None:
         raise ValueError("there is no time")
     return moment
@@ -196,12 +187,7 @@ _FIELDS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "occurred": _time_of,
     f"resource.{ID}": lambda event: _id_after(TASK_RUN, event["resource"][ID]),
     "related": lambda event: list(_flow_run_ids(event)),
-    "payload": lambda event: event["payload"].keys(),
-    "payload.validated_state.type": lambda event: StateType(event["payload"]["validated_state"]["type"]),
     "payload.validated_state": lambda event: _state(event, NO_DETAILS, StoredDocument),
-    "payload.task_run.name": lambda event: _text(event["payload"]["task_run"], "name"),
-    "payload.task_run.task_key": lambda event: _text(event["payload"]["task_run"], "task_key"),
-    "payload.task_run.dynamic_key": lambda event: _text(event["payload"]["task_run"], "dynamic_key"),
     "payload.task_run": lambda event: _record(
         event["payload"]["task_run"],
         [_state(event, NO_DETAILS, StoredDocument)],
@@ -224,7 +210,7 @@ def _fault(event: Mapping[str, Any]) -> ValueError | None:
 def _details(details: StateDetails) -> Document:
     """What a state says beyond what all states of its run say."""
     given = {name: getattr(details, name) for name in StateDetails.__slots__ if name not in _OWN_IDS}
-    return {name: plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
+    return {name: wire.plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
 
 
 def _related(record: TaskRunRecord) -> list[Document]:
@@ -237,9 +223,9 @@ def _related(record: TaskRunRecord) -> list[Document]:
 def _standing(record: TaskRunRecord) -> Document:
     """What changes while a task run lives, and what says how it came to be."""
     document = {name: getattr(record, name) for name in _TOLD}
-    document.update({name: moment_text(getattr(record, name)) for name in ("start_time", "end_time")})
-    document["expected_start_time"] = moment_text(record.created)
+    document.update({name: wire.moment_text(getattr(record, name)) for name in ("start_time", "end_time")})
+    document["expected_start_time"] = wire.moment_text(record.created)
     document["tags"] = list(record.tags)
     if record.policy is not NEVER:
-        document["empirical_policy"] = policy_document(record.policy)
+        document["empirical_policy"] = wire.policy_document(record.policy)
     return {name: value for name, value in document.items() if value is not None}
