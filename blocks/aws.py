@@ -13,9 +13,9 @@ from blocks.aws_credentials import DOCUMENTATION, LOGO, AwsCredentials, ClientTy
 from blocks.aws_parameters import AssumeRoleParameters, AwsClientParameters
 from blocks.s3_download import download_files, download_folder
 from blocks.s3_paths import Download, RemoteObject, folder_prefix, join_key, keyed_files
+from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.filesystems import WritableDeploymentStorage, WritableFileSystem
 from orchestration.sdk.session import current_session
-from orchestration.sdk.twins import awaited, either
 
 __all__ = [
     "AssumeRoleParameters",

@@ -9,14 +9,18 @@ from email.message import EmailMessage
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import Field, SecretStr, field_validator
 
 from blocks.mail_errors import translated
 from blocks.mail_message import Addresses, Letter, compose, recipients_of
+from orchestration.sdk.awaiting import dispatch
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.twins import EitherTask
+from orchestration.sdk.tasks import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SECONDS = 30.0
 """How long to wait for a mail server."""
@@ -170,6 +174,14 @@ def send(credentials: EmailServerCredentials, letter: Letter) -> EmailMessage:
     with credentials.get_server() as server, translated(f"{host}:{port}"):
         server.send_message(message, to_addrs=recipients_of(message))
     return message
+
+
+class EitherTask(Task[P, R]):
+    """A task for both kinds of callers; in async code it runs once in a worker thread, awaited or not."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task here and now; its result, or in async code an awaitable of it."""
+        return dispatch(super().__call__, *args, **kwargs)
 
 
 @EitherTask

@@ -27,8 +27,7 @@
     │   └── UnfinishedRun
     ├── RunTimeoutError               a run took longer than its ``timeout_seconds`` (also a ``TimeoutError``)
     ├── AcquireTimeoutError           no concurrency slot came free in time (also a ``TimeoutError``)
-    ├── PauseTimeoutError             nobody resumed a paused run in time (also a ``TimeoutError``)
-    └── TransactionError              a transaction was used out of order
+    └── PauseTimeoutError             nobody resumed a paused run in time (also a ``TimeoutError``)
 
     RunSignal (BaseException)         not errors: they steer the engine
     ├── Abort                         the run must stop; nothing more is recorded
@@ -141,10 +140,6 @@ class AcquireTimeoutError(OrchestrationError, TimeoutError):
 
 class PauseTimeoutError(OrchestrationError, TimeoutError):
     """Nobody resumed a paused run in time."""
-
-
-class TransactionError(OrchestrationError):
-    """A transaction was used out of order."""
 
 
 class RunSignal(BaseException):

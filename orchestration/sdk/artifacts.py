@@ -13,10 +13,10 @@ from uuid import UUID
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import Artifact, artifact_of
 from orchestration.domain.schemas.wire import plain
+from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.start import started_session
-from orchestration.sdk.twins import awaited, either
 
 _KEY = re.compile(r"[a-z0-9-]+")
 
@@ -105,13 +105,8 @@ def _create(kind: str, data: Any, key: str | None, description: str | None) -> U
     flow, task = FLOW_RUN.get(), TASK_RUN.get()
     flow_run_id = flow.run.id if flow is not None else task.record.flow_run_id if task is not None else None
     artifact = {
-        "key": key,
-        "type": kind,
-        "description": None if description is None else redact(description),
-        "data": data,
-        "metadata": {},
-        "flow_run_id": flow_run_id,
-        "task_run_id": task.record.id if task is not None else None,
+        "key": key, "type": kind, "description": None if description is None else redact(description), "data": data,
+        "metadata": {}, "flow_run_id": flow_run_id, "task_run_id": task.record.id if task is not None else None,
     }
     return UUID(started_session().backend.create("artifacts", plain(artifact))["id"])
 

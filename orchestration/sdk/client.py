@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from orchestration.backend.port import Backend
@@ -20,36 +21,28 @@ from orchestration.sdk.results import StoredValue
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
 
+R = TypeVar("R")
 
-class SyncClient:
+
+class SyncClient(AbstractContextManager["SyncClient"]):
     """Reads and changes what the store holds; what this process has recorded so far is written first."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close: the store is the session's."""
 
     def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
         """The flow run of that id; ``ObjectNotFound`` when there is none."""
         return self._backend.flow_run(flow_run_id)
 
-    def read_flow_runs(
-        self,
-        flow_run_filter: Any = None,
-        sort: str | None = None,
-        limit: int = PAGE,
-        offset: int = 0,
-        **filters: Any,
-    ) -> list[FlowRun]:
-        """Flow runs, newest first; filters are documents, or Prefect's filter objects, as ``flow_filter={...}``."""
-        filters["flow_run_filter"] = flow_run_filter
-        return [flow_run_of(each, StoredValue.from_document) for each in self._found("flow_runs", filters, sort, limit, offset)]
+    def read_flow_runs(self, flow_run_filter: Any = None, **asked: Any) -> list[FlowRun]:
+        """Flow runs, newest first; filters are documents, or Prefect's filter objects, as ``flow_filter={...}``.
+
+        ``sort``, ``limit`` and ``offset`` say which page is wanted, here and below.
+        """
+        return self._found("flow_runs", _FLOW_RUN, flow_run_filter=flow_run_filter, **asked)
 
     def read_flow_run_states(self, flow_run_id: UUID) -> list[State]:
         """All states of a flow run, oldest first."""
@@ -63,39 +56,23 @@ class SyncClient:
         """The task run of that id; ``ObjectNotFound`` when there is none."""
         return self._backend.task_run(task_run_id)
 
-    def read_task_runs(
-        self,
-        task_run_filter: Any = None,
-        sort: str | None = None,
-        limit: int = PAGE,
-        offset: int = 0,
-        **filters: Any,
-    ) -> list[TaskRun]:
+    def read_task_runs(self, task_run_filter: Any = None, **asked: Any) -> list[TaskRun]:
         """Task runs, oldest first."""
-        filters["task_run_filter"] = task_run_filter
-        return [task_run_of(each, StoredValue.from_document) for each in self._found("task_runs", filters, sort or "ID_ASC", limit, offset)]
+        return self._found("task_runs", _TASK_RUN, **{"sort": "ID_ASC", "task_run_filter": task_run_filter, **asked})
 
     def read_task_run_states(self, task_run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
         return self._backend.task_run_states(task_run_id)
 
     def read_logs(
-        self, log_filter: Any = None, limit: int = PAGE, offset: int = 0, sort: str = "TIMESTAMP_ASC"
+        self, log_filter: Any = None, limit: int = PAGE, offset: int = 0, sort: Any = "TIMESTAMP_ASC"
     ) -> list[Log]:
         """Log lines in the order in which they were logged."""
-        return [record_of(Log, each) for each in self._found("logs", {"log_filter": log_filter}, sort, limit, offset)]
+        return self._found("logs", partial(record_of, Log), sort, limit, offset, log_filter=log_filter)
 
-    def read_artifacts(
-        self,
-        artifact_filter: Any = None,
-        sort: str | None = None,
-        limit: int = PAGE,
-        offset: int = 0,
-        **filters: Any,
-    ) -> list[Artifact]:
+    def read_artifacts(self, artifact_filter: Any = None, **asked: Any) -> list[Artifact]:
         """Artifacts, newest first."""
-        filters["artifact_filter"] = artifact_filter
-        return [artifact_of(each) for each in self._found("artifacts", filters, sort, limit, offset)]
+        return self._found("artifacts", artifact_of, artifact_filter=artifact_filter, **asked)
 
     def read_variable_by_name(self, name: str) -> VariableRecord | None:
         """The variable of that name."""
@@ -106,7 +83,7 @@ class SyncClient:
 
     def read_variables(self, limit: int = PAGE) -> list[VariableRecord]:
         """Variables by name."""
-        return [variable_of(each) for each in self._found("variables", {}, None, limit, 0)]
+        return self._found("variables", variable_of, limit=limit)
 
     def read_global_concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All concurrency limits by name, with their slots in use."""
@@ -123,15 +100,21 @@ class SyncClient:
         return self._backend.delete_concurrency_limit(name)
 
     def _found(
-        self, resource: str, filters: dict[str, Any], sort: str | None, limit: int, offset: int
-    ) -> list[Document]:
+        self, resource: str, record: Callable[[Document], R],
+        sort: Any = None, limit: int = PAGE, offset: int = 0, **filters: Any,
+    ) -> list[R]:  # fmt: skip
         where = {name.removesuffix("_filter") + "s": _document(wanted) for name, wanted in filters.items() if wanted}
-        return self._backend.find(resource, Query(where, sort and str(getattr(sort, "value", sort)), limit, offset))
+        query = Query(where, sort and str(getattr(sort, "value", sort)), limit, offset)
+        return [record(each) for each in self._backend.find(resource, query)]
 
     @property
     def _backend(self) -> Backend:
         self._session.recorder.flush()
         return self._session.backend
+
+
+_FLOW_RUN = partial(flow_run_of, revive=StoredValue.from_document)
+_TASK_RUN = partial(task_run_of, revive=StoredValue.from_document)
 
 
 def _document(wanted: Any) -> Any:
@@ -148,9 +131,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         return
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

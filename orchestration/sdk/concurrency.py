@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 from uuid import UUID
 
@@ -55,14 +56,10 @@ class Slots:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._leave()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await in_thread(self._leave)
 
     def _leave(self) -> None:
@@ -74,22 +71,17 @@ class Slots:
         """Ask until the slots are taken; yields the seconds to wait before asking again."""
         if self.strict:
             self._refuse_unknown()
-        lease = new_id()
-        deadline = None if self.timeout_seconds is None else time.monotonic() + self.timeout_seconds
-        asked = 0
-        while (
-            wait := self.session.backend.try_acquire(lease, self.names, self.occupy, self.lease_seconds)
-        ) is not None:
+        lease, asked, most = new_id(), 0, math.inf if self.max_retries is None else self.max_retries
+        deadline = math.inf if self.timeout_seconds is None else time.monotonic() + self.timeout_seconds
+        wanted = lease, self.names, self.occupy, self.lease_seconds
+        while (wait := self.session.backend.try_acquire(*wanted)) is not None:
             if not asked:
                 self._refuse_too_many()
             asked += 1
             seconds = wait or _POLL_SECONDS * (0.5 + DICE.random())  # spreads the askers
-            out_of_time = deadline is not None and time.monotonic() + seconds > deadline
-            if out_of_time or (self.max_retries is not None and asked > self.max_retries):
-                raise AcquireTimeoutError(
-                    f"No {self.occupy} slot(s) of {', '.join(self.names)} came free in time; "
-                    "raise the limit or the timeout_seconds."
-                )
+            if asked > most or time.monotonic() + seconds > deadline:
+                what = f"No {self.occupy} slot(s) of {', '.join(self.names)} came free in time"
+                raise AcquireTimeoutError(f"{what}; raise the limit or the timeout_seconds.")
             yield seconds
         self._lease = lease
         if self._left.is_set():
@@ -107,39 +99,22 @@ class Slots:
 
     def _refuse_unknown(self) -> None:
         known = {limit.name for limit in self.session.backend.concurrency_limits()}
-        missing = [name for name in self.names if name not in known]
-        if missing:
-            raise ConfigurationError(
-                f"There is no concurrency limit {missing[0]!r}; create it, or leave out strict=True."
-            )
+        for name in self.names:
+            if name not in known:
+                what = f"There is no concurrency limit {name!r}"
+                raise ConfigurationError(f"{what}; create it, or leave out strict=True.")
 
     def _refuse_too_many(self) -> None:
         """Tell of a limit below what is asked for; one of 0 is somebody's way to hold all up, so it is waited for."""
         for limit in self.session.backend.concurrency_limits():
             if limit.name in self.names and limit.active and 0 < limit.limit < self.occupy:
-                raise UsageError(
-                    f"The concurrency limit {limit.name!r} has {limit.limit} slot(s), so {self.occupy} can never be "
-                    "had; occupy fewer, or raise the limit."
-                )
+                what = f"The concurrency limit {limit.name!r} has {limit.limit} slot(s)"
+                remedy = "occupy fewer, or raise the limit"
+                raise UsageError(f"{what}, so {self.occupy} can never be had; {remedy}.")
 
 
-class NoSlots:
-    """What stands in for slots where nothing is limited."""
-
-    def __enter__(self) -> None:
-        return
-
-    async def __aenter__(self) -> None:
-        return
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    async def __aexit__(self, *_: object) -> None:
-        return
-
-
-_NO_SLOTS = NoSlots()
+_NO_SLOTS = nullcontext()
+"""What stands in for slots where nothing is limited."""
 
 
 def concurrency(
@@ -150,7 +125,7 @@ def concurrency(
     lease_duration: float = LEASE_SECONDS,
     strict: bool = False,
     **_: Any,
-) -> Slots | NoSlots:
+) -> Slots | nullcontext[None]:
     """Hold slots of these limits while a ``with`` or ``async with`` block runs.
 
     Args:
@@ -189,10 +164,8 @@ def _use_up(names: Sequence[str], occupy: int, timeout_seconds: float | None, st
     session = started_session()
     for limit in session.backend.concurrency_limits():
         if limit.name in names and limit.active and limit.slot_decay_per_second <= 0:
-            raise ConfigurationError(
-                f"The concurrency limit {limit.name!r} has no slot_decay_per_second, "
-                "so rate_limit would use it up for good; give it one."
-            )
+            what = f"The concurrency limit {limit.name!r} has no slot_decay_per_second"
+            raise ConfigurationError(f"{what}, so rate_limit would use it up for good; give it one.")
     with Slots(session, names, occupy, timeout_seconds, strict=strict):
         return
 
@@ -209,7 +182,7 @@ class _TagLimits:
 _tag_limits = _TagLimits()
 
 
-def tag_slots(session: Session, tags: Sequence[str]) -> Slots | NoSlots:
+def tag_slots(session: Session, tags: Sequence[str]) -> Slots | nullcontext[None]:
     """Slots of the limits on a task run's tags; a limit of the name ``tag:x`` counts the runs tagged ``x``."""
     if not tags:
         return _NO_SLOTS

@@ -49,8 +49,7 @@ class PickleSerializer:
 
     def dumps(self, value: Any) -> bytes:
         """The value's pickle in base64, so that it can stand in a JSON document."""
-        what = f"A {type(value).__name__} cannot be pickled"
-        with _told(what, "return something else, or do not persist it"):
+        with _told(f"A {type(value).__name__} cannot be pickled", "return something else, or do not persist it"):
             return base64.b64encode(cloudpickle.dumps(value))
 
     def loads(self, blob: bytes) -> Any:
@@ -96,9 +95,8 @@ class CompressedSerializer:
 
     def __post_init__(self) -> None:
         if self.compressionlib not in _COMPRESSIONS:
-            raise UsageError(
-                f"There is no compression {self.compressionlib!r} here; use one of {', '.join(_COMPRESSIONS)}."
-            )
+            known = ", ".join(_COMPRESSIONS)
+            raise UsageError(f"There is no compression {self.compressionlib!r} here; use one of {known}.")
         if isinstance(self.serializer, str):  # Prefect's form, CompressedSerializer(serializer="json")
             object.__setattr__(self, "serializer", serializer_of(self.serializer))
 
@@ -115,11 +113,8 @@ class CompressedSerializer:
 
     def as_document(self) -> dict[str, Any]:
         """As Prefect names it."""
-        return {
-            "type": f"compressed/{self.serializer.as_document()['type']}",
-            "serializer": self.serializer.as_document(),
-            "compressionlib": self.compressionlib,
-        }
+        inner = self.serializer.as_document()
+        return {"type": f"compressed/{inner['type']}", "serializer": inner, "compressionlib": self.compressionlib}
 
 
 def serializer_of(spec: str | Mapping[str, Any] | Serializer | None) -> Serializer:
@@ -138,6 +133,5 @@ def serializer_of(spec: str | Mapping[str, Any] | Serializer | None) -> Serializ
         return CompressedSerializer(serializer_of(name.removeprefix("compressed/")), library)
     if name in ("pickle", "json"):
         return PickleSerializer() if name == "pickle" else JSONSerializer()
-    raise UsageError(
-        f"There is no result serializer {name!r}; use 'pickle', 'json', 'compressed/pickle' or 'compressed/json'."
-    )
+    known = "'pickle', 'json', 'compressed/pickle' or 'compressed/json'"
+    raise UsageError(f"There is no result serializer {name!r}; use {known}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,35 +14,27 @@ from orchestration.sdk.context import FlowRunContext, task_log_fields
 from orchestration.sdk.logs import TASK_LOGGER, RunLogger
 from orchestration.sdk.results import StoredValue
 from orchestration.sdk.session import Session
-from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Transaction
+from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
 
 
+@dataclass(slots=True, eq=False)
 class LivingTask:
     """A task run while it lives: what it is about, the states that it enters, and its transaction."""
 
-    __slots__ = (
-        "around", "decorated", "flow", "is_kept", "kept", "parameters", "record", "session", "transaction", "wait_for",
-    )  # fmt: skip
+    decorated: Any
+    parameters: dict[str, Any]
+    record: TaskRunRecord
+    session: Session
+    flow: FlowRunContext | None
+    wait_for: tuple[Any, ...]
+    kept: caching.KeptResults | None = None
+    around: Opener | None = field(default_factory=ACTIVE.get)
+    transaction: Transaction | None = None
 
-    def __init__(
-        self,
-        task: Any,
-        parameters: dict[str, Any],
-        record: TaskRunRecord,
-        session: Session,
-        flow: FlowRunContext | None,
-        wait_for: tuple[Any, ...],
-    ) -> None:
-        self.decorated = task
-        self.parameters = parameters
-        self.record = record
-        self.session = session
-        self.flow = flow
-        self.wait_for = wait_for
-        self.is_kept = caching.is_kept(task, flow, session.settings)
-        self.kept: caching.KeptResults | None = None
-        self.around = ACTIVE.get()
-        self.transaction: Transaction | None = None
+    @property
+    def is_kept(self) -> bool:
+        """Whether the result is written to storage."""
+        return caching.is_kept(self.decorated, self.flow, self.session.settings)
 
     @property
     def logger(self) -> RunLogger:
@@ -60,17 +53,11 @@ class LivingTask:
     def open_transaction(self) -> Transaction:
         """The transaction of the run, begun when it is first asked for: it commits with the one around it, or alone."""
         if self.transaction is None:
-            kept, now = self.kept, utc_now()
-            self.transaction = Transaction(
-                (kept.key or self.record.id.hex) if kept else None,
-                kept.store if kept else None,
-                None,
-                _isolation(kept),
-                overwrite=True,
-                expiration=now + self.decorated.cache_expiration if self.decorated.cache_expiration else None,
-                logger=self.logger,
-                around=self.around,
-            )
+            kept, lasts = self.kept, self.decorated.cache_expiration
+            key, store = (kept.key or self.record.id.hex, kept.store) if kept else (None, None)
+            until = utc_now() + lasts if lasts else None
+            modes = None, _isolation(kept), True, True
+            self.transaction = Transaction(key, store, *modes, self.logger, self.around, until)
             self.transaction.begin()
         return self.transaction
 
@@ -147,8 +134,6 @@ def _why_not(run: LivingTask, kept: caching.KeptResults, stored: StoredValue | N
 
 def _details(run: LivingTask, stored: StoredValue | None) -> StateDetails:
     return StateDetails(
-        flow_run_id=run.record.flow_run_id,
-        task_run_id=run.record.id,
-        cache_key=run.kept.key if run.kept else None,
+        flow_run_id=run.record.flow_run_id, task_run_id=run.record.id, cache_key=run.kept.key if run.kept else None,
         cache_expiration=stored.expiration if stored else None,
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from contextvars import ContextVar, Token
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import ContextVar
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
 
-from orchestration.domain.errors import ConfigurationError, TransactionError
+from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.caching import default_store
 from orchestration.sdk.logs import get_logger
@@ -56,44 +56,42 @@ class Opener(Protocol):
         """The transaction of the run."""
 
 
+ACTIVE: ContextVar[Opener | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
+
+
+@dataclass(eq=False)
 class Transaction(AbstractContextManager["Transaction"]):
     """A group of task runs, or one task run within such a group."""
 
-    def __init__(
-        self,
-        key: str | None = None,
-        store: ResultStore | None = None,
-        commit_mode: CommitMode | None = None,
-        isolation_level: IsolationLevel | None = None,
-        overwrite: bool = False,
-        *,
-        write_on_commit: bool = True,
-        expiration: datetime | None = None,
-        logger: Any = None,
-        around: Transaction | Opener | None = None,
-    ) -> None:
-        self.key = key
-        self.store = store
-        self.parent = parent = _opened(around)
-        self.commit_mode: CommitMode = commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
-        self.isolation_level: IsolationLevel = isolation_level or (
-            parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
-        )
-        self.overwrite = overwrite
-        self.state = TransactionState.PENDING
+    key: str | None = None
+    store: ResultStore | None = None
+    commit_mode: CommitMode | None = None
+    isolation_level: IsolationLevel | None = None
+    overwrite: bool = False
+    write_on_commit: bool = True
+    logger: Any = LOGGER
+    around: InitVar[Opener | None] = None
+    expiration: datetime | None = None
+    state: TransactionState = field(default=TransactionState.PENDING, init=False)
+    stored: StoredValue | None = field(default=None, init=False)
+    on_rolled_back: Callable[[], None] | None = field(default=None, init=False)
+    """What the engine does when the transaction is undone, after the user's hooks."""
+
+    def __post_init__(self, around: Opener | None) -> None:
+        self.parent = parent = around.open_transaction() if around is not None else None
+        self.commit_mode = self.commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
+        inherited = parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
+        self.isolation_level = self.isolation_level or inherited
         self.children: list[Transaction] = []
-        self.on_rolled_back: Callable[[], None] | None = None
-        """What the engine does when the transaction is undone, after the user's hooks."""
-        self.stored: StoredValue | None = None
-        self._write_on_commit = write_on_commit
-        self._expiration = expiration
-        self._logger = logger or LOGGER
-        self._unlock: Callable[[], None] = _nothing
+        self._locks = ExitStack()
         self._values: dict[str, Any] = {}
         self._staged: Any = _MISSING
         self._on_rollback: list[Hook] = []
         self._on_commit: list[Hook] = []
-        self._token: Token[Transaction | Opener | None] | None = None
+
+    def open_transaction(self) -> Transaction:
+        """The transaction itself, which is open."""
+        return self
 
     def set(self, name: str, value: Any) -> None:
         """Keep a value for hooks and child transactions."""
@@ -138,13 +136,11 @@ class Transaction(AbstractContextManager["Transaction"]):
         if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None:
             locks = self.store.lock_manager if self.store is not None else None
             if locks is None:
-                raise ConfigurationError(
-                    "Isolation level SERIALIZABLE needs a lock manager; "
-                    "give it one with store=ResultStore(lock_manager=...)."
-                )
+                remedy = "give it one with store=ResultStore(lock_manager=...)"
+                raise ConfigurationError(f"Isolation level SERIALIZABLE needs a lock manager; {remedy}.")
             holder = uuid4().hex
             locks.acquire_lock(self.key, holder)
-            self._unlock = partial(locks.release_lock, self.key, holder)
+            self._locks.callback(locks.release_lock, self.key, holder)
         self.state = TransactionState.ACTIVE
         if not self.overwrite and self.read() is not None:
             self.state = TransactionState.COMMITTED
@@ -176,44 +172,39 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     def commit(self) -> bool:
         """Write the staged results of this transaction and those inside it; all are undone if one cannot be written."""
-        if self._has_ended():
-            self._unlock()
+        with self._locks:
+            if self._has_ended():
+                return self.is_committed()
+            try:
+                for child in self.children:
+                    child.commit()
+                for hook in self._on_commit:
+                    self._run_hook(hook, "commit")
+                if self.store and self.key is not None and self.write_on_commit and self._staged is not _MISSING:
+                    self.stored = self.store.write(self.key, self._staged, self.expiration)
+                self.state = TransactionState.COMMITTED
+            except Exception:
+                self.logger.exception("An error was encountered while committing; the transaction is rolled back.")
+                self.rollback()
             return self.is_committed()
-        try:
-            for child in self.children:
-                child.commit()
-            for hook in self._on_commit:
-                self._run_hook(hook, "commit")
-            if self.store and self.key is not None and self._write_on_commit and self._staged is not _MISSING:
-                self.stored = self.store.write(self.key, self._staged, self._expiration)
-            self.state = TransactionState.COMMITTED
-        except Exception:
-            self._logger.exception("An error was encountered while committing; the transaction is rolled back.")
-            self.rollback()
-            return False
-        finally:
-            self._unlock()
-        return True
 
     def rollback(self) -> bool:
         """Undo: hooks of this transaction, then those inside it, last first; then the one around it."""
-        if self._has_ended():
-            self._unlock()
-            return False
-        self.state = TransactionState.ROLLED_BACK
-        try:
-            for hook in reversed(self._on_rollback):
-                self._run_hook(hook, "rollback")
-            if self.on_rolled_back is not None:
-                self.on_rolled_back()
-            for child in reversed(self.children):
-                child.rollback()
-        except Exception:
-            self._logger.exception("An error was encountered while rolling back.")
-            return False
-        finally:
-            self._unlock()
-        return True
+        with self._locks:
+            if self._has_ended():
+                return False
+            self.state = TransactionState.ROLLED_BACK
+            try:
+                for hook in reversed(self._on_rollback):
+                    self._run_hook(hook, "rollback")
+                if self.on_rolled_back is not None:
+                    self.on_rolled_back()
+                for child in reversed(self.children):
+                    child.rollback()
+            except Exception:
+                self.logger.exception("An error was encountered while rolling back.")
+                return False
+            return True
 
     def __enter__(self) -> Transaction:
         self.begin()
@@ -221,7 +212,7 @@ class Transaction(AbstractContextManager["Transaction"]):
         return self
 
     def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
-        self._leave()
+        ACTIVE.reset(self._token)
         self._end(error)
 
     async def __aenter__(self) -> Transaction:
@@ -230,14 +221,8 @@ class Transaction(AbstractContextManager["Transaction"]):
         return self
 
     async def __aexit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
-        self._leave()
-        await in_thread(self._end, error)
-
-    def _leave(self) -> None:
-        if self._token is None:
-            raise TransactionError("The transaction was left without being entered.")
         ACTIVE.reset(self._token)
-        self._token = None
+        await in_thread(self._end, error)
 
     def _end(self, error: BaseException | None) -> None:
         if error is None:
@@ -250,25 +235,15 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     def _run_hook(self, hook: Hook, kind: str) -> None:
         name = getattr(hook, "__name__", repr(hook))
-        self._logger.info("Running %s hook %r", kind, name)
+        self.logger.info("Running %s hook %r", kind, name)
         hook(self)
-        self._logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
-
-
-def _nothing() -> None:
-    """What a transaction that took no lock does to give it back."""
-
-
-ACTIVE: ContextVar[Transaction | Opener | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
+        self.logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
 
 
 def get_transaction() -> Transaction | None:
     """The transaction around the running code, if there is one; a task is a transaction of its own."""
-    return _opened(ACTIVE.get())
-
-
-def _opened(around: Transaction | Opener | None) -> Transaction | None:
-    return around if around is None or isinstance(around, Transaction) else around.open_transaction()
+    around = ACTIVE.get()
+    return around.open_transaction() if around is not None else None
 
 
 def transaction(
@@ -295,4 +270,4 @@ def transaction(
         default = default_store(started_session().settings)
         store = default if store is None else store.or_else(default)
     modes = commit_mode, isolation_level, overwrite
-    return Transaction(key, store, *modes, write_on_commit=write_on_commit, logger=logger, around=ACTIVE.get())
+    return Transaction(key, store, *modes, write_on_commit, logger or LOGGER, ACTIVE.get())

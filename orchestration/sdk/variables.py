@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import VariableRecord, variable_of
+from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.start import started_session
-from orchestration.sdk.twins import awaited, either
 
 _NAME = re.compile(r"[a-z0-9_-]{1,255}")
 LONGEST_VALUE = 5000

@@ -1,11 +1,14 @@
-"""The fields of a mail server's block."""
+"""The fields of a mail server's block, and tasks for sync and async code."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from blocks.mail import EmailServerCredentials, SMTPServer, SMTPType
+from blocks.mail import EitherTask, EmailServerCredentials, SMTPServer, SMTPType
+from orchestration import flow
+from orchestration.sdk.testing import test_harness
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,31 @@ def test_an_unknown_type_is_refused_with_the_known_ones(wrong: Any) -> None:
 
 def test_the_password_is_not_shown() -> None:
     assert "app-password" not in repr(EmailServerCredentials(password="app-password"))  # type: ignore[arg-type]
+
+
+sent: list[str] = []
+
+
+@EitherTask
+def send(word: str) -> str:
+    sent.append(word)
+    return word.upper()
+
+
+def test_a_task_for_both_runs_once_in_either_kind_of_flow() -> None:
+    @flow
+    def plain() -> str:
+        word: str = send("plain")
+        return word
+
+    @flow
+    async def asynchronous() -> str:
+        send("forgotten")
+        word: str = await send("awaited")
+        return word
+
+    sent.clear()
+    with test_harness():
+        assert plain() == "PLAIN"
+        assert asyncio.run(asynchronous()) == "AWAITED"
+    assert sorted(sent) == ["awaited", "forgotten", "plain"]

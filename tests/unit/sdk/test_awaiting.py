@@ -11,7 +11,7 @@ import pytest
 import orchestration
 from orchestration import flow, task
 from orchestration.domain.awaitable import Ready, in_async_code
-from orchestration.sdk.awaiting import dispatch, finish
+from orchestration.sdk.awaiting import awaited, dispatch, either, finish, plainly
 
 ROOT = Path(orchestration.__file__).parents[1]
 
@@ -101,3 +101,53 @@ def test_async_code_works_whoever_is_imported_first(tmp_path: Path) -> None:
     environ = {"ORCHESTRATION_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, script], env=environ, capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.calls = 0
+        self.threads: set[int] = set()
+
+    @either
+    def count(self, by: int = 1) -> int:
+        """Count up."""
+        self.calls += by
+        self.threads.add(threading.get_ident())
+        return self.calls
+
+    acount = awaited(count)
+
+
+def test_sync_code_gets_the_value() -> None:
+    counter = Counter()
+    assert counter.count(2) == 2
+    assert counter.threads == {threading.get_ident()}
+
+
+def test_async_code_may_await_it_and_the_loop_goes_on() -> None:
+    counter = Counter()
+
+    async def main() -> int:
+        awaitable: object = counter.count(3)
+        assert not isinstance(awaitable, int)
+        return await awaitable  # type: ignore[misc, no-any-return]
+
+    assert asyncio.run(main()) == 3
+    assert threading.get_ident() not in counter.threads
+
+
+def test_the_twin_is_always_awaited() -> None:
+    counter = Counter()
+    assert asyncio.run(counter.acount(by=4)) == 4
+    assert (Counter.acount.__name__, Counter.acount.__doc__) == ("acount", "The async twin of ``count``.")
+
+
+def test_code_that_cannot_await_gets_the_value_even_in_async_code() -> None:
+    counter = Counter()
+
+    async def main() -> int:
+        return plainly(counter.count)(5)
+
+    assert asyncio.run(main()) == 5
+    assert plainly([1, 2].count)(2) == 1
+    assert plainly(len)([]) == 0

@@ -15,7 +15,7 @@ from orchestration import (
     task,
     transaction,
 )
-from orchestration.domain.errors import TransactionError, UsageError
+from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.results import ResultStore
 from orchestration.sdk.serializers import JSONSerializer
@@ -312,11 +312,6 @@ def test_a_store_without_a_place_says_so() -> None:
     with pytest.raises(UsageError, match="This result store has no storage"):
         store.write("key", 1)
     assert store.find("key") is None
-
-
-def test_a_block_that_was_not_entered_cannot_be_left() -> None:
-    with pytest.raises(TransactionError, match="left without being entered"):
-        transaction().__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("fails", [False, True])
