@@ -1,4 +1,4 @@
-"""Whether the parameters of a run are what its deployment takes."""
+"""Whether what a request asks for fits what it is asked of: a deployment's parameters, and what ids point to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Any
 
 from fastapi import HTTPException
 
+from orchestration.backend.port import Backend
+from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.schemas.wire import Document
+
+
+def check_known(backend: Backend, **ids: Any) -> None:
+    """Refuse (409, as Prefect does) what points to something that is not there; ``ids`` are by resource."""
+    for resource, found in ids.items():
+        try:
+            backend.read(resource, id=found)
+        except ObjectNotFound as error:
+            raise HTTPException(409, str(error)) from None
 
 
 def check_parameters(deployment: Document, given: Mapping[str, Any], enforce: bool | None = None) -> None:
@@ -18,17 +29,15 @@ def check_parameters(deployment: Document, given: Mapping[str, Any], enforce: bo
     schema = deployment.get("parameter_openapi_schema")
     if not schema or not (deployment["enforce_parameter_schema"] if enforce is None else enforce):
         return
-    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema import Draft202012Validator, SchemaError, ValidationError, validate
     from referencing.exceptions import Unresolvable
 
-    required = schema.get("required") or ()
-    parameters = {**(deployment.get("parameters") or {}), **given}
+    parameters, required = {**(deployment.get("parameters") or {}), **given}, schema.get("required") or ()
     wanted = {name: value for name, value in parameters.items() if value is not None or name in required}
     try:
-        Draft202012Validator.check_schema(schema)
-        wrong = next(Draft202012Validator(schema).iter_errors(wanted), None)
+        validate(wanted, schema, Draft202012Validator)
+    except ValidationError as wrong:
+        where = "".join(f" for field {'.'.join(map(str, wrong.path))!r}" if wrong.path else "")
+        raise HTTPException(409, f"Validation failed{where}: {wrong.message}") from None
     except (SchemaError, Unresolvable) as error:
         raise HTTPException(422, f"The parameter schema of the deployment is not valid: {error}") from None
-    if wrong is not None:
-        where = "".join(f" for field {'.'.join(map(str, wrong.path))!r}" if wrong.path else "")
-        raise HTTPException(409, f"Validation failed{where}: {wrong.message}")

@@ -1,9 +1,12 @@
-"""Concurrency limits: those of tags (v1), those of any name (v2), and the leases on their slots."""
+"""Concurrency limits: those of tags (v1), those of any name (v2), and the leases on their slots.
+
+A tag's limit is one whose name begins with ``tag:``, so both interfaces speak of the same limits.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -16,198 +19,168 @@ from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.wire import Document, plain
 from orchestration.server import work_bodies as bodies
 from orchestration.server.answers import Json
-from orchestration.server.routes import BackendOf, Keys, add
-
-TAG = "tag:"
-"""How the name of a tag's limit begins, as in Prefect's client."""
+from orchestration.server.routes import Keys, add
+from orchestration.server.work_bodies import TAG
 
 SOONEST = 0.1
 """Seconds until a client that waits for a release asks again."""
-
 FOR_EVER = math.inf
+_SHOWN = ("id", "created", "updated", "active", "name", "limit", "active_slots", "slot_decay_per_second")
 
-router = APIRouter()
-v1 = APIRouter(prefix="/concurrency_limits", tags=["Concurrency Limits"])
-v2 = APIRouter(prefix="/v2/concurrency_limits", tags=["Concurrency Limits V2"])
+V1, V2 = "/concurrency_limits", "/v2/concurrency_limits"
+DocumentOf = Callable[[ConcurrencyLimit], Document]
+
+router = APIRouter(tags=["Concurrency Limits"])
 
 
-def _limit(backend: Backend, keys: Keys) -> ConcurrencyLimit:
-    """The limit that a path names by its tag, or by its name or id."""
-    wanted = TAG + keys["tag"] if "tag" in keys else str(keys["id"])
+def _limit(backend: Backend, name: str) -> ConcurrencyLimit:
+    """The limit of that name or id."""
     for limit in backend.concurrency_limits():
-        if wanted in (limit.name, str(limit.id)):
+        if name in (limit.name, str(limit.id)):
             return limit
-    raise ObjectNotFound(f"There is no concurrency limit {wanted.removeprefix(TAG)!r}.")
+    raise ObjectNotFound(f"There is no concurrency limit {name.removeprefix(TAG)!r}.")
 
 
-def _document(limit: ConcurrencyLimit) -> Document:
-    names = ("id", "created", "updated", "active", "name", "limit", "active_slots", "slot_decay_per_second")
-    shown = {name: plain(getattr(limit, name)) for name in names}
+def _of_name(limit: ConcurrencyLimit) -> Document:
+    shown = {name: plain(getattr(limit, name)) for name in _SHOWN}
     return {**shown, "denied_slots": 0, "avg_slot_occupancy_seconds": 2.0}
 
 
 def _of_tag(limit: ConcurrencyLimit) -> Document:
-    return {
-        **{name: plain(getattr(limit, name)) for name in ("id", "created", "updated")},
-        "tag": limit.name.removeprefix(TAG),
-        "concurrency_limit": limit.limit,
-        "active_slots": plain(limit.lease_ids),
-    }
+    own = {"tag": limit.name.removeprefix(TAG), "concurrency_limit": limit.limit}
+    return {**own, "active_slots": plain(limit.lease_ids), **{name: plain(getattr(limit, name)) for name in _SHOWN[:3]}}
 
 
-def _take(backend: Backend, names: Sequence[str], lease_id: UUID, slots: int, seconds: float) -> list[Document]:
-    """Take slots of all the limits that there are of these names; 423 when they are not free."""
-    limits = [limit for limit in backend.concurrency_limits() if limit.name in names]
-    short = [limit.name for limit in limits if limit.active and slots > limit.limit]
-    if short and slots > 1:
-        raise UsageError(f"{slots} slots are more than the limit {short[0]!r} has.")
-    wait = backend.try_acquire(lease_id, names, slots, seconds, remote=True)
-    if wait is not None:
-        said = f"The slots of {', '.join(sorted(names))} are taken."
-        raise HTTPException(423, said, {"Retry-After": str(max(wait, SOONEST))})
-    return _few(limits)
+def _in_short(limit: ConcurrencyLimit) -> Document:
+    return {"id": str(limit.id), "name": limit.name.removeprefix(TAG), "limit": limit.limit}
 
 
-def _few(limits: Sequence[ConcurrencyLimit]) -> list[Document]:
-    return [{"id": str(limit.id), "name": limit.name.removeprefix(TAG), "limit": limit.limit} for limit in limits]
+# -- limits ----------------------------------------------------------------------------------------------------------
 
 
-# -- limits of tags --------------------------------------------------------------------------------------------------
+def _add_limits(at: str, path: str, begin: str, document_of: DocumentOf, deleted: int) -> None:
+    """Add listing, reading and removing the limits whose names begin so; ``path`` has the rest of the name."""
+
+    def limits(backend: Backend, _keys: Keys, page: Any) -> list[Document]:
+        found = [document_of(limit) for limit in backend.concurrency_limits() if limit.name.startswith(begin)]
+        return found[page.offset : page.offset + page.limit]
+
+    def read_limit(backend: Backend, keys: Keys, _body: None) -> Document:
+        return document_of(_limit(backend, begin + keys["name"]))
+
+    def delete_limit(backend: Backend, keys: Keys, _body: None) -> None:
+        backend.delete_concurrency_limit(_limit(backend, begin + keys["name"]).name)
+
+    add(router, "POST", f"{at}/filter", limits, body=bodies.Page)
+    add(router, "GET", at + path, read_limit)
+    add(router, "DELETE", at + path, delete_limit, status=deleted)
 
 
-@v1.post("/", response_model=None)
-def set_tag_limit(body: bodies.TagLimitCreate, backend: BackendOf) -> Json:
+def set_tag_limit(backend: Backend, _keys: Keys, body: Any) -> Json:
     """Make or change the limit of a tag."""
-    began, name = utc_now(), TAG + body.tag
-    backend.set_concurrency_limit(name, body.concurrency_limit)
-    limit = _limit(backend, {"id": name})
+    began = utc_now()
+    backend.set_concurrency_limit(TAG + body.tag, body.concurrency_limit)
+    limit = _limit(backend, TAG + body.tag)
     return Json(_of_tag(limit), 201 if limit.created >= began else 200)
-
-
-def tag_limits(backend: Backend, _keys: Keys, page: Any) -> list[Document]:
-    """The limits of tags."""
-    found = [_of_tag(limit) for limit in backend.concurrency_limits() if limit.name.startswith(TAG)]
-    return found[page.offset : page.offset + page.limit]
-
-
-def read_tag_limit(backend: Backend, keys: Keys, _body: None) -> Document:
-    """The limit of a tag, with the task runs that hold its slots."""
-    return _of_tag(_limit(backend, keys))
 
 
 def reset_tag_limit(backend: Backend, keys: Keys, _body: None) -> None:
     """Free all slots of a tag."""
-    backend.take_back(_limit(backend, keys).name)
+    backend.take_back(_limit(backend, TAG + keys["name"]).name)
 
 
-def delete_limit(backend: Backend, keys: Keys, _body: None) -> None:
-    """Remove a limit."""
-    backend.delete_concurrency_limit(_limit(backend, keys).name)
-
-
-add(v1, "POST", "/filter", tag_limits, body=bodies.Page)
-add(v1, "POST", "/tag/{tag}/reset", reset_tag_limit)
-for path in ("/tag/{tag}", "/{id:uuid}"):
-    add(v1, "GET", path, read_tag_limit)
-    add(v1, "DELETE", path, delete_limit)
-
-
-@v1.post("/increment", response_model=None)
-def take_tags(body: bodies.TagSlots, backend: BackendOf) -> Json:
-    """Take a slot of each tag for a task run, which keeps them until it gives them back."""
-    return Json(_take(backend, [TAG + name for name in body.names], body.task_run_id, 1, FOR_EVER))
-
-
-@v1.post("/decrement", response_model=None)
-def give_tags(body: bodies.TagSlots, backend: BackendOf) -> Json:
-    """Give back the slots of a task run."""
-    backend.release_lease(body.task_run_id)
-    names = [TAG + name for name in body.names]
-    return Json(_few([limit for limit in backend.concurrency_limits() if limit.name in names]))
-
-
-# -- limits of any name ----------------------------------------------------------------------------------------------
-
-
-@v2.post("/", status_code=201, response_model=None)
-def create_limit(body: bodies.LimitCreate, backend: BackendOf) -> Json:
+def create_limit(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Make a limit."""
     if any(limit.name == body.name for limit in backend.concurrency_limits()):
         raise ObjectAlreadyExists(f"There is already a concurrency limit {body.name!r}.")
     backend.set_concurrency_limit(body.name, body.limit, body.slot_decay_per_second, body.active)
-    return Json(_document(_limit(backend, {"id": body.name})), 201)
+    return _of_name(_limit(backend, body.name))
 
 
-def limits(backend: Backend, _keys: Keys, page: Any) -> list[Document]:
-    """The limits by name."""
-    return [_document(limit) for limit in backend.concurrency_limits()][page.offset : page.offset + page.limit]
-
-
-def read_limit(backend: Backend, keys: Keys, _body: None) -> Document:
-    """The limit of that name or id."""
-    return _document(_limit(backend, keys))
-
-
-add(v2, "POST", "/filter", limits, body=bodies.Page)
-add(v2, "GET", "/{id}", read_limit)
-add(v2, "DELETE", "/{id}", delete_limit, status=204)
-
-
-@v2.patch("/{id}", status_code=204, response_model=None)
-def change_limit(id: str, body: bodies.LimitUpdate, backend: BackendOf) -> None:
+def change_limit(backend: Backend, keys: Keys, body: Any) -> None:
     """Change a limit; ``active_slots`` frees all its slots, and then takes so many of them for ever."""
-    limit, changes = _limit(backend, {"id": id}), body.model_dump(exclude_none=True)
-    if changes.get("name", limit.name) != limit.name:
+    limit = _limit(backend, keys["name"])
+    new = {**_of_name(limit), "active_slots": None, **body.model_dump(exclude_none=True)}
+    if new["name"] != limit.name:
         raise UsageError("A concurrency limit keeps its name; create another one and delete this.")
-    decay, active = (
-        changes.get("slot_decay_per_second", limit.slot_decay_per_second),
-        changes.get("active", limit.active),
-    )
-    backend.set_concurrency_limit(limit.name, changes.get("limit", limit.limit), decay, active)
-    if "active_slots" in changes:
+    backend.set_concurrency_limit(limit.name, new["limit"], new["slot_decay_per_second"], new["active"])
+    if new["active_slots"] is not None:
         backend.take_back(limit.name)
-        if taken := changes["active_slots"]:
-            backend.try_acquire(new_id(), [limit.name], taken, FOR_EVER, remote=True)
+        backend.try_acquire(new_id(), [limit.name], new["active_slots"], FOR_EVER, remote=True)
 
 
-@v2.post("/increment", response_model=None)
-def take_slots(body: bodies.SlotsWanted, backend: BackendOf) -> Json:
+def _named(backend: Backend, body: Any) -> list[ConcurrencyLimit]:
+    return [limit for limit in backend.concurrency_limits() if limit.name in body.names]
+
+
+# -- slots -----------------------------------------------------------------------------------------------------------
+
+
+def _take(backend: Backend, body: Any, lease_id: UUID, seconds: float = FOR_EVER) -> list[Document]:
+    """Take slots of all the limits that there are of these names; 423 when they are not free."""
+    for limit in (limits := _named(backend, body)):
+        if limit.active and 1 < body.slots > limit.limit:
+            raise UsageError(f"{body.slots} slots are more than the limit {limit.name!r} has.")
+        if body.mode == "rate_limit" and limit.slot_decay_per_second == 0:
+            raise UsageError(f"A rate needs slots that come back by themselves, and {limit.name!r} has no decay.")
+    wait = backend.try_acquire(lease_id, body.names, body.slots, seconds, remote=True)
+    if wait is not None:
+        said = f"The slots of {', '.join(sorted(body.names))} are taken."
+        raise HTTPException(423, said, {"Retry-After": str(max(wait, SOONEST))})
+    return [_in_short(limit) for limit in limits]
+
+
+def take_tags(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
+    """Take a slot of each tag for a task run, which keeps them until it gives them back."""
+    return _take(backend, body, body.task_run_id)
+
+
+def give_tags(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
+    """Give back the slots of a task run."""
+    backend.release_lease(body.task_run_id)
+    return [_in_short(limit) for limit in _named(backend, body)]
+
+
+def take_slots(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
     """Take slots until they are given back by number."""
-    decaying = {limit.name: limit.slot_decay_per_second for limit in backend.concurrency_limits()}
-    steady = [name for name in body.names if decaying.get(name) == 0]
-    if body.mode == "rate_limit" and steady:
-        raise UsageError(f"A rate needs limits whose slots come back by themselves, and {steady[0]!r} has no decay.")
-    return Json(_take(backend, body.names, new_id(), body.slots, FOR_EVER))
+    return _take(backend, body, new_id())
 
 
-@v2.post("/decrement", response_model=None)
-def give_slots(body: bodies.SlotsWanted, backend: BackendOf) -> Json:
+def give_slots(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
     """Give back slots by number."""
     for name in body.names:
         backend.take_back(name, body.slots)
-    return Json(_few([limit for limit in backend.concurrency_limits() if limit.name in body.names]))
+    return [_in_short(limit) for limit in _named(backend, body)]
 
 
-@v2.post("/increment-with-lease", response_model=None)
-def take_lease(body: bodies.LeaseWanted, backend: BackendOf) -> Json:
+def take_lease(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Take slots for some time."""
     lease_id = body.lease_id or new_id()
-    found: Any = _take(backend, body.names, lease_id, body.slots, body.lease_duration)
-    return Json({"lease_id": str(lease_id), "limits": found})
+    return {"limits": _take(backend, body, lease_id, body.lease_duration), "lease_id": str(lease_id)}
 
 
-@v2.post("/decrement-with-lease", status_code=204, response_model=None)
-def end_lease(body: bodies.LeaseEnd, backend: BackendOf) -> None:
+def end_lease(backend: Backend, _keys: Keys, body: Any) -> None:
     """Give back the slots of a lease."""
     backend.release_lease(body.lease_id)
 
 
-@v2.post("/leases/{id:uuid}/renew", status_code=204, response_model=None)
-def renew_lease(id: UUID, backend: BackendOf, body: bodies.LeaseRenewal | None = None) -> None:
+def renew_lease(backend: Backend, keys: Keys, body: Any) -> None:
     """Keep a lease."""
-    if not backend.renew_lease(id, (body or bodies.LeaseRenewal()).lease_duration):
-        raise HTTPException(410, f"The lease {id} has run out, or was given back.")
+    if not backend.renew_lease(keys["id"], body.lease_duration):
+        raise HTTPException(410, f"The lease {keys['id']} has run out, or was given back.")
 
 
-router.include_router(v1)
-router.include_router(v2)
+add(router, "POST", f"{V1}/", set_tag_limit, body=bodies.TagLimitCreate)
+add(router, "POST", f"{V1}/tag/{{name}}/reset", reset_tag_limit)
+add(router, "POST", f"{V1}/increment", take_tags, body=bodies.TagSlots)
+add(router, "POST", f"{V1}/decrement", give_tags, body=bodies.TagSlots)
+_add_limits(V1, "/tag/{name}", TAG, _of_tag, deleted=200)
+
+add(router, "POST", f"{V2}/", create_limit, body=bodies.LimitCreate, status=201)
+add(router, "PATCH", f"{V2}/{{name}}", change_limit, body=bodies.LimitUpdate, status=204)
+add(router, "POST", f"{V2}/increment", take_slots, body=bodies.SlotsWanted)
+add(router, "POST", f"{V2}/decrement", give_slots, body=bodies.SlotsWanted)
+add(router, "POST", f"{V2}/increment-with-lease", take_lease, body=bodies.LeaseWanted)
+add(router, "POST", f"{V2}/decrement-with-lease", end_lease, body=bodies.LeaseEnd, status=204)
+add(router, "POST", f"{V2}/leases/{{id:uuid}}/renew", renew_lease, body=bodies.LeaseRenewal, status=204)
+_add_limits(V2, "/{name}", "", _of_name, deleted=204)

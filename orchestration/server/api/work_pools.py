@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -11,23 +11,17 @@ from fastapi import APIRouter
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.schemas.filters import Query
+from orchestration.domain.errors import ObjectNotFound
+from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, moment_of
 from orchestration.server import work_bodies as bodies
-from orchestration.server.answers import Json
-from orchestration.server.routes import BackendOf, Keys, add, add_create, add_listings, add_one
+from orchestration.server.routes import Keys, add, add_create, add_listings, add_one, as_in_path
 
-EVER = datetime(9999, 1, 1, tzinfo=UTC)
-DEFAULT_POOL = "default-agent-pool"
-"""The pool of queues that are made without one, as with Prefect."""
-MOST_LATE, POLLED_WITHIN = 0, 60
-TAKEN = ("PENDING", "RUNNING", "CANCELLING")
-"""States in which a run has a slot."""
+DAWN, EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
-router = APIRouter()
-pools = APIRouter(prefix="/work_pools", tags=["Work Pools"])
-queues = APIRouter(prefix="/work_queues", tags=["Work Queues"])
+POOL = "/work_pools/{pool}"
+
+router = APIRouter(tags=["Work Pools"])
 
 
 def _in_pool(backend: Backend, keys: Keys) -> Keys:
@@ -36,175 +30,69 @@ def _in_pool(backend: Backend, keys: Keys) -> Keys:
     return {**pool, "name": keys["name"]} if "name" in keys else pool
 
 
-add_create(pools, "work_pools", bodies.WorkPoolCreate)
-add_one(pools, "work_pools", "/{name}", bodies.WorkPoolUpdate)
-add_listings(pools, "work_pools", "work_pools")
-add_listings(pools, "workers", "workers", "/{pool}/workers", _in_pool, count=False)
-add_listings(pools, "work_queues", "work_queues", "/{pool}/queues", _in_pool, count=False)
-add_listings(queues, "work_queues", "work_queues", count=False)
+def create_queue(backend: Backend, keys: Keys, body: Any) -> Document:
+    """Make a queue, the least urgent one of its pool unless it has a priority."""
+    pool = _in_pool(backend, keys)
+    last = max((each["priority"] for each in _queues_of(backend, pool)), default=0)
+    queue = backend.create("work_queues", {**body.whole(), **pool, "priority": body.priority or last + 1})
+    _make_room(backend, queue)
+    return queue
 
 
-# -- queues ----------------------------------------------------------------------------------------------------------
-
-
-@pools.post("/{pool}/queues", status_code=201, response_model=None)
-def create_queue(pool: str, body: bodies.WorkQueueCreate, backend: BackendOf) -> Json:
-    """Make a queue; with a priority that another has, that one and the less urgent ones move back."""
-    pool_id = backend.read("work_pools", name=pool)["id"]
-    return Json(_create_queue(backend, pool_id, body), 201)
-
-
-@queues.post("/", status_code=201, response_model=None)
-def create_queue_without_pool(body: bodies.WorkQueueCreate, backend: BackendOf) -> Json:
-    """Make a queue in the default pool."""
-    try:
-        pool = backend.read("work_pools", name=DEFAULT_POOL)
-    except ObjectNotFound:
-        pool = backend.create("work_pools", {"name": DEFAULT_POOL, "type": "prefect-agent"})
-    return Json(_create_queue(backend, pool["id"], body), 201)
-
-
-def _create_queue(backend: Backend, pool_id: str, body: bodies.WorkQueueCreate) -> Document:
-    others = _queues_of(backend, pool_id)
-    if any(each["name"] == body.name for each in others):
-        raise ObjectAlreadyExists(f"The work pool has a queue {body.name!r} already.")
-    priority = body.priority or 1 + max((each["priority"] for each in others), default=0)
-    _make_room(backend, others, priority)
-    return backend.create("work_queues", {**body.whole(), "work_pool_id": pool_id, "priority": priority})
-
-
-def _queues_of(backend: Backend, pool_id: str) -> list[Document]:
-    return backend.find("work_queues", Query({"work_queues": {"work_pool_id": {"any_": [pool_id]}}}))
-
-
-def _make_room(backend: Backend, others: list[Document], priority: int) -> None:
-    """Move queues back, where one has that priority."""
-    for each in sorted(others, key=lambda queue: int(queue["priority"])):
-        if each["priority"] == priority:
-            priority += 1
-            backend.change("work_queues", {"priority": priority}, id=each["id"])
-
-
-def _change_queue(backend: Backend, keys: Keys, body: bodies.WorkQueueUpdate) -> None:
+def change_queue(backend: Backend, keys: Keys, body: Any) -> None:
+    """Change a queue; it keeps its name and priority where they are null."""
+    queue = backend.read("work_queues", **(_in_pool if "pool" in keys else as_in_path)(backend, keys))
     given = body.given().items()
     changes = {name: value for name, value in given if value is not None or name not in ("name", "priority")}
-    queue = backend.read("work_queues", **keys)
-    if changes.get("priority"):
-        others = _queues_of(backend, queue["work_pool_id"])
-        _make_room(backend, [each for each in others if each["id"] != queue["id"]], changes["priority"])
     backend.change("work_queues", changes, id=queue["id"])
+    _make_room(backend, {**queue, **changes})
 
 
-@pools.patch("/{pool}/queues/{name}", status_code=204, response_model=None)
-def change_queue(pool: str, name: str, body: bodies.WorkQueueUpdate, backend: BackendOf) -> None:
-    """Change a queue of a pool."""
-    _change_queue(backend, _in_pool(backend, {"pool": pool, "name": name}), body)
+def _queues_of(backend: Backend, pool: Keys) -> list[Document]:
+    """The queues of a pool, the most urgent first."""
+    found = backend.find("work_queues", Query(among("work_queues", work_pool_id=[pool["work_pool_id"]])))
+    return sorted(found, key=itemgetter("priority"))
 
 
-@queues.patch("/{id:uuid}", status_code=204, response_model=None)
-def change_queue_by_id(id: UUID, body: bodies.WorkQueueUpdate, backend: BackendOf) -> None:
-    """Change a queue."""
-    _change_queue(backend, {"id": id}, body)
+def _make_room(backend: Backend, queue: Document) -> None:
+    """Move the queue that has the same priority as this one back, and those that it meets there."""
+    taken = queue["priority"]
+    for each in _queues_of(backend, queue):
+        if each["priority"] == taken and each["id"] != queue["id"]:
+            taken += 1
+            backend.change("work_queues", {"priority": taken}, id=each["id"])
 
 
-add_one(pools, "work_queues", "/{pool}/queues/{name}", locate=_in_pool)
-add_one(queues, "work_queues")
-add_one(queues, "work_queues", "/name/{name}", remove=False)
-
-
-# -- workers ---------------------------------------------------------------------------------------------------------
-
-
-@pools.post("/{pool}/workers/heartbeat", status_code=204, response_model=None)
-def heartbeat(pool: str, body: bodies.Heartbeat, backend: BackendOf) -> None:
+def heartbeat(backend: Backend, keys: Keys, body: Any) -> None:
     """Note that a worker lives."""
-    keys = _in_pool(backend, {"pool": pool})
-    backend.create("workers", {**keys, **body.whole(), "last_heartbeat_time": utc_now()}, overwrite=True)
+    alive = {**_in_pool(backend, keys), **body.whole(), "last_heartbeat_time": utc_now()}
+    backend.create("workers", alive, overwrite=True)
 
 
-@pools.delete("/{pool}/workers/{name}", status_code=204, response_model=None)
-def delete_worker(pool: str, name: str, backend: BackendOf) -> None:
-    """Forget a worker."""
-    backend.delete("workers", **_in_pool(backend, {"pool": pool, "name": name}))
-
-
-@pools.post("/{pool}/get_scheduled_flow_runs", response_model=None)
-def scheduled_runs(pool: str, backend: BackendOf, body: bodies.WorkWanted | None = None) -> Json:
+def scheduled_runs(backend: Backend, keys: Keys, body: Any) -> list[Document]:
     """Runs that a worker of the pool may start, the most urgent first."""
-    asked, pool_id = body or bodies.WorkWanted(), backend.read("work_pools", name=pool)["id"]
-    unknown = set(asked.work_queue_names) - {each["name"] for each in _queues_of(backend, pool_id)}
+    pool = _in_pool(backend, keys)
+    unknown = set(body.work_queue_names) - {each["name"] for each in _queues_of(backend, pool)}
     if unknown:
-        raise ObjectNotFound(f"The work pool {pool!r} has no queue {', '.join(sorted(unknown))}.")
-    before = asked.scheduled_before or EVER
-    found = backend.scheduled_runs(UUID(pool_id), asked.work_queue_names, before, asked.limit)
-    after = asked.scheduled_after
-    return Json([each for each in found if after is None or _due(each["flow_run"]) >= after])
+        raise ObjectNotFound(f"The work pool {keys['pool']!r} has no queue {', '.join(sorted(unknown))}.")
+    begin, end = body.scheduled_after or DAWN, body.scheduled_before or EVER
+    found = backend.scheduled_runs(UUID(pool["work_pool_id"]), body.work_queue_names, end, body.limit)
+    return [each for each in found if (moment_of(each["flow_run"]["expected_start_time"]) or EVER) >= begin]
 
 
-def _due(run: Document) -> datetime:
-    return moment_of(run["expected_start_time"]) or EVER
+add_create(router, "work_pools", bodies.WorkPoolCreate, "/work_pools/")
+add_one(router, "work_pools", "/work_pools/{name}", bodies.WorkPoolUpdate)
+add_listings(router, "work_pools", "work_pools", "/work_pools")
+add(router, "POST", f"{POOL}/get_scheduled_flow_runs", scheduled_runs, body=bodies.WorkWanted)
 
+add(router, "POST", f"{POOL}/queues", create_queue, body=bodies.WorkQueueCreate, status=201)
+for path, locate in ((f"{POOL}/queues/{{name}}", _in_pool), ("/work_queues/{id:uuid}", as_in_path)):
+    add_one(router, "work_queues", path, locate=locate)
+    add(router, "PATCH", path, change_queue, body=bodies.WorkQueueUpdate, status=204)
+add_one(router, "work_queues", "/work_queues/name/{name}", remove=False)
+add_listings(router, "work_queues", "work_queues", f"{POOL}/queues", _in_pool, count=False)
+add_listings(router, "work_queues", "work_queues", "/work_queues", count=False)
 
-@queues.post("/{id:uuid}/get_runs", response_model=None)
-def runs_of_queue(id: UUID, backend: BackendOf, body: bodies.WorkWanted | None = None) -> Json:
-    """Runs of a queue that may start."""
-    asked, queue = body or bodies.WorkWanted(), backend.read("work_queues", id=id)
-    before = asked.scheduled_before or EVER
-    found = backend.scheduled_runs(UUID(queue["work_pool_id"]), [queue["name"]], before, asked.limit)
-    return Json([each["flow_run"] for each in found])
-
-
-@queues.get("/{id:uuid}/status", response_model=None)
-def status_of_queue(id: UUID, backend: BackendOf) -> Json:
-    """Whether workers ask for the runs of a queue, and none is late."""
-    queue = backend.read("work_queues", id=id)
-    where = {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}, "work_queues": {"id": {"any_": [str(id)]}}}
-    late, polled = backend.count("flow_runs", where), moment_of(queue["last_polled"])
-    recently = polled is not None and (utc_now() - polled).total_seconds() <= POLLED_WITHIN
-    policy = {"maximum_late_runs": MOST_LATE, "maximum_seconds_since_last_polled": POLLED_WITHIN}
-    shown = {"late_runs_count": late, "last_polled": queue["last_polled"], "health_check_policy": policy}
-    return Json({"healthy": recently and late <= MOST_LATE, **shown})
-
-
-# -- slots -----------------------------------------------------------------------------------------------------------
-
-
-def _taken(backend: Backend, resource: str, id: str, limit: int = 0, offset: int = 0) -> tuple[int, list[Document]]:
-    """How many runs have a slot of a pool or queue, and a page of them."""
-    where = {"flow_runs": {"state": {"type": {"any_": list(TAKEN)}}}, resource: {"id": {"any_": [id]}}}
-    return backend.count("flow_runs", where), backend.find("flow_runs", Query(where, "ID_DESC", limit, offset))
-
-
-def _page(body: Any, count: int) -> Document:
-    return {"count": count, "limit": body.limit, "pages": -(-count // (body.limit or 1)), "page": body.page}
-
-
-def concurrency_of_pool(backend: Backend, keys: Mapping[str, Any], body: Any) -> Document:
-    """The slots of a pool, and by queue the runs that have them."""
-    pool = backend.read("work_pools", name=keys["name"])
-    found = sorted(_queues_of(backend, pool["id"]), key=lambda queue: int(queue["priority"]))
-    start = (body.page - 1) * body.limit
-    shown = []
-    for queue in found[start : start + body.limit]:
-        count, runs = _taken(backend, "work_queues", queue["id"], body.flow_run_limit)
-        about = {"queue_id": queue["id"], "queue_name": queue["name"], "concurrency_limit": queue["concurrency_limit"]}
-        shown.append({**about, "active_slots": count, "flow_runs": runs, "flow_run_count": count})
-    taken = _taken(backend, "work_pools", pool["id"])[0]
-    about = {"active_slots": taken, "concurrency_limit": pool["concurrency_limit"], "queues": shown}
-    return {**about, **_page(body, len(found))}
-
-
-def concurrency_of_queue(backend: Backend, keys: Mapping[str, Any], body: Any) -> Document:
-    """The slots of a queue, and the runs that have them."""
-    queue = backend.read("work_queues", id=keys["id"])
-    count, runs = _taken(backend, "work_queues", queue["id"], body.limit, (body.page - 1) * body.limit)
-    about = {"active_slots": count, "concurrency_limit": queue["concurrency_limit"], "flow_runs": runs}
-    return {**about, **_page(body, count)}
-
-
-_POOL_PAGE = bodies.paged("PoolSlots", flow_run_limit=(bodies.Limit, 10))
-add(pools, "POST", "/{name}/concurrency_status", concurrency_of_pool, body=_POOL_PAGE)
-add(queues, "POST", "/{id:uuid}/concurrency_status", concurrency_of_queue, body=bodies.paged("QueueSlots"))
-
-router.include_router(pools)
-router.include_router(queues)
+add(router, "POST", f"{POOL}/workers/heartbeat", heartbeat, body=bodies.Heartbeat, status=204)
+add_one(router, "workers", f"{POOL}/workers/{{name}}", locate=_in_pool)
+add_listings(router, "workers", "workers", f"{POOL}/workers", _in_pool, count=False)
