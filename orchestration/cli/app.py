@@ -15,21 +15,21 @@ from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.settings import CHOICE
 
 GROUPS = {
-    "version": ("version", "Show versions, and where runs are kept."),
+    "version": ("settings", "Show versions, and where runs are kept."),
     "server": ("server", "Start, stop and look after a server."),
     "flow": ("runs", "List flows."),
     "flow-run": ("runs", "List, follow, cancel and retry flow runs."),
     "task-run": ("runs", "List task runs, and read their logs."),
-    "artifact": ("artifacts", "List and read what runs publish."),
-    "variable": ("variables", "Get, set and list variables."),
-    "block": ("blocks", "List saved blocks, register types, rotate the key."),
-    "deployment": ("deployments", "List, run, pause and delete deployments."),
-    "work-pool": ("work", "Make and manage work pools."),
-    "work-queue": ("work", "Make and manage the queues of work pools."),
-    "concurrency-limit": ("limits", "Limit how many tasks with a tag run at once."),
-    "global-concurrency-limit": ("limits", "Limit what asks for slots by name (gcl)."),
-    "profile": ("profiles", "Make and choose named sets of settings."),
-    "config": ("profiles", "Show and change settings."),
+    "artifact": ("things", "List and read what runs publish."),
+    "variable": ("things", "Get, set and list variables."),
+    "block": ("things", "List saved blocks, register types, rotate the key."),
+    "deployment": ("runs", "List, run, pause and delete deployments."),
+    "work-pool": ("things", "Make and manage work pools."),
+    "work-queue": ("things", "Manage the queues of work pools."),
+    "concurrency-limit": ("things", "Limit how many tasks with a tag run at once."),
+    "global-concurrency-limit": ("things", "Limit what asks for slots by name (gcl)."),
+    "profile": ("settings", "Make and choose named sets of settings."),
+    "config": ("settings", "Show and change settings."),
 }
 """By name of a group, the module that has it, under the same name, and what ``--help`` says before that is loaded."""
 

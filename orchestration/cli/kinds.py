@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from inspect import signature
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
+from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
+from orchestration.backend.surroundings import current_settings
 from orchestration.cli.output import AsJson, Column, Limit, Yes, may, new_app, print_documents, print_fields
-from orchestration.cli.store import NO_FILTER, found, opened, with_flow_names
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.filters import among
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schemas.filters import PAGE, Query, among
+from orchestration.domain.schemas.wire import Document, StoredDocument
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
-Pool = Annotated[str | None, typer.Option("--pool", "-p", help="The name of its work pool.")]
 Slots = Annotated[int, typer.Argument(metavar="CONCURRENCY_LIMIT", help="How many at once.", min=0)]
+NO_FILTER: Mapping[str, Any] = {}
+
+
+@contextmanager
+def opened(is_local: bool = False) -> Iterator[Backend]:
+    """The store that the settings name, for one command; ``is_local`` this machine's, whatever server they name."""
+    settings = current_settings()
+    backend = open_backend(replace(settings, api_url=None) if is_local else settings, StoredDocument)
+    try:
+        yield backend
+    finally:
+        backend.close()
+
+
+def found(
+    backend: Backend, resource: str, where: Mapping[str, Any], limit: int = sys.maxsize, sort: str | None = None
+) -> Iterator[Document]:
+    """A listing of any length, page by page; what is of a flow tells that flow's name, which Prefect leaves out."""
+    for offset in range(0, limit, PAGE):
+        size = min(PAGE, limit - offset)
+        page = backend.find(resource, Query(where, sort, size, offset))
+        yield from with_flow_names(backend, page)
+        if len(page) < size:
+            return
+
+
+def with_flow_names(backend: Backend, documents: list[Document]) -> list[Document]:
+    """The same documents; those of a flow have its name."""
+    ids = {each["flow_id"] for each in documents if "flow_id" in each and "flow_name" not in each}
+    if not ids:
+        return documents
+    names = {each["id"]: each["name"] for each in backend.find("flows", Query(among("flows", id=ids)))}
+    return [{"flow_name": names.get(each["flow_id"]), **each} for each in documents]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing that people list, look at, change and remove; a subclass says how, where it is no document.
+    """A kind of thing that people list, look at, change and remove.
 
-    ``key`` is the field with what people call it, ``kept_by`` the one by which the store finds it.
+    ``key`` is the field with what people call it, ``kept_by`` the one by which the store finds it, and ``parent`` the
+    resource whose name may stand before its own, as in ``flow/deployment``.
     """
 
     resource: str
@@ -34,27 +70,27 @@ class Kind:
     columns: tuple[Column, ...]
     key: str = "name"
     kept_by: str = "id"
-    limit: int = 15
+    limit: int = PAGE
     sort: str | None = None
-    has_pool: bool = False
+    parent: str = ""
     is_local: bool = False
 
-    def found(self, backend: Backend, where: Mapping[str, Any], limit: int | None, sort: str | None) -> list[Document]:
+    def found(self, backend: Backend, where: Mapping[str, Any], limit: int) -> list[Document]:
         """Those that a filter lets through."""
-        return list(found(backend, self.resource, where, limit, sort or self.sort))
+        return list(found(backend, self.resource, where, limit, self.sort))
 
-    def one(self, backend: Backend, text: str, pool: str | None = None) -> Document:
-        """The one that a person means by an id, a name, or, for a deployment, the flow's name and its own.
+    def one(self, backend: Backend, text: str) -> Document:
+        """The one that a person means by an id, or a name.
 
         Raises:
             ObjectNotFound: there is none.
             UsageError: there are several of that name.
         """
-        if _is_id(text):
+        if is_id(text):
             return with_flow_names(backend, [backend.read(self.resource, id=text)])[0]
-        flow, _, name = text.rpartition("/") if self.resource == "deployments" else ("", "", text)
-        where = {**in_pool(pool), **among("flows", name=[flow] if flow else [])}
-        matching = self.found(backend, {**where, **among(self.resource, **{self.key: [name]})}, 2, None)
+        above, _, name = text.rpartition("/") if self.parent else ("", "", text)
+        where = {**among(self.resource, **{self.key: [name]}), **(among(self.parent, name=[above]) if above else {})}
+        matching = self.found(backend, where, 2)
         if len(matching) > 1:
             raise UsageError(f"More than one {self.noun} is named {text!r}; give the id instead.")
         return matching[0] if matching else self.missing(text)
@@ -83,98 +119,92 @@ class Kind:
         """Remove one."""
         backend.delete(self.resource, **{self.kept_by: document[self.kept_by]})
 
-    def show(
-        self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int | None = None, sort: str | None = None
-    ) -> None:
+    def show(self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int = PAGE) -> None:
         """Print those that a filter lets through."""
         with opened(self.is_local) as backend:
-            documents = self.found(backend, where, limit, sort)
+            documents = self.found(backend, where, limit)
         print_documents(documents, self.columns, as_json, f"There are no {self.noun}s to show.")
 
 
-def in_pool(name: str | None) -> dict[str, Any]:
-    """The filter of what is in a work pool, when one is named."""
-    return among("work_pools", name=[name] if name else [])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records(Kind):
+    """A kind that the store keeps in a way of its own: ``rows`` gives all of them, ``save`` and ``remove`` take one."""
+
+    rows: Callable[[Backend], list[Document]]
+    remove: Callable[[Backend, Document], None]
+    save: Callable[[Backend, Document], None] | None = None
+
+    def found(self, backend: Backend, where: Mapping[str, Any], limit: int) -> list[Document]:
+        """The first of them."""
+        return self.rows(backend)[:limit]
+
+    def one(self, backend: Backend, text: str) -> Document:
+        """The one that a person means by an id, or a name."""
+        meant = (each for each in self.rows(backend) if text in (each[self.key], each["id"]))
+        return next(meant, None) or self.missing(text)
+
+    def change(self, backend: Backend, document: Document, changes: Mapping[str, Any]) -> None:
+        """Give one other values in some fields."""
+        if self.save:
+            self.save(backend, {**document, **changes})
+
+    def delete(self, backend: Backend, document: Document) -> None:
+        """Remove one."""
+        self.remove(backend, document)
 
 
 def group(kind: Kind, help_text: str, commands: str, **changes: Mapping[str, Any]) -> typer.Typer:
-    """A group with some of ``ls``, ``inspect`` and ``delete``, and commands that each change one in the same way."""
+    """A group with some of the commands that are here, and with commands that each change one in the same way."""
+
+    def ls(limit: Limit = kind.limit, as_json: AsJson = False) -> None:
+        kind.show(as_json, limit=limit)
+
+    def inspect(name: Name, as_json: AsJson = False) -> None:
+        with opened(kind.is_local) as backend:
+            print_fields(kind.one(backend, name), as_json)
+
+    def delete(name: Name, yes: Yes = False) -> None:
+        with opened(kind.is_local) as backend:
+            document = kind.one(backend, name)
+            may(f"Delete the {kind.noun} {document[kind.key]!r}, and all that is part of it?", yes)
+            kind.delete(backend, document)
+        typer.echo(f"Deleted {kind.noun} {document[kind.key]!r}.")
+
+    def set_limit(name: Name, concurrency_limit: Slots) -> None:
+        changed(kind, name, {"concurrency_limit": concurrency_limit})
+
+    ready: dict[str, Callable[..., None]] = {"ls": ls, "inspect": inspect, "delete": delete, "unset": delete}
+    ready |= {"set-concurrency-limit": set_limit, **{verb: _change(kind, verb, each) for verb, each in changes.items()}}
     app = new_app(help_text)
-    for name in commands.split():
-        _add(app, kind, name, _COMMANDS[name](kind))
-    for name, values in changes.items():
-        _add(app, kind, name, _change(kind, name, values))
+    for verb in (*commands.split(), *changes):
+        said = f"{verb.replace('-', ' ').capitalize()} {'of a' if '-' in verb else 'a'} {kind.noun}."
+        app.command(verb, help=f"List {kind.noun}s." if verb == "ls" else said)(ready[verb])
     return app
 
 
-def add_limit(app: typer.Typer, kind: Kind) -> None:
-    """The commands that limit how many runs run at once, and no longer do."""
-
-    def set_limit(name: Name, concurrency_limit: Slots, pool: Pool = None) -> None:
-        changed(kind, name, {"concurrency_limit": concurrency_limit}, pool)
-
-    _add(app, kind, "set-concurrency-limit", set_limit)
-    _add(app, kind, "clear-concurrency-limit", _change(kind, "change", {"concurrency_limit": None}))
-
-
-def changed(kind: Kind, name: str, changes: Mapping[str, Any], pool: str | None = None, verb: str = "change") -> None:
+def changed(kind: Kind, name: str, changes: Mapping[str, Any], verb: str = "change") -> None:
     """Give one other values in some fields, and say so."""
     with opened(kind.is_local) as backend:
-        document = kind.one(backend, name, pool)
+        document = kind.one(backend, name)
         kind.change(backend, document, changes)
     typer.echo(f"{verb.capitalize()}d {kind.noun} {document[kind.key]!r}.")
 
 
 def _change(kind: Kind, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
-    def change(name: Name, pool: Pool = None) -> None:
-        changed(kind, name, changes, pool, verb)
+    def change(name: Name) -> None:
+        changed(kind, name, changes, verb)
 
     return change
 
 
-def _ls(kind: Kind) -> Callable[..., None]:
-    def ls(limit: Limit = kind.limit, pool: Pool = None, as_json: AsJson = False) -> None:
-        kind.show(as_json, in_pool(pool), limit)
-
-    return ls
+def is_id(text: str) -> bool:
+    """Whether a text is the id of something."""
+    return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text, re.IGNORECASE) is not None
 
 
-def _inspect(kind: Kind) -> Callable[..., None]:
-    def inspect(name: Name, pool: Pool = None, as_json: AsJson = False) -> None:
-        with opened() as backend:
-            print_fields(kind.one(backend, name, pool), as_json)
-
-    return inspect
-
-
-def _delete(kind: Kind) -> Callable[..., None]:
-    def delete(name: Name, pool: Pool = None, yes: Yes = False) -> None:
-        with opened() as backend:
-            document = kind.one(backend, name, pool)
-            may(f"Delete the {kind.noun} {document[kind.key]!r}, and all that is part of it?", yes)
-            kind.delete(backend, document)
-        typer.echo(f"Deleted {kind.noun} {document[kind.key]!r}.")
-
-    return delete
-
-
-_COMMANDS = {"ls": _ls, "inspect": _inspect, "delete": _delete, "unset": _delete}
-
-
-def _add(app: typer.Typer, kind: Kind, name: str, command: Callable[..., None]) -> None:
-    """Add a command; only kinds that are in work pools have the option that names one."""
-    if not kind.has_pool:
-        whole = signature(command, eval_str=True)
-        shown = [each for each in whole.parameters.values() if each.name != "pool"]
-        command.__signature__ = whole.replace(parameters=shown)  # type: ignore[attr-defined]
-    verb, _, what = name.partition("-")
-    said = f"{verb.capitalize()} the {what.replace('-', ' ')} of a {kind.noun}" if what else f"{verb} a {kind.noun}"
-    app.command(name, help=f"List {kind.noun}s." if name == "ls" else f"{said[0].upper()}{said[1:]}.")(command)
-
-
-def _is_id(text: str) -> bool:
+def value_of(text: str) -> Any:
+    """What a person means by a text: JSON where it is some, else the text itself."""
     try:
-        UUID(text)
+        return json.loads(text)
     except ValueError:
-        return False
-    return True
+        return text

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -16,24 +15,28 @@ Document = Mapping[str, Any]
 
 GAP = "  "
 NARROWEST = 6
+COLOURS = {
+    "Completed": "green", "Cached": "green", "Running": "blue", "Retrying": "blue", "Failed": "red", "TimedOut": "red",
+    "Crashed": "magenta", "Late": "yellow", "Paused": "yellow", "Suspended": "yellow", "AwaitingRetry": "yellow",
+}  # fmt: skip
+"""Of the states that somebody looks for, on a terminal."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; -o json does so too.")]
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table: which field of the documents it shows, as a dotted path, and how."""
+class Column(NamedTuple):
+    """A column of a table: which field of the documents it shows, and how."""
 
     title: str
-    path: str
-    kind: str = "text"  # or exact, which is never cut short, or time
+    field: str
+    kind: str  # text, or exact, which is never cut short, or time
 
 
-def columns(*lines: str) -> tuple[Column, ...]:
-    """Columns, each from a line of title, path and kind, such as ``Name flow_name text``."""
-    return tuple(Column(*line.rsplit(" ", 2)) for line in lines)
+def columns(text: str) -> tuple[Column, ...]:
+    """Columns, each given by its title, field and kind, such as ``Name flow_name text, ID id exact``."""
+    return tuple(Column(*column.rsplit(" ", 2)) for column in text.split(", "))
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -49,12 +52,7 @@ def print_documents(documents: Sequence[Document], columns: Sequence[Column], as
         typer.echo(nothing, err=True)
     else:
         rows = cells(documents, columns, datetime.now(UTC))
-        if sys.stdout.isatty():
-            from orchestration.cli.coloured import print_table
-
-            print_table({each.title.upper(): each.kind == "text" for each in columns}, rows)
-        else:
-            typer.echo("\n".join(plain_lines(columns, rows, shutil.get_terminal_size((80, 24)).columns)))
+        typer.echo("\n".join(lines_of(columns, rows, shutil.get_terminal_size((80, 24)).columns)))
 
 
 def print_fields(document: Document, as_json: bool) -> None:
@@ -85,44 +83,36 @@ def may(question: str, yes: bool) -> None:
 
 def cells(documents: Sequence[Document], columns: Sequence[Column], now: datetime) -> list[list[str]]:
     """The texts of a table's rows, as seen at ``now`` (UTC)."""
-    return [[_SHOWN.get(each.kind, _text)(value_at(one, each.path), now) for each in columns] for one in documents]
+    return [[_text(one.get(each.field), now if each.kind == "time" else None) for each in columns] for one in documents]
 
 
-def value_at(document: Document, path: str) -> Any:
-    """The value at a dotted path; ``None`` where the path ends early."""
-    value: Any = document
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def plain_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[str]:
+def lines_of(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[str]:
     """A table as lines of text that fit ``room``, as long as cutting texts short is enough for that."""
     table = [[each.title.upper() for each in columns], *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     flexible = [place for place, column in enumerate(columns) if column.kind == "text"]
-    while sum(widths) + len(GAP) * (len(widths) - 1) > room:
-        widest = max(flexible, key=lambda place: widths[place], default=None)
-        if widest is None or widths[widest] <= NARROWEST:
+    while flexible and sum(widths) + len(GAP) * (len(widths) - 1) > room:
+        widest = max(flexible, key=widths.__getitem__)
+        if widths[widest] <= NARROWEST:
             break
         widths[widest] -= 1
-    return [GAP.join(_cut(*cell).ljust(cell[1]) for cell in zip(row, widths, strict=True)).rstrip() for row in table]
+    return [GAP.join(map(_cell, row, widths)).rstrip() for row in table]
 
 
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago something was, or how long until it will be, in its largest unit."""
     seconds = (now - moment).total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if abs(seconds) >= size:
-            return f"{seconds / size:.0f}{unit} ago" if seconds > 0 else f"in {-seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s ago" if seconds >= 0 else f"in {-seconds:.0f}s"
+    units = (("d", 86400), ("h", 3600), ("m", 60))
+    unit, size = next((each for each in units if abs(seconds) >= each[1]), ("s", 1))
+    return f"{seconds / size:.0f}{unit} ago" if seconds >= 0 else f"in {-seconds / size:.0f}{unit}"
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _cell(text: str, width: int) -> str:
+    shown = (text if len(text) <= width else text[: width - 1] + "…").ljust(width)
+    return typer.style(shown, COLOURS[text]) if text in COLOURS else shown
 
 
-def _text(value: Any, _now: datetime) -> str:
+def _text(value: Any, now: datetime | None) -> str:
     match value:
         case None:
             return ""
@@ -132,11 +122,4 @@ def _text(value: Any, _now: datetime) -> str:
             return ", ".join(map(str, value))
         case Mapping():
             return json.dumps(value, default=str)
-    return " ".join(str(value).split())
-
-
-def _time(value: Any, now: datetime) -> str:
-    return ago(datetime.fromisoformat(value), now) if value else ""
-
-
-_SHOWN: Mapping[str, Callable[[Any, datetime], str]] = {"time": _time}
+    return ago(datetime.fromisoformat(value), now) if now else " ".join(str(value).split())

@@ -1,11 +1,7 @@
 """``orchestrate server``."""
 
-import math
-import os
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -23,17 +19,12 @@ from orchestration.services import background as processes
 
 server = new_app("Start, stop and look after a server.")
 database = new_app("Bring the server's database up to date, or empty it.")
-server.add_typer(database, name="database")
-
-KEYS = Kind(
-    "api_keys", "key", columns("Name name text", "Role role exact", "Made created time", "Revoked revoked time"),
-    kept_by="name", limit=200, is_local=True,
-)  # fmt: skip
-AUDIT = Kind(
-    "audit", "change", columns("When created time", "Key key_name text", "Did method exact", "Path path text",
-    "Status status exact"), limit=100, is_local=True,
-)  # fmt: skip
+KEY_COLUMNS = columns("Name name text, Role role exact, Made created time, Revoked revoked time")
+KEYS = Kind("api_keys", "key", KEY_COLUMNS, kept_by="name", is_local=True)
 key = group(KEYS, "Make and revoke the API keys of this machine's server.", "ls")
+AUDIT_COLUMNS = columns("When created time, Key key_name text, Did method exact, Path path text, Status status exact")
+AUDIT = Kind("audit", "change", AUDIT_COLUMNS, limit=100, is_local=True)
+server.add_typer(database, name="database")
 server.add_typer(key, name="key")
 server.add_typer(group(AUDIT, "Read what holders of keys changed.", "ls"), name="audit")
 
@@ -41,8 +32,6 @@ Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="ORC
 Port = Annotated[int, typer.Option(help="Of that address.", envvar="ORCHESTRATION_SERVER_API_PORT", min=1, max=65535)]
 Background = Annotated[bool, typer.Option("--background", "-b", help="Return when it answers, and leave it running.")]
 NoServices = Annotated[bool, typer.Option("--no-services", help="Only the interface.")]
-Wait = Annotated[bool, typer.Option(help="Wait until it answers.")]
-Timeout = Annotated[float, typer.Option("--timeout", "-t", help="Seconds to wait at most; 0 is for ever.", min=0)]
 RoleOf = Annotated[Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
 
 
@@ -52,32 +41,31 @@ def start(
 ) -> None:
     """Start a server."""
     settings = current_settings()
-    with free(host, port):
-        if background:
-            found = processes.start(settings.home, host, port)
-            typer.echo(f"The server answers at {found.url}; stop it with `orchestrate server stop`.")
-            return
-        from orchestration.services.serve import run_server
+    if background:
+        url = processes.start(settings.home, host, port).url
+        typer.echo(f"The server answers at {url}; stop it with `orchestrate server stop`.")
+        return
+    from orchestration.services.serve import run_server
 
+    with processes.listening(host, port) as listener:
         typer.echo(f"Serving {url_of(host, port)}; Ctrl-C stops it.")
-        run_server(settings, host, port)
+        run_server(settings, listener)
 
 
 @server.command("stop")
 def stop() -> None:
     """Stop the server that was started in the background."""
     found = processes.stop(current_settings().home)
-    typer.echo("No server runs in the background." if found is None else f"Stopped the server at {found.url}.")
+    typer.echo(f"Stopped the server at {found.url}." if found else "No server runs in the background.")
 
 
 @server.command("status")
-def status(wait: Wait = False, timeout: Timeout = 0, as_json: AsJson = False) -> None:
+def status(as_json: AsJson = False) -> None:
     """Tell whether the server answers; the exit code is 0 when it does."""
     settings = current_settings()
     found = processes.running(settings.home)
     url = found.url if found else settings.api_url or url_of(HOST, PORT)
-    answers = processes.wait_until(lambda: processes.is_healthy(url), (timeout or math.inf) if wait else 0)
-    pid = found.owner.pid if found else None
+    answers, pid = processes.is_healthy(url), found.owner.pid if found else None
     print_fields({"url": url, "status": "available" if answers else "unavailable", "pid": pid}, as_json)
     raise typer.Exit(0 if answers else 1)
 
@@ -93,7 +81,7 @@ def upgrade(yes: Yes = False) -> None:
 def reset(yes: Yes = False) -> None:
     """Remove all that the database holds; a copy is kept beside a SQLite file."""
     settings = current_settings()
-    if (found := processes.running(settings.home)) is not None:
+    if found := processes.running(settings.home):
         raise OrchestrationError(f"A server at {found.url} uses it; stop it first, with `orchestrate server stop`.")
     if not (yes or sys.stdin.isatty()):
         raise UsageError("This removes all runs, blocks and settings of the store; say --yes if that is meant.")
@@ -119,17 +107,3 @@ def create(name: str, role: RoleOf = Role.OPERATOR, as_json: AsJson = False) -> 
 def revoke(name: str) -> None:
     """Let a key open nothing any more."""
     changed(KEYS, name, {"revoked": datetime.now(UTC)}, verb="revoke")
-
-
-@contextmanager
-def free(host: str, port: int) -> Iterator[None]:
-    """Say in a sentence what an address that cannot be listened on means."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
-        yield
-    except OSError as error:
-        raise OrchestrationError(
-            f"Nothing can listen on {host} port {port} ({os.strerror(error.errno or 0)}); use another --port, "
-            "or stop what listens there."
-        ) from None

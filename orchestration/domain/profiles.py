@@ -35,11 +35,6 @@ class Profiles:
         """These profiles and one more, or one with other values."""
         return Profiles(self.active, {**self.by_name, name: values})
 
-    def without(self, name: str) -> Profiles:
-        """These profiles but one."""
-        self.values(name)
-        return Profiles(self.active, {each: values for each, values in self.by_name.items() if each != name})
-
     def using(self, name: str) -> Profiles:
         """These profiles with another one in use."""
         self.values(name)

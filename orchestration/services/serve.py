@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 
 import uvicorn
 
 from orchestration.backend.connect import open_backend
-from orchestration.domain.addresses import HOST, PORT, check_exposure, is_loopback
+from orchestration.domain.addresses import check_exposure, is_loopback
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
 from orchestration.server.app import create_app
@@ -25,53 +25,39 @@ KEEP_ALIVE = 30
 """Seconds that an idle connection stays open."""
 
 
-def run_server(settings: Settings, host: str = HOST, port: int = PORT, listener: socket.socket | None = None) -> None:
+def run_server(settings: Settings, listener: socket.socket) -> None:
     """Serve the store of these settings until SIGINT or SIGTERM.
 
     The database is upgraded, and runs that died on this host are marked Crashed, before the first request.
 
     Args:
         settings: where the store is; a server that they name is not asked.
-        host: the address to listen on.
-        port: of that address.
-        listener: listens already, in place of ``host`` and ``port``.
+        listener: listens at the address where the server is to be.
 
     Raises:
         ConfigurationError: others could reach the server, and nothing protects it; or there is no such store.
         StoreError: the store cannot be opened.
-        OSError: the address is taken.
     """
-    backend = open_backend(replace(settings, api_url=None), StoredDocument)
-    warming = threading.Timer(SECONDS_TO_ANSWER, backend.count, ["flow_runs"])
-    try:
+    with closing(open_backend(replace(settings, api_url=None), StoredDocument)) as backend:
+        host = listener.getsockname()[0]
         keys = [] if is_loopback(host) else backend.find("api_keys")
         check_exposure(host, settings, any(key["revoked"] is None for key in keys))
         config = uvicorn.Config(
-            create_app(settings, backend),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=SECONDS_TO_END,
+            create_app(settings, backend), log_level="warning", access_log=False, server_header=False,
+            date_header=False, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=SECONDS_TO_END,
             limit_concurrency=MOST_CONNECTIONS,
-        )
-        with listener or _listening(host, port) as bound, suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, _leave)  # uvicorn sends the signal that ended it once more
-            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait for an ACK, 40 ms
-            warming.start()
-            uvicorn.Server(config).run(sockets=[bound])
-    finally:
-        warming.cancel()
-        if warming.ident is not None:
+        )  # fmt: skip
+        signal.signal(signal.SIGTERM, _leave)  # uvicorn sends the signal that ended it once more
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait for an ACK, 40 ms
+        warming = threading.Timer(SECONDS_TO_ANSWER, backend.count, ["flow_runs"])
+        warming.start()
+        try:
+            with suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            warming.cancel()
             warming.join()
-        backend.close()
 
 
 def _leave(*_signal: object) -> None:
     raise SystemExit(0)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)

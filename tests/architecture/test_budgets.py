@@ -25,8 +25,6 @@ ENGINE_CODE_LINES = 10_000
 
 PREFECT_SIGNATURES = {
     "blocks/mail.py": {"email_send_message"},
-    "orchestration/cli/deployments.py": {"run"},
-    "orchestration/cli/runs.py": {"add_run_commands.logs"},
     "orchestration/sdk/flows.py": {"Flow.__init__"},
     "orchestration/sdk/tasks.py": {"Task.__init__"},
     "orchestration/sdk/transactions.py": {"Transaction.__init__", "transaction"},

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestration.backend.port import Backend
-from orchestration.cli.store import opened
+from orchestration.cli.kinds import opened
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from orchestration import Secret
 from orchestration.backend.clock import new_id
-from orchestration.cli.store import opened
+from orchestration.cli.kinds import opened
 from orchestration.domain.schemas.blocks import BlockType
 from orchestration.persistence import crypto
 from orchestration.sdk.session import close_session
@@ -54,7 +54,7 @@ def test_a_block_is_deleted() -> None:
     orchestrate("block", "delete", "secret/token")
     assert asked("block", "ls") == []
     assert "block ls" in orchestrate("block", "delete", "secret/token", code=1)
-    assert "TYPE/NAME" in orchestrate("block", "delete", "token", code=2)
+    assert "block ls" in orchestrate("block", "delete", "token", code=1)
 
 
 def test_the_types_of_a_file_are_registered(tmp_path: Path) -> None:

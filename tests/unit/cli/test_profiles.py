@@ -12,26 +12,20 @@ from tests.support.command_line import asked, orchestrate, table
 URL, KEY = "ORCHESTRATION_API_URL", "ORCHESTRATION_API_KEY"
 
 
-def test_a_profile_is_made_used_copied_renamed_and_deleted() -> None:
+def test_a_profile_is_made_and_used() -> None:
     orchestrate("profile", "create", "team")
     orchestrate("profile", "use", "team")
     orchestrate("config", "set", f"{URL}=http://team/api")
-    orchestrate("profile", "create", "copy", "--from", "team")
-    assert asked("profile", "inspect", "copy") == {URL: "http://team/api"}
-    assert table("profile", "ls")[1:] == [["default", "no", "0"], ["team", "yes", "1"], ["copy", "no", "1"]]
-    orchestrate("profile", "rename", "team", "crew")
     assert asked("profile", "inspect") == {URL: "http://team/api"}
-    assert "use" in orchestrate("profile", "delete", "crew", code=1)
+    assert table("profile", "ls")[1:] == [["default", "no", "0"], ["team", "yes", "1"]]
     orchestrate("profile", "use", "default")
-    orchestrate("profile", "delete", "crew")
-    assert [each["name"] for each in asked("profile", "ls")] == ["default", "copy"]
+    assert asked("profile", "inspect") == {}
+    assert asked("profile", "inspect", "team") == {URL: "http://team/api"}
 
 
 def test_a_profile_that_is_or_is_not_there_is_told_of() -> None:
     assert "already" in orchestrate("profile", "create", "default", code=1)
-    orchestrate("profile", "create", "team")
-    assert "already" in orchestrate("profile", "rename", "team", "default", code=1)
-    for command in ("use", "delete", "inspect"):
+    for command in ("use", "inspect"):
         assert "profile ls" in orchestrate("profile", command, "nope", code=1)
 
 
@@ -50,7 +44,7 @@ def test_settings_of_the_profile_hold_for_the_sdk_as_well() -> None:
     assert current_settings().api_url is None
 
 
-def test_the_view_tells_where_a_value_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_view_shows_what_is_set_and_masks_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     orchestrate("config", "set", f"{URL}=http://team/api", f"{KEY}=hush")
     monkeypatch.setenv("ORCHESTRATION_LOGGING_LEVEL", "ERROR")
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "ann:word")
@@ -58,19 +52,19 @@ def test_the_view_tells_where_a_value_comes_from(monkeypatch: pytest.MonkeyPatch
     shown = orchestrate("config", "view").splitlines()
     assert shown[:4] == [
         "ORCHESTRATION_PROFILE='default'",
-        "ORCHESTRATION_API_AUTH_STRING='********' (from env PREFECT_API_AUTH_STRING)",
-        "ORCHESTRATION_API_KEY='********' (from profile)",
-        "ORCHESTRATION_API_URL='http://team/api' (from profile)",
+        "ORCHESTRATION_API_AUTH_STRING='********'",
+        "ORCHESTRATION_API_KEY='********'",
+        "ORCHESTRATION_API_URL='http://team/api'",
     ]
-    assert "ORCHESTRATION_LOGGING_LEVEL='ERROR' (from env)" in shown
-    assert "hush'\n" in orchestrate("config", "view", "--show-secrets", "--hide-sources")
-    assert "SYNCHRONOUS='NORMAL' (from default)" in orchestrate("config", "view", "--show-defaults")
+    assert "ORCHESTRATION_LOGGING_LEVEL='ERROR'" in shown
+    assert "hush'\n" in orchestrate("config", "view", "--show-secrets")
+    assert "SYNCHRONOUS='NORMAL'" in orchestrate("config", "view", "--show-defaults")
     assert asked("config", "view")[URL] == "http://team/api"
 
 
 def test_a_setting_that_the_environment_overrides_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URL, "http://mine/api")
-    orchestrate("config", "set", f"{URL}=http://team/api")
+    assert "wins" in orchestrate("config", "set", f"{URL}=http://team/api")
     assert asked("config", "view")[URL] == "http://mine/api"
 
 

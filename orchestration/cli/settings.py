@@ -1,0 +1,134 @@
+"""``orchestrate version``, ``profile`` and ``config``: where runs are kept, and the settings that say so."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.backend.surroundings import current_environ, current_settings, read_profiles
+from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields, print_json
+from orchestration.domain import settings as names
+from orchestration.domain.addresses import server_type
+from orchestration.domain.errors import ObjectAlreadyExists, UsageError
+from orchestration.domain.profiles import FILE, Profiles, chosen, text_of, variable
+
+version = new_app("Show versions, and where runs are kept.")
+profile = new_app("Make and choose named sets of settings.")
+config = new_app("Show and change settings.")
+
+NameOrNone = Annotated[str | None, typer.Argument(metavar="NAME", help="The one in use, unless given.")]
+Defaults = Annotated[bool, typer.Option("--show-defaults", help="Those that nobody has set, too.")]
+Secrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets as they are.")]
+
+
+@version.command("version")
+def show(as_json: AsJson = False) -> None:
+    """Show versions, and where runs are kept."""
+    settings = current_settings()
+    path, url = settings.database_path, settings.database_url
+    size = f"{path.stat().st_size / 1e6:.1f} MB" if path.exists() else "not made yet"
+    database = {"Database": url.partition(":")[0] if url else f"sqlite, {size}, {path}"}
+    facts = {
+        "Version": next((each.version for each in distributions(name="orchestration")), "not installed"),
+        "Python version": platform.python_version(),
+        "OS/Arch": f"{platform.system().lower()}/{platform.machine()}",
+        "Profile": chosen(os.environ, read_profiles()),
+        "Server type": server_type(settings.api_url),
+        "Home": str(settings.home),
+    }
+    print_fields({**facts, **({"Server": settings.api_url} if settings.api_url else database)}, as_json)
+
+
+@profile.command("ls")
+def ls(as_json: AsJson = False) -> None:
+    """List profiles."""
+    profiles = read_profiles()
+    in_use, every = chosen(os.environ, profiles), profiles.by_name.items()
+    rows = [{"name": name, "active": name == in_use, "settings": len(values)} for name, values in every]
+    print_documents(rows, columns("Name name text, Active active exact, Settings settings exact"), as_json, "")
+
+
+@profile.command("use")
+def use(name: str) -> None:
+    """Make a profile the one in use."""
+    write(read_profiles().using(name))
+    typer.echo(f"The profile {name!r} is in use.")
+
+
+@profile.command("create")
+def create(name: str) -> None:
+    """Make a profile."""
+    profiles = read_profiles()
+    if name in profiles.by_name:
+        raise ObjectAlreadyExists(f"There is already a profile {name!r}; see it with `orchestrate profile inspect`.")
+    write(profiles.having(name, {}))
+    typer.echo(f"Made the profile {name!r}; choose it with `orchestrate profile use {name}`.")
+
+
+@profile.command("inspect")
+def inspect(name: NameOrNone = None, as_json: AsJson = False) -> None:
+    """Show the settings of a profile."""
+    profiles = read_profiles()
+    print_fields(masked(profiles.values(name or chosen(os.environ, profiles))), as_json)
+
+
+@config.command("view")
+def view(show_defaults: Defaults = False, show_secrets: Secrets = False, as_json: AsJson = False) -> None:
+    """Show the settings."""
+    environ = current_environ()
+    settings, unset = names.read_settings(environ, Path.home()), names.Settings(names.home_of(environ, Path.home()))
+    values = {names.CHOICE: chosen(os.environ, read_profiles())}
+    for field, name in sorted(names.VARIABLES.items(), key=lambda pair: pair[1]):
+        value = getattr(settings, field)
+        if show_defaults or value != getattr(unset, field):
+            values[name] = "" if value is None else str(value)
+    shown = values if show_secrets else masked(values)
+    if as_json:
+        print_json(shown)
+        return
+    typer.echo("\n".join(f"{name}='{text}'" for name, text in shown.items()))
+
+
+@config.command("set")
+def set_(settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...")]) -> None:
+    """Set settings in the profile in use."""
+    if not all("=" in text for text in settings):
+        raise UsageError("Give each setting as NAME=VALUE.")
+    _change({variable(name): value for name, _, value in (text.partition("=") for text in settings)}, "Set")
+
+
+@config.command("unset")
+def unset(settings: Annotated[list[str], typer.Argument(metavar="NAME ...")]) -> None:
+    """Remove settings from the profile in use."""
+    _change(dict.fromkeys(map(variable, settings)), "Unset")
+
+
+def write(profiles: Profiles) -> None:
+    """Put these profiles in the place of those in the home folder, at once and for their owner's eyes only."""
+    home = names.home_of(os.environ, Path.home())
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=home, prefix=FILE, delete=False) as file:
+        file.write(text_of(profiles))  # a temporary file has the mode 0600 from its birth
+    Path(file.name).replace(home / FILE)
+
+
+def masked(values: Mapping[str, str]) -> dict[str, str]:
+    """The values with a mask in the place of each secret."""
+    return {name: "********" if name in names.SECRETS else value for name, value in values.items()}
+
+
+def _change(changes: Mapping[str, str | None], done: str) -> None:
+    profiles = read_profiles()
+    name = chosen(os.environ, profiles)
+    merged = {**profiles.values(name), **changes}
+    values = {key: value for key, value in merged.items() if value is not None}
+    names.read_settings(values, Path.home())  # a value that is not of its kind is refused before it is kept
+    write(profiles.having(name, values))
+    for key in changes:
+        wins = "; the environment sets it too, and wins" if os.environ.get(key) else ""
+        typer.echo(f"{done} {key} in the profile {name!r}{wins}.")
