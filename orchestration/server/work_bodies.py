@@ -22,7 +22,6 @@ Names = Annotated[list[str], Field(max_length=1000)]
 TagNames = Annotated[Names, AfterValidator(lambda tags: [TAG + tag for tag in tags])]
 Limit = Annotated[int, Field(ge=0, le=PAGE)]
 LeaseSeconds = Annotated[float, Field(ge=60, le=86400)]
-Slots = Annotated[int, Field(ge=0, le=1000)]
 
 
 def _times(given: Document) -> Document:
@@ -59,9 +58,8 @@ TagLimitCreate = model("TagLimitCreate", own={"tag": Annotated[str, Field(min_le
 """How many task runs with a tag may run at a time."""
 _DECAY = {"name": (Name | None, None), "slot_decay_per_second": (Seconds | None, None)}
 LimitUpdate = model("LimitUpdate", own=_DECAY, switch="active", count="limit active_slots denied_slots")
-LimitCreate = model(
-    "LimitCreate", LimitUpdate, {"name": Name, "limit": Count, "slot_decay_per_second": (Seconds, 0.0)}, on="active"
-)
+_LIMIT = {"name": Name, "limit": Count, "slot_decay_per_second": (Seconds, 0.0)}
+LimitCreate = model("LimitCreate", LimitUpdate, _LIMIT, on="active")
 _MODE = (Literal["concurrency", "rate_limit"], "concurrency")
 SlotsWanted = model("SlotsWanted", Lenient, {"names": Names, "slots": Positive, "mode": _MODE})
 """Slots of all the named limits, or of none."""
@@ -100,9 +98,6 @@ RunOfDeployment = model(
 _DEPLOYMENTS = {"deployment_ids": Annotated[list[UUID], Field(max_length=1000)]}
 ScheduledRuns = model("ScheduledRuns", Limited, _DEPLOYMENTS, moment="scheduled_before")
 """Runs of deployments that are due by then."""
-_PLANNED = {"min_time": (Seconds, 3600.0), "min_runs": (Slots, 3), "max_runs": (Slots, 100)}
-SlotsOfSchedule = model("SlotsOfSchedule", Lenient, _PLANNED, moment="start_time end_time")
-"""Which slots of a deployment's schedules become runs now: as with Prefect three, and an hour's, at the least."""
 
 # -- work pools ------------------------------------------------------------------------------------------------------
 

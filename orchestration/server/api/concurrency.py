@@ -24,11 +24,9 @@ from orchestration.server.work_bodies import TAG
 
 SOONEST = 0.1
 """Seconds until a client that waits for a release asks again."""
-FOR_EVER = math.inf
 _SHOWN = ("id", "created", "updated", "active", "name", "limit", "active_slots", "slot_decay_per_second")
 
 V1, V2 = "/concurrency_limits", "/v2/concurrency_limits"
-DocumentOf = Callable[[ConcurrencyLimit], Document]
 
 router = APIRouter(tags=["Concurrency Limits"])
 
@@ -58,7 +56,7 @@ def _in_short(limit: ConcurrencyLimit) -> Document:
 # -- limits ----------------------------------------------------------------------------------------------------------
 
 
-def _add_limits(at: str, path: str, begin: str, document_of: DocumentOf, deleted: int) -> None:
+def _add_limits(at: str, path: str, begin: str, document_of: Callable[..., Document], deleted: int) -> None:
     """Add listing, reading and removing the limits whose names begin so; ``path`` has the rest of the name."""
 
     def limits(backend: Backend, _keys: Keys, page: Any) -> list[Document]:
@@ -106,7 +104,8 @@ def change_limit(backend: Backend, keys: Keys, body: Any) -> None:
     backend.set_concurrency_limit(limit.name, new["limit"], new["slot_decay_per_second"], new["active"])
     if new["active_slots"] is not None:
         backend.take_back(limit.name)
-        backend.try_acquire(new_id(), [limit.name], new["active_slots"], FOR_EVER, remote=True)
+    if new["active_slots"]:
+        backend.try_acquire(new_id(), [limit.name], new["active_slots"], math.inf, remote=True)
 
 
 def _named(backend: Backend, body: Any) -> list[ConcurrencyLimit]:
@@ -116,7 +115,7 @@ def _named(backend: Backend, body: Any) -> list[ConcurrencyLimit]:
 # -- slots -----------------------------------------------------------------------------------------------------------
 
 
-def _take(backend: Backend, body: Any, lease_id: UUID, seconds: float = FOR_EVER) -> list[Document]:
+def _take(backend: Backend, body: Any, lease_id: UUID, seconds: float = math.inf) -> list[Document]:
     """Take slots of all the limits that there are of these names; 423 when they are not free."""
     for limit in (limits := _named(backend, body)):
         if limit.active and 1 < body.slots > limit.limit:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.deployments import run_of_slot
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists
-from orchestration.domain.schedules import schedule_of
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.server import work_bodies as bodies
@@ -20,15 +16,9 @@ from orchestration.server.answers import Json
 from orchestration.server.parameters import check_known, check_parameters
 from orchestration.server.routes import RUN_FILTERS, Keys, add, add_listings, add_one, is_new
 
-HORIZON = timedelta(days=100)
-"""How far ahead runs are planned, as with Prefect."""
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-"""No run is planned for later than that, where dates come to their end."""
 ONE, SCHEDULES = "/{id:uuid}", "/{deployment_id:uuid}/schedules"
 
 router = APIRouter(prefix="/deployments", tags=["Deployments"])
-add_listings(router, "deployments", RUN_FILTERS, pages=True)
-add_one(router, "deployments", ONE)
 
 
 def create_deployment(backend: Backend, _keys: Keys, body: Any) -> Json:
@@ -42,10 +32,9 @@ def create_deployment(backend: Backend, _keys: Keys, body: Any) -> Json:
     return Json(stored, 201 if is_new(stored, began) else 200)
 
 
-def read_deployment_by_name(backend: Backend, keys: Keys, _body: None) -> Document:
+def _by_names(backend: Backend, keys: Keys) -> Keys:
     """The deployment of that name of the flow of that name."""
-    flow = backend.read("flows", name=keys["flow_name"])
-    return backend.read("deployments", flow_id=flow["id"], name=keys["name"])
+    return {"flow_id": backend.read("flows", name=keys["flow_name"])["id"], "name": keys["name"]}
 
 
 def change_deployment(backend: Backend, keys: Keys, body: Any) -> None:
@@ -90,31 +79,12 @@ def scheduled_runs(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
     return backend.find("flow_runs", Query(where, "NEXT_SCHEDULED_START_TIME_ASC", body.limit))
 
 
-def plan_runs(backend: Backend, keys: Keys, body: Any) -> None:
-    """Make runs of the coming slots of a deployment's schedules."""
-    deployment = backend.read("deployments", **keys)
-    for schedule in deployment["schedules"]:
-        for slot in _slots(schedule, body) if schedule["active"] else ():
-            backend.create_run_of_deployment(keys["id"], run_of_slot(deployment, schedule, slot))
-
-
-def _slots(schedule: Document, asked: Any) -> Iterator[datetime]:
-    """The slots of a schedule in the span that is asked for, until there are enough and they reach far enough."""
-    start = min(asked.start_time or utc_now(), LATEST)
-    end, enough = asked.end_time or start + HORIZON, start + timedelta(seconds=asked.min_time)
-    for number, slot in enumerate(schedule_of(schedule["schedule"]).upcoming(start, asked.max_runs)):
-        if slot > end or (number >= asked.min_runs and slot > enough):
-            return
-        yield slot
-
-
 # -- schedules -------------------------------------------------------------------------------------------------------
 
 
 def read_schedules(backend: Backend, keys: Keys, _body: None) -> list[Document]:
     """The schedules of a deployment."""
-    found: list[Document] = backend.read("deployments", id=keys["deployment_id"])["schedules"]
-    return found
+    return list(backend.read("deployments", id=keys["deployment_id"])["schedules"])
 
 
 def create_schedules(backend: Backend, keys: Keys, body: Any) -> list[Document]:
@@ -126,14 +96,15 @@ def create_schedules(backend: Backend, keys: Keys, body: Any) -> list[Document]:
     return [backend.create("schedules", {**given.whole(), **keys}) for given in body.root]
 
 
+add_listings(router, "deployments", RUN_FILTERS, pages=True)
+add_one(router, "deployments", ONE)
 add(router, "POST", "/", create_deployment, body=bodies.DeploymentCreate, status=201)
-add(router, "GET", "/name/{flow_name}/{name}", read_deployment_by_name)
+add_one(router, "deployments", "/name/{flow_name}/{name}", locate=_by_names, remove=False)
 add(router, "PATCH", ONE, change_deployment, body=bodies.DeploymentUpdate, status=204)
 add(router, "POST", f"{ONE}/pause_deployment", pause_deployment)
 add(router, "POST", f"{ONE}/resume_deployment", resume_deployment)
 add(router, "POST", f"{ONE}/create_flow_run", create_run, body=bodies.RunOfDeployment, status=201)
 add(router, "POST", "/get_scheduled_flow_runs", scheduled_runs, body=bodies.ScheduledRuns)
-add(router, "POST", f"{ONE}/schedule", plan_runs, body=bodies.SlotsOfSchedule)
 add(router, "GET", SCHEDULES, read_schedules)
 add(router, "POST", SCHEDULES, create_schedules, body=bodies.SchedulesCreate, status=201)
 add_one(router, "schedules", f"{SCHEDULES}/{{id:uuid}}", bodies.ScheduleUpdate)
