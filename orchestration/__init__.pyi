@@ -1,5 +1,7 @@
 """The public names, and the module of each: read by type checkers, and by ``__getattr__`` of the package."""
 
+__all__: list[str]
+
 from orchestration.domain import caching as cache_policies  # noqa: F401
 from orchestration.domain.caching import (
     DEFAULT as DEFAULT,
