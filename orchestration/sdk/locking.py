@@ -7,7 +7,6 @@ import json
 import os
 import threading
 import time
-from abc import ABC, abstractmethod
 from pathlib import Path
 
 _POLL_SECONDS = 0.01
@@ -15,8 +14,11 @@ _CHANGED = threading.Condition()
 """Tells the threads of this process of each lock that is given back; those of others look again after a moment."""
 
 
-class LockManager(ABC):
-    """Locks by key, each with one holder at a time."""
+class MemoryLockManager:
+    """Locks between the threads of this process: by key, each with one holder at a time."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, str] = {}
 
     def acquire_lock(
         self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None
@@ -41,36 +43,20 @@ class LockManager(ABC):
         """Whether anybody holds the lock."""
         return self._holder(key) is not None
 
-    @abstractmethod
     def _take(self, key: str, holder: str, hold_timeout: float | None) -> bool:
         """Take the lock if it is free, or this holder's already; whether it is now."""
-
-    @abstractmethod
-    def _holder(self, key: str) -> str | None:
-        """Who holds the lock."""
-
-    @abstractmethod
-    def _drop(self, key: str) -> None:
-        """Free the lock."""
-
-
-class MemoryLockManager(LockManager):
-    """Locks between the threads of this process."""
-
-    def __init__(self) -> None:
-        self._holders: dict[str, str] = {}
-
-    def _take(self, key: str, holder: str, hold_timeout: float | None) -> bool:
         return self._holders.setdefault(key, holder) == holder
 
     def _holder(self, key: str) -> str | None:
+        """Who holds the lock."""
         return self._holders.get(key)
 
     def _drop(self, key: str) -> None:
+        """Free the lock."""
         del self._holders[key]
 
 
-class FileSystemLockManager(LockManager):
+class FileSystemLockManager(MemoryLockManager):
     """Locks between processes that share a folder: a file a key, which names its holder and may run out."""
 
     def __init__(self, lock_files_directory: Path) -> None:

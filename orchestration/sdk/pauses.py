@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import (
-    MissingContextError,
-    ObjectNotFound,
-    PauseTimeoutError,
-    SuspendSignal,
-    UsageError,
-)
+from orchestration.domain import errors
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.states import Paused, Running, Scheduled, State
 from orchestration.sdk.awaiting import awaited, either
@@ -44,21 +39,12 @@ def pause_flow_run(
         MissingContextError: outside a flow.
         PauseTimeoutError: nobody resumed the run in time.
     """
-    flow = _current_flow()
-    pause = _pause(flow.run.id, "Paused", _key(flow, key), timeout, wait_for_input)
-    if _enter(flow, pause, wait_for_input):
-        get_run_logger().info("Pausing flow, execution will continue when this flow run is resumed.")
-        _wait_until_resumed(flow, timeout, poll_interval)
-        get_run_logger().info("Resuming flow run execution!")
-    return _answer(flow, pause, wait_for_input)
+    return _stop(_current_flow(), "Paused", wait_for_input, timeout, key, partial(_wait, timeout, poll_interval))
 
 
 @either
 def suspend_flow_run(
-    wait_for_input: Any = None,
-    flow_run_id: UUID | None = None,
-    timeout: float | None = 3600,
-    key: str | None = None,
+    wait_for_input: Any = None, flow_run_id: UUID | None = None, timeout: float | None = 3600, key: str | None = None,
 ) -> Any:
     """End the process of the run in the Suspended state; a resume runs the flow again, past this point.
 
@@ -77,14 +63,10 @@ def suspend_flow_run(
         return _propose(started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
     flow = _current_flow()
     if TASK_RUN.get() is not None:
-        raise UsageError("A task cannot suspend the flow run around it; call suspend_flow_run in the flow itself.")
+        raise errors.UsageError("A task cannot suspend the flow run around it; call suspend_flow_run in the flow.")
     if flow.run.parent_task_run_id is not None:
-        raise UsageError("A subflow cannot be suspended; pause it, or suspend the flow around it.")
-    pause = _pause(flow.run.id, "Suspended", _key(flow, key), timeout, wait_for_input)
-    if not _enter(flow, pause, wait_for_input):
-        return _answer(flow, pause, wait_for_input)
-    get_run_logger().info("Suspending flow run, execution will be rescheduled when this flow run is resumed.")
-    raise SuspendSignal
+        raise errors.UsageError("A subflow cannot be suspended; pause it, or suspend the flow around it.")
+    return _stop(flow, "Suspended", wait_for_input, timeout, key, _end_here)
 
 
 @either
@@ -102,9 +84,8 @@ def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None
     session.recorder.flush()
     state = session.backend.flow_run(flow_run_id).state
     if state is None or not state.is_paused():
-        raise UsageError(
-            f"The flow run {flow_run_id} is {state.name if state else 'new'}, not paused; there is nothing to resume."
-        )
+        stands = state.name if state else "new"
+        raise errors.UsageError(f"The flow run {flow_run_id} is {stands}, not paused; there is nothing to resume.")
     keyset = state.details.run_input_keyset
     if keyset is not None and run_input is not None:
         text = json.dumps(run_input if not hasattr(run_input, "model_dump") else run_input.model_dump(mode="json"))
@@ -121,13 +102,8 @@ aresume_flow_run = awaited(resume_flow_run)
 def _current_flow() -> FlowRunContext:
     flow = FLOW_RUN.get()
     if flow is None:
-        raise MissingContextError("Flow runs can only be paused from within a flow run; call this inside a flow.")
+        raise errors.MissingContextError("Flow runs can only be paused from within a flow run; call this in a flow.")
     return flow
-
-
-def _key(flow: FlowRunContext, given: str | None) -> str:
-    flow.pauses += 1
-    return given or str(flow.pauses)
 
 
 def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, wanted: Any) -> State:
@@ -139,24 +115,36 @@ def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, want
     return pause.evolve(details=replace(pause.details, flow_run_id=run_id, run_input_keyset=keyset))
 
 
-def _enter(flow: FlowRunContext, pause: State, wanted: Any) -> bool:
-    """Enter the state; false when the run was paused at this point before, and has been resumed since."""
-    session = flow.session
+def _stop(
+    flow: FlowRunContext, name: str, wanted: Any, timeout: float | None, key: str | None,
+    rest: Callable[[FlowRunContext], None],
+) -> Any:  # fmt: skip
+    """Enter the state and rest, unless the run was resumed here before; the value that the resume brought."""
+    session, run_id = flow.session, flow.run.id
+    flow.pauses += 1
+    pause = _pause(run_id, name, key or str(flow.pauses), timeout, wanted)
+    keyset = pause.details.run_input_keyset
     session.recorder.flush()
-    for state in session.backend.flow_run_states(flow.run.id):
-        if state.is_paused() and state.details.pause_key == pause.details.pause_key:
-            return False
-    if pause.details.run_input_keyset is not None:
-        schema = json.dumps(_adapter(wanted).json_schema())
-        _give_input(session.backend, flow.run.id, pause.details.run_input_keyset["schema"], schema)
-    _propose(session, flow.run.id, pause)
-    return True
+    states = session.backend.flow_run_states(run_id)
+    if not any(each.is_paused() and each.details.pause_key == pause.details.pause_key for each in states):
+        if keyset is not None:
+            _give_input(session.backend, run_id, keyset["schema"], json.dumps(_adapter(wanted).json_schema()))
+        _propose(session, run_id, pause)
+        rest(flow)
+    if keyset is None:
+        return None
+    try:
+        given = session.backend.read("inputs", flow_run_id=run_id, key=keyset["response"])
+    except errors.ObjectNotFound:
+        what = "The flow run was resumed without the input that it waits for"
+        raise errors.UsageError(f"{what}; resume it with run_input.") from None
+    return _adapter(wanted).validate_json(given["value"])
 
 
 def _propose(session: Session, run_id: UUID, pause: State) -> None:
     decision = session.backend.propose_flow_run_state(run_id, pause)
     if isinstance(decision, Wait | Abort):
-        raise UsageError(f"The flow run {run_id} cannot be {pause.name.lower()}: {decision.reason}")
+        raise errors.UsageError(f"The flow run {run_id} cannot be {pause.name.lower()}: {decision.reason}")
 
 
 def _adapter(wanted: Any) -> Any:
@@ -170,27 +158,19 @@ def _give_input(backend: Backend, run_id: UUID, key: str, text: str) -> None:
     backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 
 
-def _wait_until_resumed(flow: FlowRunContext, timeout: float, poll_interval: float) -> None:
+def _wait(timeout: float, poll_interval: float, flow: FlowRunContext) -> None:
+    """Look at the state again and again until somebody has resumed the run."""
+    get_run_logger().info("Pausing flow, execution will continue when this flow run is resumed.")
     deadline = time.monotonic() + timeout
-    while True:
-        state = flow.session.backend.flow_run(flow.run.id).state
-        if state is None or not state.is_paused():
-            return
+    while (state := flow.session.backend.flow_run(flow.run.id).state) is not None and state.is_paused():
         left = deadline - time.monotonic()
         if left <= 0:
-            raise PauseTimeoutError("The flow run was paused and never resumed.")
+            raise errors.PauseTimeoutError("The flow run was paused and never resumed.")
         time.sleep(max(0.01, min(poll_interval, left, 1.0)))
+    get_run_logger().info("Resuming flow run execution!")
 
 
-def _answer(flow: FlowRunContext, pause: State, wanted: Any) -> Any:
-    """The value that the resume brought, as the type that was asked for."""
-    if pause.details.run_input_keyset is None:
-        return None
-    key = pause.details.run_input_keyset["response"]
-    try:
-        given = flow.session.backend.read("inputs", flow_run_id=flow.run.id, key=key)
-    except ObjectNotFound:
-        raise UsageError(
-            "The flow run was resumed without the input that it waits for; resume it with run_input."
-        ) from None
-    return _adapter(wanted).validate_json(given["value"])
+def _end_here(_: FlowRunContext) -> None:
+    """Let the engine end the process."""
+    get_run_logger().info("Suspending flow run, execution will be rescheduled when this flow run is resumed.")
+    raise errors.SuspendSignal

@@ -160,12 +160,12 @@ class Transaction(AbstractContextManager["Transaction"]):
         self._on_commit += on_commit_hooks or []
         self.state = TransactionState.STAGED
 
-    def conclude(self) -> None:
-        """End without a failure: commit now, or leave that to the parent; what nobody committed is undone."""
-        if self.parent is not None and self.commit_mode is not CommitMode.EAGER:
+    def conclude(self, error: BaseException | None = None) -> None:
+        """End: commit now, or leave that to the parent; what failed, or what nobody committed, is undone."""
+        if error is None and self.parent is not None and self.commit_mode is not CommitMode.EAGER:
             self.state = TransactionState.STAGED if not self.is_committed() else self.state
             self.parent.children.append(self)
-        elif self.commit_mode is CommitMode.OFF:
+        elif error is not None or self.commit_mode is CommitMode.OFF:
             self.rollback()
         else:
             self.commit()
@@ -213,7 +213,7 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
         ACTIVE.reset(self._token)
-        self._end(error)
+        self.conclude(error)
 
     async def __aenter__(self) -> Transaction:
         await in_thread(self.begin)
@@ -222,13 +222,7 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     async def __aexit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
         ACTIVE.reset(self._token)
-        await in_thread(self._end, error)
-
-    def _end(self, error: BaseException | None) -> None:
-        if error is None:
-            self.conclude()
-        else:
-            self.rollback()
+        await in_thread(self.conclude, error)
 
     def _has_ended(self) -> bool:
         return self.state in (TransactionState.COMMITTED, TransactionState.ROLLED_BACK)
