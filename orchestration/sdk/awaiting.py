@@ -7,6 +7,7 @@ import inspect
 import threading
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from functools import partial, wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -16,6 +17,15 @@ from orchestration.domain.awaitable import in_async_code
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+class _Thread(threading.local):
+    """A worker thread that waits for another task lends its place in the pool: so waiting fills no pool for ever."""
+
+    lent: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Gives a context in which the thread's place is lent; threads of no pool have none to lend."""
+
+
+THREAD = _Thread()
 _STARTED: set[asyncio.Future[Any]] = set()
 """Work under way, held so that it is not collected before it ends; each future leaves when it is done."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import State
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
-from orchestration.sdk.printing import are_logged
+from orchestration.sdk.logs import are_logged
 from orchestration.sdk.results import ResultStore, new_result_key
 from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
 from orchestration.sdk.serializers import serializer_of

@@ -29,30 +29,17 @@ class Flow(Decorated[P, R]):
     on_crashed_hooks: list[Hook]
 
     def __init__(
-        self,
-        fn: Callable[P, R],
-        name: str | None = None,
-        version: str | None = None,
-        flow_run_name: Callable[[], str] | str | None = None,
-        retries: int | None = None,
-        retry_delay_seconds: Delay | None = None,
-        task_runner: Any = None,
-        description: str | None = None,
-        timeout_seconds: float | int | None = None,
-        validate_parameters: bool = True,
-        persist_result: bool | None = None,
-        result_storage: Any = None,
-        result_serializer: Any = None,
-        cache_result_in_memory: bool = True,
-        log_prints: bool | None = None,
-        on_completion: list[Hook] | None = None,
-        on_failure: list[Hook] | None = None,
-        on_cancellation: list[Hook] | None = None,
-        on_crashed: list[Hook] | None = None,
-        on_running: list[Hook] | None = None,
-        retry_jitter_factor: float | None = None,
+        self, fn: Callable[P, R], name: str | None = None, version: str | None = None,
+        flow_run_name: Callable[[], str] | str | None = None, retries: int | None = None,
+        retry_delay_seconds: Delay | None = None, task_runner: Any = None, description: str | None = None,
+        timeout_seconds: float | int | None = None, validate_parameters: bool = True,
+        persist_result: bool | None = None, result_storage: Any = None, result_serializer: Any = None,
+        cache_result_in_memory: bool = True, log_prints: bool | None = None,
+        on_completion: list[Hook] | None = None, on_failure: list[Hook] | None = None,
+        on_cancellation: list[Hook] | None = None, on_crashed: list[Hook] | None = None,
+        on_running: list[Hook] | None = None, retry_jitter_factor: float | None = None,
         retry_condition_fn: Callable[..., Any] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._keep(locals())
 
     on_completion = hook_adder("on_completion", "a run of this flow completes")

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import State
-from orchestration.sdk.lending import lender
+from orchestration.sdk.awaiting import THREAD
 
 R = TypeVar("R")
 _logger = logging.getLogger("orchestration")
@@ -53,7 +53,7 @@ class TaskFuture(Generic[R]):
             return
         event = threading.Event()
         self.add_done_callback(lambda _: event.set())
-        with lender()():
+        with THREAD.lent():
             event.wait(timeout)
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
@@ -172,7 +172,7 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
         future.add_done_callback(ended.put)
     for left in range(len(every), 0, -1):
         try:
-            with lender()():
+            with THREAD.lent():
                 future = ended.get(timeout=_left(deadline))
         except Empty:
             raise TimeoutError(f"{left} of {len(every)} task runs did not end in {timeout} seconds.") from None

@@ -1,7 +1,9 @@
-"""Logs of runs: on the console in Prefect's layout, and in the store."""
+"""Logs of runs: on the console in Prefect's layout, in the store, and of what runs print with ``log_prints``."""
 
 from __future__ import annotations
 
+import builtins
+import io
 import logging
 import sys
 import time
@@ -9,7 +11,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 from orchestration.domain.errors import MissingContextError
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
+from orchestration.domain.settings import Settings
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, log_extra
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.session import Session, current_session
 
@@ -29,6 +32,7 @@ def _heard(name: str) -> logging.Logger:
         logging.setLoggerClass(usual)
 
 
+_print = builtins.print
 ROOT = _heard("orchestration")
 FLOW_LOGGER = _heard("orchestration.flow_runs")
 TASK_LOGGER = _heard("orchestration.task_runs")
@@ -148,3 +152,24 @@ class StoreHandler(logging.Handler):
 def _run_fields(record: logging.LogRecord) -> Mapping[str, Any]:
     """The run of a line: named by its logger, else the one that the line was logged in."""
     return record.__dict__ if hasattr(record, "flow_run_id") else log_extra(FLOW_RUN.get(), TASK_RUN.get())
+
+
+def are_logged(decorated: Any, around: FlowRunContext | None, settings: Settings) -> bool:
+    """Whether what a flow or task prints is logged: as it says, else the flow around it, else the settings."""
+    asked = decorated.log_prints
+    if asked is None:
+        asked = around.log_prints if around is not None else settings.log_prints
+    if asked:
+        builtins.print = print_or_log
+    return bool(asked)
+
+
+def print_or_log(*args: Any, **kwargs: Any) -> None:
+    """Log what is printed to standard output or error inside a run with ``log_prints``; print everything else."""
+    context = TASK_RUN.get() or FLOW_RUN.get()
+    if context is None or not context.log_prints or kwargs.get("file") not in (None, sys.stdout, sys.stderr):
+        _print(*args, **kwargs)
+        return
+    buffer = io.StringIO()
+    _print(*args, sep=kwargs.get("sep"), end="", file=buffer)
+    get_run_logger().info("%s", buffer.getvalue())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -46,35 +47,20 @@ class Binder:
             bound = {**self._defaults, **dict(zip(self._names, args, strict=False)), **kwargs}
             if bound.keys() == self._known and (not kwargs or kwargs.keys().isdisjoint(self._names[: len(args)])):
                 return {name: bound[name] for name in self._names}
-        return self._full(args, kwargs)
+        try:
+            full = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            why = f"{self._name}{self.signature} was called with other arguments: {error}."
+            raise ParameterBindError(why) from None
+        full.apply_defaults()
+        return dict(full.arguments)
 
     def split(self, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional and keyword arguments of a call with these parameters."""
         if self._by_keyword:
             return (), dict(parameters)
-        args: list[Any] = []
-        kwargs: dict[str, Any] = {}
-        for parameter in self.signature.parameters.values():
-            value = parameters[parameter.name]
-            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                args.extend(value)
-            elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                kwargs.update(value)
-            elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                kwargs[parameter.name] = value
-            else:
-                args.append(value)
-        return tuple(args), kwargs
-
-    def _full(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        try:
-            bound = self.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise ParameterBindError(
-                f"{self._name}{self.signature} was called with other arguments: {error}."
-            ) from None
-        bound.apply_defaults()
-        return dict(bound.arguments)
+        bound = inspect.BoundArguments(self.signature, OrderedDict(parameters))
+        return bound.args, bound.kwargs
 
 
 def binder_of(decorated: Any) -> Binder:
@@ -134,15 +120,10 @@ def _document(value: Any, depth: int = 0) -> Any:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
         return {str(key): _document(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return _sequence(value, depth)
-    return _object(value, depth)
-
-
-def _sequence(value: Any, depth: int) -> Any:
-    if len(value) > LONGEST_SEQUENCE:
-        return f"<{type(value).__name__} of {len(value)}>"
-    return [_document(item, depth + 1) for item in value]
+    if not isinstance(value, list | tuple | set | frozenset):
+        return _object(value, depth)
+    too_long = len(value) > LONGEST_SEQUENCE
+    return f"<{type(value).__name__} of {len(value)}>" if too_long else [_document(item, depth + 1) for item in value]
 
 
 def _object(value: Any, depth: int) -> Any:

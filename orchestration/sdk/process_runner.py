@@ -7,32 +7,18 @@ from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
 
 import cloudpickle
 
 from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
-from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, ResultOptions
+from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext
 from orchestration.sdk.outcomes import TASK_RAISED, state_of_error
 from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, checked_workers, usable_cores
 from orchestration.sdk.session import open_session, swap_session
 from orchestration.sdk.start import started_session
 from orchestration.sdk.task_engine import TaskExecution
-
-
-class _Work(NamedTuple):
-    """All that a process must know to live a task run in another one's stead."""
-
-    settings: Settings
-    task: Any
-    parameters: dict[str, Any]
-    record: TaskRunRecord
-    tags: frozenset[str]
-    flow: tuple[FlowRun, dict[str, Any], ResultOptions, bool] | None
-    """The flow run around it, its parameters, its say about results, and whether prints are logged."""
 
 
 class ProcessPoolTaskRunner:
@@ -53,7 +39,7 @@ class ProcessPoolTaskRunner:
             return
         run.session.recorder.flush()  # the process goes on from the row that is written here
         try:
-            future = self._started().submit(_live, cloudpickle.dumps(_work(run)))
+            future = self._started().submit(_live, _work(run))
         except Exception as error:  # arguments that cannot be pickled, a pool that broke
             run.enter(state_of_error(error, TASK_RAISED))
             submission.done()
@@ -76,10 +62,13 @@ class ProcessPoolTaskRunner:
         return self._pool
 
 
-def _work(run: TaskExecution) -> _Work:
+def _work(run: TaskExecution) -> bytes:
+    """All that a process must know to live a task run in another one's stead."""
     around = run.flow
     flow = (around.run, around.parameters, around.results, around.log_prints) if around is not None else None
-    return _Work(run.session.settings, run.decorated, run.parameters, run.record, TAGS.get(), flow)
+    work = (run.session.settings, run.decorated, run.parameters, run.record, TAGS.get(), flow)
+    pickled: bytes = cloudpickle.dumps(work)
+    return pickled
 
 
 def _finish(submission: Submitted, ended: Future[bytes]) -> None:
@@ -99,24 +88,24 @@ def _finish(submission: Submitted, ended: Future[bytes]) -> None:
 
 def _live(work: bytes) -> bytes:
     """Live a task run in this process; its record, with its result, goes back."""
-    sent: _Work = cloudpickle.loads(work)
-    _open_store(sent.settings)
+    settings, task, parameters, record, tags, around = cloudpickle.loads(work)
+    _open_store(settings)
     session = started_session()
     flow = None
-    if sent.flow is not None:
-        run, parameters, results, log_prints = sent.flow
-        runner = ThreadPoolTaskRunner(session.settings.task_runner_max_workers)
-        flow = FlowRunContext(run, session, parameters, runner, results, log_prints)
-    tokens = FLOW_RUN.set(flow), TAGS.set(sent.tags)
+    if around is not None:
+        run, given, results, log_prints = around
+        runner = ThreadPoolTaskRunner(settings.task_runner_max_workers)
+        flow = FlowRunContext(run, session, given, runner, results, log_prints)
+    tokens = FLOW_RUN.set(flow), TAGS.set(tags)
     try:
         with suppress(BaseException):  # the run's state tells of it, and the process serves other runs
-            TaskExecution(sent.task, sent.parameters, sent.record, session, flow, ()).live()
+            TaskExecution(task, parameters, record, session, flow, ()).live()
     finally:
         TAGS.reset(tokens[1])
         FLOW_RUN.reset(tokens[0])
         session.recorder.flush()
-    sent.record.state = _portable(sent.record.state)
-    lived: bytes = cloudpickle.dumps(sent.record)
+    record.state = _portable(record.state)
+    lived: bytes = cloudpickle.dumps(record)
     return lived
 
 

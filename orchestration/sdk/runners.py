@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from orchestration.domain.errors import UsageError
-from orchestration.sdk.lending import lend_by
+from orchestration.sdk.awaiting import THREAD
 
 MOST_THREADS = 64
 """Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
@@ -136,7 +136,7 @@ class ThreadPoolTaskRunner:
                 self._start(self._work)
 
     def _work(self) -> None:
-        lend_by(self._while_waiting)
+        THREAD.lent = self._while_waiting
         while (submission := self._queue.get()) is not None:
             submission.live()
             del submission  # the task's arguments must not live until the next task comes

@@ -19,11 +19,10 @@ from orchestration.sdk.concurrency import tag_slots
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, TaskRunContext, task_log_fields
 from orchestration.sdk.decorating import Call
 from orchestration.sdk.lifecycle import drive
-from orchestration.sdk.logs import TASK_LOGGER, tell
+from orchestration.sdk.logs import TASK_LOGGER, are_logged, tell
 from orchestration.sdk.naming import given_name
 from orchestration.sdk.outcomes import TASK_RAISED, answered, state_of_error, state_of_value
 from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.printing import are_logged
 from orchestration.sdk.start import started_session
 from orchestration.sdk.task_records import keep_in_step, new_record
 from orchestration.sdk.task_results import LivingTask, committed, from_cache, needs_transaction, undo

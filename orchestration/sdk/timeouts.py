@@ -11,8 +11,7 @@ from types import FrameType
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError
-from orchestration.sdk.awaiting import Errand
-from orchestration.sdk.lending import lend_by, lender
+from orchestration.sdk.awaiting import THREAD, Errand
 
 
 class _Expired(BaseException):
@@ -59,10 +58,10 @@ def _with_alarm(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 def _in_thread(seconds: float, call: Callable[[], Any]) -> Any:
-    way = lender()
+    way = THREAD.lent
 
     def work() -> Any:
-        lend_by(way)  # the waiting thread's place in its pool, which is as good as ours
+        THREAD.lent = way  # the waiting thread's place in its pool, which is as good as ours
         return call()
 
     errand = Errand(work, "orchestration-timed")

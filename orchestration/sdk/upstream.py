@@ -24,18 +24,23 @@ class Upstream:
     failure_allowed: bool
 
 
-def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
-    """The futures and states in a value: itself, or within lists, tuples, sets, mappings and marks."""
-    if isinstance(value, TaskFuture | State):
-        yield Upstream(value, failure_allowed)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
+def marks(value: Any) -> Iterator[Any]:
+    """The outermost futures, states and marks in a value: itself, or within lists, tuples, sets and mappings."""
+    if isinstance(value, TaskFuture | State | allow_failure | unmapped | quote):
+        yield value
+    elif isinstance(value, list | tuple | set | frozenset | dict):
+        for item in value.values() if isinstance(value, dict) else value:
             if not isinstance(item, str | int | float):
-                yield from find(item, failure_allowed)
-    elif isinstance(value, dict):
-        yield from find(list(value.values()), failure_allowed)
-    elif isinstance(value, allow_failure | unmapped):
-        yield from find(value.value, failure_allowed or isinstance(value, allow_failure))
+                yield from marks(item)
+
+
+def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
+    """The futures and states in a value, also within marks that let one look inside."""
+    for each in marks(value):
+        if isinstance(each, TaskFuture | State):
+            yield Upstream(each, failure_allowed)
+        elif not isinstance(each, quote):
+            yield from find(each.value, failure_allowed or isinstance(each, allow_failure))
 
 
 def replaced(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
@@ -46,7 +51,7 @@ def replaced(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
         return replaced(value.value, leaf)
     if isinstance(value, quote):
         return value.value
-    if not isinstance(value, list | tuple | set | frozenset | dict) or not any(_marked(value)):
+    if not isinstance(value, list | tuple | set | frozenset | dict) or next(marks(value), None) is None:
         return value
     if isinstance(value, dict):
         return {key: replaced(item, leaf) for key, item in value.items()}
@@ -100,12 +105,3 @@ def task_inputs(
 
 def _run_id(leaf: Leaf) -> UUID | None:
     return leaf.details.task_run_id if isinstance(leaf, State) else leaf.task_run_id
-
-
-def _marked(value: Any) -> Iterator[bool]:
-    """Whether anything inside would be exchanged."""
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, TaskFuture | State | allow_failure | unmapped | quote):
-            yield True
-        elif isinstance(item, list | tuple | set | frozenset | dict):
-            yield from _marked(item)

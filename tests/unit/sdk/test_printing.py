@@ -10,7 +10,7 @@ import pytest
 
 from orchestration import flow, task
 from orchestration.domain.schemas.filters import among
-from orchestration.sdk import printing
+from orchestration.sdk import logs
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.session import Session, swap_session
 
@@ -148,8 +148,7 @@ def test_what_goes_to_a_file_stays_there(client: SyncClient) -> None:
 
 
 def test_outside_of_runs_print_prints(client: SyncClient, capsys: pytest.CaptureFixture[str]) -> None:
-    printing.catch_prints()
-    printing.catch_prints()
+    builtins.print = logs.print_or_log
     print("a", "b", sep="-", end="!")  # noqa: T201
     assert capsys.readouterr().out == "a-b!"
     assert _printed(client) == []

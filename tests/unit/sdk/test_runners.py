@@ -7,7 +7,7 @@ import pytest
 
 from orchestration import ThreadPoolTaskRunner
 from orchestration.domain.errors import UsageError
-from orchestration.sdk.lending import lender
+from orchestration.sdk.awaiting import THREAD
 from orchestration.sdk.runners import MOST_THREADS, usable_cores
 
 ENOUGH = 20.0
@@ -117,7 +117,7 @@ def test_a_place_that_is_lent_is_taken_and_given_back() -> None:
     second = threading.Event()
 
     def lending() -> None:
-        with lender()():
+        with THREAD.lent():
             assert second.wait(ENOUGH)
 
     jobs = _submit(runner, lending, second.set)
