@@ -75,10 +75,8 @@ def update_progress_artifact(artifact_id: UUID, progress: float, description: st
         ObjectNotFound: there is no artifact of that id.
         UsageError: the progress is not between 0 and 100.
     """
-    changes: dict[str, Any] = {"data": _percent(progress)}
-    if description is not None:
-        changes["description"] = redact(description)
-    started_session().backend.change("artifacts", changes, id=artifact_id)
+    about = {} if description is None else {"description": redact(description)}
+    started_session().backend.change("artifacts", {"data": _percent(progress), **about}, id=artifact_id)
     return artifact_id
 
 

@@ -32,8 +32,6 @@ def class_of(slug: str) -> type[Any]:
             if entry_point.name == slug:
                 register(slug, entry_point.load())
     if slug not in _classes:
-        raise UnknownBlockType(
-            f"No class of the block type {slug!r} is known here; import the module that defines it, "
-            f"or install a package that offers it in the entry-point group {GROUP!r}."
-        )
+        remedy = "import the module that defines it, or install a package that offers it in the entry-point group"
+        raise UnknownBlockType(f"No class of the block type {slug!r} is known here; {remedy} {GROUP!r}.")
     return _classes[slug]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,17 +61,16 @@ def kept_results(
 ) -> KeptResults:
     """Where this call's result goes, and the key that makes it the same call as an earlier one."""
     options = flow.results if flow is not None else ResultOptions()
-    policy = _policy(task)
+    policy = CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn is not None else task.cache_policy or DEFAULT
     place = getattr(policy, "key_storage", None) or task.result_storage or options.storage
     serializer = serializer_of(task.result_serializer or options.serializer)
     store = ResultStore(storage_of(place, settings.storage_path), serializer, policy.lock_manager)
     if task.result_storage_key is not None:
         return KeptResults(store, _filled_in(task.result_storage_key, task, record, parameters), None)
-    flow_parameters = flow.parameters if flow is not None else {}
-    context = CacheContext(task, record, parameters)
     inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
+    call = CacheContext(task, record, parameters), inputs, flow.parameters if flow is not None else {}
     try:
-        key = policy.compute_key(context, inputs, flow_parameters, hash_objects=hash_objects, source_of=source_of)
+        key = policy.compute_key(*call, hash_objects=hash_objects, source_of=source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
         failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
         return KeptResults(store, None, policy, str(error) if isinstance(error, HashError) else failed)
@@ -81,24 +79,14 @@ def kept_results(
 
 def default_store(settings: Settings) -> ResultStore:
     """The store of results that no option sends elsewhere."""
-    folder: Path = settings.storage_path
-    return ResultStore(storage_of(None, folder), serializer_of(None))
-
-
-def _policy(task: Any) -> CachePolicy:
-    """A key function counts before a policy, as with Prefect."""
-    if task.cache_key_fn is not None:
-        return CacheKeyFnPolicy(task.cache_key_fn)
-    policy: CachePolicy | None = task.cache_policy
-    return DEFAULT if policy is None else policy
+    return ResultStore(storage_of(None, settings.storage_path))
 
 
 def _filled_in(template: str, task: Any, record: Any, parameters: Mapping[str, Any]) -> str:
     """The storage key that a template such as ``{flow_run.name}/{parameters[month]}.json`` gives."""
     facts = {"id": record.id, "name": record.name, "task_name": task.name, "tags": record.tags}
     known = {
-        "flow_run": runtime.flow_run,
-        "deployment": runtime.deployment,
+        "flow_run": runtime.flow_run, "deployment": runtime.deployment,
         "task_run": SimpleNamespace(**facts, run_count=record.run_count, parameters=parameters),
         "parameters": parameters,
     }

@@ -62,7 +62,7 @@ def _feed(digest: hashlib.blake2b, value: Any) -> None:
     elif (record := _fields_of(value)) is not None:
         _feed_sorted(digest, record.items())
     else:
-        _feed_object(digest, value)
+        _feed_bytes(digest, _pickled(value))
 
 
 def _feed_bytes(digest: hashlib.blake2b, data: bytes | bytearray) -> None:
@@ -84,11 +84,8 @@ def _feed_sorted(digest: hashlib.blake2b, keys: Iterable[Any]) -> None:
 
 
 _CONTAINERS: Mapping[type, Callable[[hashlib.blake2b, Any], None]] = {
-    list: _feed_items,
-    tuple: _feed_items,
-    set: _feed_sorted,
-    frozenset: _feed_sorted,
-    dict: lambda digest, mapping: _feed_sorted(digest, mapping.items()),
+    list: _feed_items, tuple: _feed_items, set: _feed_sorted, frozenset: _feed_sorted, dict: lambda digest,
+    mapping: _feed_sorted(digest, mapping.items()),
 }
 
 
@@ -103,15 +100,13 @@ def _fields_of(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _feed_object(digest: hashlib.blake2b, value: Any) -> None:
+def _pickled(value: Any) -> bytes:
     try:
-        _feed_bytes(digest, cloudpickle.dumps(value))
+        return bytes(cloudpickle.dumps(value))
     except Exception as error:
         raise HashError(_sentence(f"of type {type(value).__name__}", error)) from error
 
 
 def _sentence(what: str, error: Exception) -> str:
-    return (
-        f"An argument {what} cannot be a part of a cache key ({error}); leave it out "
-        "with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE."
-    )
+    remedy = "leave it out with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE"
+    return f"An argument {what} cannot be a part of a cache key ({error}); {remedy}."

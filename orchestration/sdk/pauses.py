@@ -102,7 +102,8 @@ aresume_flow_run = awaited(resume_flow_run)
 def _current_flow() -> FlowRunContext:
     flow = FLOW_RUN.get()
     if flow is None:
-        raise errors.MissingContextError("Flow runs can only be paused from within a flow run; call this in a flow.")
+        told = "Flow runs can only be paused from within a flow run; call this inside a flow."
+        raise errors.MissingContextError(told)
     return flow
 
 

@@ -43,9 +43,8 @@ class StoredValue(StoredResult):
             try:
                 content = self.storage.read(self.key)
             except KeyError:
-                raise MissingResult(
-                    f"The stored result {self.storage.describe(self.key)} is not there any more."
-                ) from None
+                where = self.storage.describe(self.key)
+                raise MissingResult(f"The stored result {where} is not there any more.") from None
             self.value = self.serializer.loads(_parts(content)[1])
         return self.value
 
@@ -58,8 +57,7 @@ class StoredValue(StoredResult):
         return {
             "storage_key": self.storage.describe(self.key),
             "expiration": self.expiration.isoformat() if self.expiration else None,
-            "serializer": self.serializer.as_document(),
-            "prefect_version": "3.8.8",
+            "serializer": self.serializer.as_document(), "prefect_version": "3.8.8",
             "storage_block_id": getattr(self.storage, "block_id", None),
         }
 
@@ -111,8 +109,7 @@ class ResultStore:
 
 
 def _until(document: Mapping[str, Any]) -> datetime | None:
-    expiration = document.get("expiration")
-    return datetime.fromisoformat(expiration) if expiration else None
+    return datetime.fromisoformat(document["expiration"]) if document.get("expiration") else None
 
 
 def _parts(content: bytes) -> tuple[Mapping[str, Any], bytes]:

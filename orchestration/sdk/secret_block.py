@@ -25,8 +25,7 @@ class Secret(Block, Generic[T]):
     )
 
     value: SecretStr | pydantic.Secret[T] = Field(
-        default=...,
-        description="A value that should be kept secret.",
+        default=..., description="A value that should be kept secret.",
         examples=["sk-1234567890", {"username": "johndoe", "password": "s3cr3t"}],
         json_schema_extra={"writeOnly": True, "format": "password"},
     )

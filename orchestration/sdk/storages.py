@@ -51,9 +51,8 @@ class FolderStorage:
     def _path(self, key: str) -> Path:
         path = (self.folder / key).resolve()
         if not path.is_relative_to(self.folder.resolve()):
-            raise UsageError(
-                f"The result key {key!r} leads out of the result storage; use a key without '..' or a root."
-            )
+            what = f"The result key {key!r} leads out of the result storage"
+            raise UsageError(f"{what}; use a key without '..' or a root.")
         return path
 
 

@@ -81,9 +81,8 @@ def from_cache(run: LivingTask) -> State | None:
 
 def needs_transaction(run: LivingTask) -> bool:
     """Whether anything asks for the run's result to be committed."""
-    if run.kept is not None or run.transaction is not None or run.around is not None:
-        return True
-    return bool(run.decorated.on_rollback_hooks or run.decorated.on_commit_hooks)
+    hooks = run.decorated.on_rollback_hooks or run.decorated.on_commit_hooks
+    return bool(hooks or run.kept is not None or run.transaction is not None or run.around is not None)
 
 
 def committed(run: LivingTask, state: State) -> State:

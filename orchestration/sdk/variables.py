@@ -17,7 +17,6 @@ LONGEST_VALUE = 5000
 """Characters of a value as JSON."""
 
 
-@either
 def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False) -> VariableRecord:
     """Store a value under a name.
 
@@ -26,10 +25,8 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
         UsageError: the name or the value is none that a variable can have.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"The variable name {name!r} is none; "
-            "use 1 to 255 lower-case letters without accents, numbers, dashes and underscores."
-        )
+        allowed = "1 to 255 lower-case letters without accents, numbers, dashes and underscores"
+        raise UsageError(f"The variable name {name!r} is none; use {allowed}.")
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -40,12 +37,10 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
     try:
         return variable_of(started_session().backend.create("variables", document, overwrite))
     except ObjectAlreadyExists:
-        raise ObjectAlreadyExists(
-            f"The variable {name!r} exists already; pass overwrite=True to replace it."
-        ) from None
+        told = f"The variable {name!r} exists already; pass overwrite=True to replace it."
+        raise ObjectAlreadyExists(told) from None
 
 
-@either
 def _get(name: str, default: Any = None) -> Any:
     """The value of a name; ``default`` when there is none."""
     try:
@@ -54,7 +49,6 @@ def _get(name: str, default: Any = None) -> Any:
         return default
 
 
-@either
 def _unset(name: str) -> bool:
     """Forget a name; whether there was a value."""
     try:
@@ -67,12 +61,9 @@ def _unset(name: str) -> bool:
 class Variable:
     """``Variable.get("name")``, ``Variable.set("name", value)``, ``Variable.unset("name")``, and their async twins."""
 
-    get = staticmethod(_get)
-    set = staticmethod(_set)
-    unset = staticmethod(_unset)
-    aget = staticmethod(awaited(_get))
-    aset = staticmethod(awaited(_set))
-    aunset = staticmethod(awaited(_unset))
+    get, aget = staticmethod(either(_get)), staticmethod(awaited(_get))
+    set, aset = staticmethod(either(_set)), staticmethod(awaited(_set))
+    unset, aunset = staticmethod(either(_unset)), staticmethod(awaited(_unset))
 
 
 __all__ = ["ObjectAlreadyExists", "Variable"]
