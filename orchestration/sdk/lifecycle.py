@@ -18,8 +18,8 @@ from orchestration.backend.clock import utc_now
 from orchestration.domain.awaitable import RUN_IS_ASYNC
 from orchestration.domain.errors import SuspendSignal
 from orchestration.domain.states import Cancelled, Retrying, Running, State
-from orchestration.sdk.awaiting import aside
-from orchestration.sdk.user_code import Told, run_hooks
+from orchestration.sdk.awaiting import in_thread
+from orchestration.sdk.user_code import Told, hooks_for, run_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,13 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
             steps = lifecycle(state, run_count)
             effect = _next(steps, None)
             while not isinstance(effect, State):
-                answer = await _answer(run, effect, is_async)
+                if type(effect) is Propose:
+                    waits = is_async and run.may_wait(effect.state)
+                    answer = await in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
+                    if hooks_for(run.decorated, answer):
+                        await run_hooks(run, answer, is_async)
+                else:
+                    answer = await (_due(effect.state, is_async) if type(effect) is Sleep else run.call())
                 effect = _next(steps, answer)
             return effect
     except SuspendSignal:
@@ -108,20 +114,14 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
         RUN_IS_ASYNC.reset(token)
 
 
-async def _answer(run: Run, effect: Effect, is_async: bool) -> State:
-    """Do what is to be done next; the state that the run has then, or asks for."""
-    if type(effect) is Propose:
-        answer = await aside(is_async and run.may_wait(effect.state), run.propose, effect.state)
-        await run_hooks(run, answer, is_async)
-        return answer
-    if type(effect) is not Sleep:
-        return await run.call()
-    seconds = seconds_until_due(effect.state)
+async def _due(state: State, is_async: bool) -> State:
+    """The state of a run, once it is time to ask again."""
+    seconds = seconds_until_due(state)
     if is_async:
         await asyncio.sleep(seconds)
     else:
         time.sleep(seconds)  # noqa: ASYNC251 - sync code has no event loop to hold up
-    return effect.state
+    return state
 
 
 def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect | State:

@@ -50,17 +50,13 @@ class _FlowRunFacts:
     """The version of the run's flow."""
     run_count: _Fact[int] = _Fact(FLOW_RUN, lambda flow: flow.run.run_count, int)
     """How often the run has started."""
-    scheduled_start_time: _Fact[datetime] = _Fact(
-        FLOW_RUN, lambda flow: flow.run.expected_start_time or utc_now(), utc_now
-    )
+    scheduled_start_time: _Fact[datetime] = _Fact(FLOW_RUN, lambda it: it.run.expected_start_time or utc_now(), utc_now)
     """When the run was to start (UTC); outside a run, now."""
     parameters: _Fact[dict[str, Any]] = _Fact(FLOW_RUN, lambda flow: dict(flow.parameters), dict)
     """The parameters of the run."""
     parent_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_parent(flow.session, flow.run)))
     """The id of the flow run that this one is a part of."""
-    parent_deployment_id: _Fact[str | None] = _Fact(
-        FLOW_RUN, lambda flow: _deployment_id(_parent(flow.session, flow.run))
-    )
+    parent_deployment_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda it: _deployment_id(_parent(it.session, it.run)))
     """The id of the deployment that the flow run around this one comes from."""
     root_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_root(flow)))
     """The id of the outermost flow run that this one is a part of."""

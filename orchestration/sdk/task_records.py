@@ -9,7 +9,7 @@ from uuid import UUID
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.states import State, StateDetails
+from orchestration.domain.states import State, StateDetails, StateType
 from orchestration.sdk import upstream
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext
 from orchestration.sdk.session import Session
@@ -32,9 +32,9 @@ def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: S
 def keep_in_step(record: TaskRunRecord, state: State, now: datetime) -> None:
     """Count and time a task run that is about to enter a state."""
     before = record.state
-    if before.is_running() and before.timestamp is not None:
+    if before.type is StateType.RUNNING and before.timestamp is not None:
         record.total_run_time += (now - before.timestamp).total_seconds()
-    if state.is_running():
+    if state.type is StateType.RUNNING:
         record.run_count += 1
         record.start_time = record.start_time or now
     if state.is_final():

@@ -72,8 +72,9 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     """
     args, kwargs = binder_of(decorated).split(parameters)
     if not decorated.isasync:
-        call = partial(decorated.fn, *args, **kwargs)
-        return call() if decorated.timeout_seconds is None else call_within(decorated.timeout_seconds, call)
+        if decorated.timeout_seconds is None:
+            return decorated.fn(*args, **kwargs)
+        return call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
     limit = asyncio.timeout(decorated.timeout_seconds)
     try:
         async with limit:
