@@ -19,7 +19,7 @@ GROUPS = {
     "server": ("server", "Start, stop and look after a server."),
     "flow": ("runs", "List flows."),
     "flow-run": ("runs", "List, follow, cancel and retry flow runs."),
-    "task-run": ("runs", "List task runs, and read their logs."),
+    "task-run": ("runs", "List task runs, newest first."),
     "artifact": ("things", "List and read what runs publish."),
     "variable": ("things", "Get, set and list variables."),
     "block": ("things", "List saved blocks, register types, rotate the key."),

@@ -131,7 +131,7 @@ class Records(Kind):
     """A kind that the store keeps in a way of its own: ``rows`` gives all of them, ``save`` and ``remove`` take one."""
 
     rows: Callable[[Backend], list[Document]]
-    remove: Callable[[Backend, Document], None]
+    remove: Callable[[Backend, Document], object]
     save: Callable[[Backend, Document], None] | None = None
 
     def found(self, backend: Backend, where: Mapping[str, Any], limit: int) -> list[Document]:

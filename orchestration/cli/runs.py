@@ -32,7 +32,7 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds; without it, until 
 Params = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value, a JSON value or a text.")]
 At = Annotated[str | None, typer.Option(help="Such as `17:30` or `2024-03-03 09:00`.")]
 In = Annotated[str | None, typer.Option(help="Such as `5 minutes`.")]
-Flows = Annotated[list[str] | None, typer.Argument(help="Only deployments of these flows.")]
+FlowNames = Annotated[list[str] | None, typer.Option("--flow-name", help="Only those of this flow.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Print its states until it has ended.")]
 
 FLOW_COLUMNS = columns("ID id exact, Name name text, Tags tags text, Created created time")
@@ -40,7 +40,7 @@ FLOW = Kind("flows", "flow", FLOW_COLUMNS, limit=15, sort="CREATED_DESC")
 RUN_COLUMNS = columns("ID id exact, Name name text, State state_name exact, Started start_time time")
 FLOW_RUN_COLUMNS = (RUN_COLUMNS[0], *columns("Flow flow_name text"), *RUN_COLUMNS[1:])
 FLOW_RUN = Kind("flow_runs", "flow run", FLOW_RUN_COLUMNS, sort="ID_DESC")
-TASK_RUN = Kind("task_runs", "task run", RUN_COLUMNS, sort="ID_DESC")
+TASK_RUN = Kind("task_runs", "task run", RUN_COLUMNS, limit=15, sort="ID_DESC")
 DEPLOYMENT_COLUMNS = columns(
     "Flow flow_name text, Name name text, Paused paused exact, Pool work_pool_name text, ID id exact"
 )
@@ -48,38 +48,32 @@ DEPLOYMENT = Kind("deployments", "deployment", DEPLOYMENT_COLUMNS, parent="flows
 PAUSES = {"pause": {"paused": True}, "resume": {"paused": False}}
 flow = group(FLOW, "List flows.", "ls inspect")
 flow_run = group(FLOW_RUN, "List, follow, cancel and retry flow runs.", "inspect delete")
-task_run = group(TASK_RUN, "List task runs, and read their logs.", "inspect")
-deployment = group(DEPLOYMENT, "List, run, pause and delete deployments.", "inspect delete", **PAUSES)
+task_run = group(TASK_RUN, "List task runs, newest first.", "ls inspect")
+deployment = group(DEPLOYMENT, "List, run, pause and delete deployments.", "ls inspect delete", **PAUSES)
 schedule = new_app("List the schedules of a deployment.")
 deployment.add_typer(schedule, name="schedule")
 
 
-def add_run_commands(app: typer.Typer, kind: Kind, named: str, option: str) -> None:
-    """The commands ``ls``, which ``option`` narrows to some names of the resource ``named``, and ``logs``."""
-    names_option: Any = typer.Option(None, option, help="Only those of this name.")
-
-    @app.command("ls", help=f"List {kind.noun}s, newest first.")
-    def ls(
-        names: list[str] | None = names_option, limit: Limit = 15, state: States = None, state_type: StateTypes = None,
-        as_json: AsJson = False,
-    ) -> None:  # fmt: skip
-        wanted: dict[str, dict[str, Any]] = {named: {"name": names}}
-        wanted.setdefault(kind.resource, {}).update(state_name=state, state_type=state_type)
-        kind.show(as_json, {key: value for each in wanted for key, value in among(each, **wanted[each]).items()}, limit)
-
-    @app.command("logs", help=f"Print the log lines of a {kind.noun}.")
-    def logs(name: Name, follow: Follow = False, as_json: AsJson = False) -> None:
-        with opened() as backend:
-            lines = lines_of(backend, kind, kind.one(backend, name)["id"], follow)
-            if as_json:
-                print_json(list(lines))
-            for line in lines:
-                stamp = datetime.fromisoformat(line["timestamp"]).isoformat(" ", "milliseconds")[:23]
-                typer.echo(f"{stamp} | {logging.getLevelName(line['level']):<7} | {line['name']} - {line['message']}")
+@flow_run.command("ls")
+def list_runs(
+    flow_name: FlowNames = None, limit: Limit = 15, state: States = None, state_type: StateTypes = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List flow runs, newest first."""
+    runs = among("flow_runs", state_name=state, state_type=state_type)
+    FLOW_RUN.show(as_json, {**among("flows", name=flow_name), **runs}, limit)
 
 
-add_run_commands(flow_run, FLOW_RUN, "flows", "--flow-name")
-add_run_commands(task_run, TASK_RUN, "task_runs", "--task-run-name")
+@flow_run.command("logs")
+def logs(name: Name, follow: Follow = False, as_json: AsJson = False) -> None:
+    """Print the log lines of a flow run."""
+    with opened() as backend:
+        lines = lines_of(backend, FLOW_RUN.one(backend, name)["id"], follow)
+        if as_json:
+            print_json(list(lines))
+        for line in lines:
+            stamp = datetime.fromisoformat(line["timestamp"]).isoformat(" ", "milliseconds")[:23]
+            typer.echo(f"{stamp} | {logging.getLevelName(line['level']):<7} | {line['name']} - {line['message']}")
 
 
 @flow_run.command("watch")
@@ -121,12 +115,6 @@ def _enter(backend: Backend, run_id: str, state: states.State, force: bool) -> N
         raise OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
 
 
-@deployment.command("ls")
-def list_deployments(flow_name: Flows = None, as_json: AsJson = False) -> None:
-    """List deployments."""
-    DEPLOYMENT.show(as_json, among("flows", name=flow_name))
-
-
 @deployment.command("run")
 def run_deployment(
     name: Name, param: Params = None, start_at: At = None, start_in: In = None, watch_: Watch = False
@@ -158,13 +146,13 @@ def list_schedules(name: Name, as_json: AsJson = False) -> None:
 
 
 def lines_of(
-    backend: Backend, kind: Kind, run_id: str, follow: bool, wait: Callable[[float], None] = time.sleep
+    backend: Backend, run_id: str, follow: bool, wait: Callable[[float], None] = time.sleep
 ) -> Iterator[Document]:
-    """The log lines of a run; with ``follow`` those to come as well, until it has ended."""
-    where: dict[str, Any] = among("logs", **{f"{kind.resource.removesuffix('s')}_id": [run_id]})
+    """The log lines of a flow run; with ``follow`` those to come as well, until it has ended."""
+    where: dict[str, Any] = among("logs", flow_run_id=[run_id])
     shown: set[str] = set()
     while follow:
-        has_ended = _has_ended(backend.read(kind.resource, id=run_id))
+        has_ended = _has_ended(backend.read("flow_runs", id=run_id))
         lines = list(found(backend, "logs", where, sort="TIMESTAMP_ASC"))
         yield from (line for line in lines if line["id"] not in shown)
         if has_ended:

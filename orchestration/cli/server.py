@@ -10,7 +10,7 @@ import typer
 from orchestration.backend.connect import open_database
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import Kind, changed, group
-from orchestration.cli.output import AsJson, Yes, columns, may, new_app, print_fields, print_json
+from orchestration.cli.output import AsJson, Yes, columns, may, new_app, print_fields
 from orchestration.domain.addresses import HOST, PORT, url_of
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.keys import Role, digest, new_key
@@ -92,13 +92,10 @@ def reset(yes: Yes = False) -> None:
 
 
 @key.command("create")
-def create(name: str, role: RoleOf = Role.OPERATOR, as_json: AsJson = False) -> None:
+def create(name: str, role: RoleOf = Role.OPERATOR) -> None:
     """Make an API key and print it; nobody can read it again."""
     made = new_key()
     KEYS.create({"name": name, "role": role.value, "digest": digest(made)})
-    if as_json:
-        print_json({"name": name, "role": role.value, "key": made})
-        return
     typer.echo(made)
     typer.echo(f"Keep it: it is not shown again. Clients use it as ORCHESTRATION_API_KEY, as {role}.", err=True)
 

@@ -35,12 +35,10 @@ def show(as_json: AsJson = False) -> None:
     database = {"Database": url.partition(":")[0] if url else f"sqlite, {size}, {path}"}
     facts = {
         "Version": next((each.version for each in distributions(name="orchestration")), "not installed"),
-        "Python version": platform.python_version(),
-        "OS/Arch": f"{platform.system().lower()}/{platform.machine()}",
-        "Profile": chosen(os.environ, read_profiles()),
-        "Server type": server_type(settings.api_url),
+        "Python version": platform.python_version(), "OS/Arch": f"{platform.system().lower()}/{platform.machine()}",
+        "Profile": chosen(os.environ, read_profiles()), "Server type": server_type(settings.api_url),
         "Home": str(settings.home),
-    }
+    }  # fmt: skip
     print_fields({**facts, **({"Server": settings.api_url} if settings.api_url else database)}, as_json)
 
 

@@ -6,9 +6,8 @@ import json
 import runpy
 import sys
 from abc import ABC
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,14 +92,12 @@ QUEUE_COLUMNS = columns(
     "Name name text, Pool work_pool_name text, Priority priority exact, Limit concurrency_limit exact, ID id exact"
 )
 QUEUE = Kind("work_queues", "work queue", QUEUE_COLUMNS, parent="work_pools")
-work_queue = group(QUEUE, "Manage the queues of work pools.", "inspect delete set-concurrency-limit", **SWITCHES)
+work_queue = group(QUEUE, "Manage the queues of work pools.", "ls inspect delete set-concurrency-limit", **SWITCHES)
 
 Template = Annotated[Path | None, typer.Option("--base-job-template", help="A JSON file.", exists=True, dir_okay=False)]
 Paused = Annotated[bool, typer.Option(help="Let no worker start its runs yet.")]
 Type = Annotated[str, typer.Option("--type", "-t", help="What its workers start.")]
 Pool = Annotated[str, typer.Option("--pool", "-p", help="The name of its work pool.")]
-Pools = Annotated[list[str] | None, typer.Option("--pool", "-p", help="Only those of this work pool.")]
-QueueSlots = Annotated[int | None, typer.Option("--limit", "-l", help="How many runs at once.", min=0)]
 Priority = Annotated[int | None, typer.Option("--priority", "-q", help="1 is the most urgent.", min=1)]
 
 
@@ -116,20 +113,12 @@ def create_pool(
     POOL.create({"name": name, "type": type_, "is_paused": paused, **given}, overwrite)
 
 
-@work_queue.command("ls")
-def list_queues(pool: Pools = None, limit: Limit = 200, as_json: AsJson = False) -> None:
-    """List work queues."""
-    QUEUE.show(as_json, among("work_pools", name=pool), limit)
-
-
 @work_queue.command("create")
-def create_queue(
-    name: str, pool: Pool = "default-agent-pool", limit: QueueSlots = None, priority: Priority = None
-) -> None:
+def create_queue(name: str, pool: Pool = "default-agent-pool", priority: Priority = None) -> None:
     """Make a queue in a work pool; without --pool in the one that Prefect means."""
     with opened() as backend:
         there = POOL.one(backend, pool)
-    QUEUE.create({"name": name, "work_pool_id": there["id"], "concurrency_limit": limit, "priority": priority})
+    QUEUE.create({"name": name, "work_pool_id": there["id"], "priority": priority})
 
 
 # -- concurrency limits: one list, told apart by the names in it ----------------------------------
@@ -148,22 +137,18 @@ def _save_limit(backend: Backend, new: Document) -> None:
     backend.set_concurrency_limit(new["name"], new["limit"], new["slot_decay_per_second"], new["active"])
 
 
-def _remove_limit(backend: Backend, document: Document) -> None:
-    backend.delete_concurrency_limit(document["name"])
-
-
 ON_TAG = Records(
     "tag", "concurrency limit", columns("ID id exact, Tag tag text, Limit limit exact, In use active_slots exact"),
-    key="tag", rows=partial(_limits, on_tags=True), save=_save_limit, remove=_remove_limit,
+    key="tag", rows=partial(_limits, on_tags=True), save=_save_limit,
+    remove=lambda backend, limit: backend.delete_concurrency_limit(limit["name"]),
 )  # fmt: skip
 NAMED_COLUMNS = columns(
     "Name name text, Limit limit exact, Active active exact, In use active_slots exact, "
     "Decay slot_decay_per_second exact"
 )
-NAMED = Records(
-    "name", "global concurrency limit", NAMED_COLUMNS,
-    rows=partial(_limits, on_tags=False), save=_save_limit, remove=_remove_limit,
-)  # fmt: skip
+NAMED = replace(
+    ON_TAG, noun="global concurrency limit", columns=NAMED_COLUMNS, key="name", rows=partial(_limits, on_tags=False)
+)
 concurrency_limit = group(ON_TAG, "Limit how many tasks with a tag run at once.", "ls inspect delete")
 global_concurrency_limit = group(
     NAMED, "Limit what asks for slots by name.", "ls inspect delete", enable={"active": True}, disable={"active": False}
@@ -180,14 +165,6 @@ def limit_tag(tag: str, concurrency_limit: Slots) -> None:
     with opened() as backend:
         backend.set_concurrency_limit(TAG + tag, concurrency_limit)
     typer.echo(f"Of the tasks with the tag {tag!r}, {concurrency_limit} run at a time.")
-
-
-@concurrency_limit.command("reset")
-def free_slots(tag: str) -> None:
-    """Free all slots of a limit, whoever holds them."""
-    with opened() as backend:
-        backend.take_back(ON_TAG.one(backend, tag)["name"])
-    typer.echo(f"Freed the slots of the tag {tag!r}.")
 
 
 @global_concurrency_limit.command("create")
@@ -227,10 +204,6 @@ def _types(backend: Backend) -> list[Document]:
     return [plain(asdict(each)) for each in backend.blocks.block_types()]
 
 
-def _remove_block(backend: Backend, document: Document) -> None:
-    backend.blocks.delete_block_document(UUID(document["id"]))
-
-
 def _remove_type(backend: Backend, document: Document) -> None:
     if document["is_protected"]:
         raise OrchestrationError(f"The block type {document['slug']!r} is protected; it cannot be deleted.")
@@ -238,27 +211,27 @@ def _remove_type(backend: Backend, document: Document) -> None:
 
 
 BLOCK_COLUMNS, TYPE_COLUMNS = columns("ID id exact, Slug slug text"), columns("Slug slug exact, Says description text")
-BLOCKS = Records("blocks", "block", BLOCK_COLUMNS, key="slug", rows=_blocks, remove=_remove_block)
+BLOCKS = Records(
+    "blocks", "block", BLOCK_COLUMNS, key="slug", rows=_blocks,
+    remove=lambda backend, saved: backend.blocks.delete_block_document(UUID(saved["id"])),
+)  # fmt: skip
 TYPES = Records("types", "block type", TYPE_COLUMNS, key="slug", rows=_types, remove=_remove_type)
 block = group(BLOCKS, "List saved blocks, register types, rotate the key.", "ls inspect delete")
 block.add_typer(group(TYPES, "List and delete block types.", "ls inspect delete"), name="type")
 
-Module = Annotated[str | None, typer.Option("--module", "-m", help="A module that defines blocks.")]
-File = Annotated[Path | None, typer.Option("--file", "-f", help="A file that defines blocks.", exists=True)]
+File = Annotated[Path, typer.Option("--file", "-f", help="A file that defines blocks.", exists=True, dir_okay=False)]
 
 
 @block.command("register")
-def register(module: Module = None, file: File = None) -> None:
-    """Make the block types of a module, or of a file, known to the store."""
+def register(file: File) -> None:
+    """Make the block types of a file known to the store."""
     from orchestration.sdk.blocks import Block
     from orchestration.sdk.session import close_session
 
-    if (module is None) == (file is None):
-        raise UsageError("Say what defines the blocks: either --module or --file.")
     try:
-        names = runpy.run_path(str(file), run_name=file.stem) if file else vars(import_module(module or ""))
+        names = runpy.run_path(str(file), run_name=file.stem)
     except ImportError as error:
-        raise ConfigurationError(f"{file or module} cannot be imported: {error}.") from None
+        raise ConfigurationError(f"{file} cannot be imported: {error}.") from None
     found = (each for each in names.values() if Block.is_block_class(each))
     classes = {each for each in found if not (isabstract(each) or ABC in each.__bases__)}
     for each in classes:

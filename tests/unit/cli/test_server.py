@@ -109,8 +109,6 @@ def test_a_key_is_shown_once_and_kept_as_a_digest(backend: Backend) -> None:
     assert key not in orchestrate("server", "key", "ls")
     assert "already a key 'ann'" in orchestrate("server", "key", "create", "ann", code=1)
     assert "Invalid value" in orchestrate("server", "key", "create", "bob", "--role", "king", code=2)
-    made = json.loads(orchestrate("server", "key", "create", "bob", "--json"))
-    assert backend.read("api_keys", name="bob")["digest"] == digest(made["key"])
 
 
 def test_a_revoked_key_stays_in_the_list(backend: Backend) -> None:
