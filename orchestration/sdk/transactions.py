@@ -49,6 +49,9 @@ class TransactionState(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
+_ENDED = (TransactionState.COMMITTED, TransactionState.ROLLED_BACK)
+
+
 class Opener(Protocol):
     """A task run whose transaction is made when somebody asks for it, since most never do."""
 
@@ -173,7 +176,7 @@ class Transaction(AbstractContextManager["Transaction"]):
     def commit(self) -> bool:
         """Write the staged results of this transaction and those inside it; all are undone if one cannot be written."""
         with self._locks:
-            if self._has_ended():
+            if self.state in _ENDED:
                 return self.is_committed()
             try:
                 for child in self.children:
@@ -191,7 +194,7 @@ class Transaction(AbstractContextManager["Transaction"]):
     def rollback(self) -> bool:
         """Undo: hooks of this transaction, then those inside it, last first; then the one around it."""
         with self._locks:
-            if self._has_ended():
+            if self.state in _ENDED:
                 return False
             self.state = TransactionState.ROLLED_BACK
             try:
@@ -223,9 +226,6 @@ class Transaction(AbstractContextManager["Transaction"]):
     async def __aexit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
         ACTIVE.reset(self._token)
         await in_thread(self.conclude, error)
-
-    def _has_ended(self) -> bool:
-        return self.state in (TransactionState.COMMITTED, TransactionState.ROLLED_BACK)
 
     def _run_hook(self, hook: Hook, kind: str) -> None:
         name = getattr(hook, "__name__", repr(hook))
