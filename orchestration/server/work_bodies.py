@@ -51,7 +51,6 @@ _BLOCK = {"name": (Slug | None, None), "block_schema_id": UUID, "block_type_id":
 BlockDocumentCreate = model("BlockDocumentCreate", own=_BLOCK, mapped="data", off="is_anonymous")
 """The values of a block; one without a name is anonymous."""
 
-
 # -- concurrency limits ----------------------------------------------------------------------------------------------
 
 TagLimitCreate = model("TagLimitCreate", own={"tag": Annotated[str, Field(min_length=1)], "concurrency_limit": Count})

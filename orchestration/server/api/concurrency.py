@@ -20,7 +20,6 @@ from orchestration.domain.schemas.wire import Document, plain
 from orchestration.server import work_bodies as bodies
 from orchestration.server.answers import Json
 from orchestration.server.routes import Keys, add
-from orchestration.server.work_bodies import TAG
 
 SOONEST = 0.1
 """Seconds until a client that waits for a release asks again."""
@@ -36,7 +35,7 @@ def _limit(backend: Backend, name: str) -> ConcurrencyLimit:
     for limit in backend.concurrency_limits():
         if name in (limit.name, str(limit.id)):
             return limit
-    raise ObjectNotFound(f"There is no concurrency limit {name.removeprefix(TAG)!r}.")
+    raise ObjectNotFound(f"There is no concurrency limit {name.removeprefix(bodies.TAG)!r}.")
 
 
 def _of_name(limit: ConcurrencyLimit) -> Document:
@@ -45,12 +44,12 @@ def _of_name(limit: ConcurrencyLimit) -> Document:
 
 
 def _of_tag(limit: ConcurrencyLimit) -> Document:
-    own = {"tag": limit.name.removeprefix(TAG), "concurrency_limit": limit.limit}
+    own = {"tag": limit.name.removeprefix(bodies.TAG), "concurrency_limit": limit.limit}
     return {**own, "active_slots": plain(limit.lease_ids), **{name: plain(getattr(limit, name)) for name in _SHOWN[:3]}}
 
 
 def _in_short(limit: ConcurrencyLimit) -> Document:
-    return {"id": str(limit.id), "name": limit.name.removeprefix(TAG), "limit": limit.limit}
+    return {"id": str(limit.id), "name": limit.name.removeprefix(bodies.TAG), "limit": limit.limit}
 
 
 # -- limits ----------------------------------------------------------------------------------------------------------
@@ -77,14 +76,14 @@ def _add_limits(at: str, path: str, begin: str, document_of: Callable[..., Docum
 def set_tag_limit(backend: Backend, _keys: Keys, body: Any) -> Json:
     """Make or change the limit of a tag."""
     began = utc_now()
-    backend.set_concurrency_limit(TAG + body.tag, body.concurrency_limit)
-    limit = _limit(backend, TAG + body.tag)
+    backend.set_concurrency_limit(bodies.TAG + body.tag, body.concurrency_limit)
+    limit = _limit(backend, bodies.TAG + body.tag)
     return Json(_of_tag(limit), 201 if limit.created >= began else 200)
 
 
 def reset_tag_limit(backend: Backend, keys: Keys, _body: None) -> None:
     """Free all slots of a tag."""
-    backend.take_back(_limit(backend, TAG + keys["name"]).name)
+    backend.take_back(_limit(backend, bodies.TAG + keys["name"]).name)
 
 
 def create_limit(backend: Backend, _keys: Keys, body: Any) -> Document:
@@ -173,7 +172,7 @@ add(router, "POST", f"{V1}/", set_tag_limit, body=bodies.TagLimitCreate)
 add(router, "POST", f"{V1}/tag/{{name}}/reset", reset_tag_limit)
 add(router, "POST", f"{V1}/increment", take_tags, body=bodies.TagSlots)
 add(router, "POST", f"{V1}/decrement", give_tags, body=bodies.TagSlots)
-_add_limits(V1, "/tag/{name}", TAG, _of_tag, deleted=200)
+_add_limits(V1, "/tag/{name}", bodies.TAG, _of_tag, deleted=200)
 
 add(router, "POST", f"{V2}/", create_limit, body=bodies.LimitCreate, status=201)
 add(router, "PATCH", f"{V2}/{{name}}", change_limit, body=bodies.LimitUpdate, status=204)
