@@ -20,12 +20,10 @@ _POSTGRES = re.compile(r"(postgresql|postgres)(\+(psycopg|asyncpg))?://")
 
 
 def open_backend(settings: Settings, revive: Revive) -> Backend:
-    """The backend of these settings: the server that they name, or else a store of this process.
-
-    Runs that died on this host are marked Crashed on the way; a server is asked nothing until it is needed.
+    """The backend of these settings; runs that died on this host are marked Crashed on the way.
 
     Args:
-        settings: where the server or the store is.
+        settings: where the store is.
         revive: turns the document of a stored result into an object that can load it.
 
     Raises:
@@ -33,10 +31,6 @@ def open_backend(settings: Settings, revive: Revive) -> Backend:
         StoreError: the store cannot be opened.
         NewerSchemaError: it was written by a newer version.
     """
-    if settings.api_url is not None:
-        from orchestration.backend.http import HttpBackend
-
-        return HttpBackend(settings, revive)
     database = open_database(settings)
     backend = LocalBackend(database, LocalBlockStore(database, settings), revive)
     backend.crash_dead_runs()

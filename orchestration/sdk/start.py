@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestration.sdk import session as sessions
-from orchestration.sdk.logs import configure
+from orchestration.sdk.logs import ROOT, configure
 from orchestration.sdk.session import Session, current_session
 
 _configured: list[Session] = []
@@ -15,4 +15,6 @@ def started_session() -> Session:
     if not _configured or _configured[0] is not session:
         configure(session)
         _configured[:] = [session]
+        if session.settings.api_url:
+            ROOT.warning("Runs are kept in this machine's own store: this version does not use an API_URL yet.")
     return session

@@ -1,1 +1,0 @@
-"""The REST interface over any backend."""

@@ -1,1 +1,0 @@
-"""The routes of the REST interface, one file a resource."""
