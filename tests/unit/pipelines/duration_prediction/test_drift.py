@@ -40,8 +40,8 @@ def test_the_next_month_has_hardly_moved(train: Trips, validate: Trips) -> None:
     assert measure_drift(profile_trips(train), validate, LIMITS).level is not Level.STOP
 
 
-def test_kilometres_for_miles_are_flagged(train: Trips) -> None:
-    moved = _changed(train, trip_distance=train.frame["trip_distance"] * 1.609)
+def test_distances_that_have_doubled_are_flagged(train: Trips) -> None:
+    moved = _changed(train, trip_distance=train.frame["trip_distance"] * 2)
     drift = measure_drift(profile_trips(train), moved, LIMITS)
     assert _levels(drift) == {"trip_distance": Level.FLAG}
     (sentence,) = drift.flagged
