@@ -105,8 +105,8 @@ def decision_document(decision: Decision, current: State | None) -> Document:
         case Wait(seconds, reason):
             wait = {"type": "wait_details", "delay_seconds": max(1, math.ceil(seconds)), "reason": reason}
             return {"status": "WAIT", "state": None, "details": wait}
-        case Abort(reason):
-            details = {"type": "abort_details", "reason": reason}
+        case _:
+            details = {"type": "abort_details", "reason": decision.reason}
             return {"status": "ABORT", "state": current and state_document(current), "details": details}
 
 
