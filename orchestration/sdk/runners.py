@@ -16,8 +16,8 @@ from orchestration.sdk.awaiting import THREAD
 MOST_THREADS = 64
 """Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
 
-FEW_THREADS = 8
-"""Threads of a pool that start at once; on smaller machines, as many as there are processors."""
+FEW_THREADS = 1
+"""Threads that start at once; a second one beside a busy main thread already doubles what a short task costs."""
 
 LOOK_SECONDS = 0.005
 """How long a pool looks on before it decides whether more threads would help."""
@@ -58,14 +58,14 @@ class TaskRunner(Protocol):
 class ThreadPoolTaskRunner:
     """Tasks in threads of this process: right for work that waits, and for libraries that compute outside Python.
 
-    A few threads start as jobs come. More of them would only fight over the interpreter's lock while tasks compute
+    One thread starts as jobs come. More of them would only fight over the interpreter's lock while tasks compute
     in Python, so they start when jobs go on waiting although the processor is idle or no task ends.
     """
 
     def __init__(self, max_workers: int | None = None) -> None:
         self._max_workers = checked_workers(max_workers)
         self._most = max_workers or MOST_THREADS
-        self._few = min(self._most, FEW_THREADS, usable_cores())
+        self._few = FEW_THREADS
         self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0

@@ -89,15 +89,14 @@ def test_waiting_jobs_get_all_threads_of_the_pool() -> None:
     assert len(_end(runner, jobs)) == MOST_THREADS
 
 
-def test_only_a_few_threads_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestration.sdk.runners.usable_cores", lambda: 3)
+def test_only_one_thread_starts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestration.sdk.runners.LOOK_SECONDS", 2.0)  # nobody looks on while this test does
     runner = ThreadPoolTaskRunner()
     go = threading.Event()
     jobs = _submit(runner, *[lambda: go.wait(ENOUGH)] * 20)
-    assert (runner._threads, runner._growing) == (3, True)
+    assert (runner._threads, runner._growing) == (1, True)
     go.set()
-    assert len(_end(runner, jobs)) == 3
+    assert len(_end(runner, jobs)) == 1
 
 
 def test_jobs_that_compute_without_end_do_not_keep_others_waiting_for_ever() -> None:
