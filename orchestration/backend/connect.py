@@ -19,6 +19,10 @@ _POSTGRES = re.compile(r"(postgresql|postgres)(\+(psycopg|asyncpg))?://")
 """The spellings of SQLAlchemy, and so of Prefect's settings, as well as the servers' own."""
 
 
+NO_SERVER_YET = "Runs are kept in this machine's own store: this version does not use an API_URL yet."
+"""What those are told who have named a server."""
+
+
 def open_backend(settings: Settings, revive: Revive) -> Backend:
     """The backend of these settings; runs that died on this host are marked Crashed on the way.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestration.backend.connect import NO_SERVER_YET
 from orchestration.sdk import session as sessions
 from orchestration.sdk.logs import ROOT, configure
 from orchestration.sdk.session import Session, current_session
@@ -16,5 +17,5 @@ def started_session() -> Session:
         configure(session)
         _configured[:] = [session]
         if session.settings.api_url:
-            ROOT.warning("Runs are kept in this machine's own store: this version does not use an API_URL yet.")
+            ROOT.warning(NO_SERVER_YET)
     return session
