@@ -12,7 +12,7 @@ VALIDATE ?= 2021-02
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench lock
+.PHONY: help train test check bench interop reliability lock
 .NOTPARALLEL:
 
 help: ## show this list
@@ -34,6 +34,12 @@ check: $(VENV)/.dev $(VENV)/.bytecode ## lint, types, import contracts, and the 
 
 bench: $(VENV)/.bytecode ## measure what this project promises, as JSON; PEER_PYTHON=... adds Prefect for comparison
 	@$(PY) -m benchmarks.run
+
+interop: $(VENV)/.dev $(VENV)/.bytecode .venv-interop/.ready ## try the real Prefect on our server, and our client on Prefect's
+	@$(PY) -m pytest -q -m interop --numprocesses=2 --dist=loadfile $(PYTEST_ARGS)
+
+reliability: $(VENV)/.dev $(VENV)/.bytecode ## kill, cut off and wait: the long forms of the tests for what must never be lost
+	@$(PY) -m pytest -q -m reliability --numprocesses=0 -s $(PYTEST_ARGS)
 
 lock: $(VENV)/.dev ## resolve the dependencies anew and write both lock files
 	@$(UV_COMPILE) --upgrade --output-file requirements.lock
@@ -59,6 +65,12 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@mv $(VENV)/.runtime $(VENV)/.unfinished
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
 	@mv $(VENV)/.unfinished $(VENV)/.runtime
+	@touch $@
+
+.venv-interop/.ready: tests/interop/requirements.txt
+	@echo "Installing Prefect into .venv-interop ..."
+	@$(PYTHON) -m venv --clear .venv-interop
+	@.venv-interop/bin/python -m pip --disable-pip-version-check --no-input -qq install --root-user-action=ignore -r $<
 	@touch $@
 
 # Where PYTHONDONTWRITEBYTECODE is set, Python would compile our packages again at every start.

@@ -12,6 +12,7 @@ import pytest
 
 from orchestration.sdk.redaction import forget_secrets
 from tests.support.postgres import leave_server
+from tests.support.serving import leave_serving
 
 FOREIGN_SETTINGS = ("ORCHESTRATION_", "PREFECT_", "AWS_", "MLFLOW_", "S3_", "SMTP_", "EMAIL_", "MAIL_")
 
@@ -66,4 +67,5 @@ def _running_children() -> list[str]:
 def _nothing_is_left_running() -> Iterator[None]:
     yield
     leave_server()
+    leave_serving()
     assert _running_children() == []

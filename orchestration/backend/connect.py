@@ -19,15 +19,13 @@ _POSTGRES = re.compile(r"(postgresql|postgres)(\+(psycopg|asyncpg))?://")
 """The spellings of SQLAlchemy, and so of Prefect's settings, as well as the servers' own."""
 
 
-NO_SERVER_YET = "Runs are kept in this machine's own store: this version does not use an API_URL yet."
-"""What those are told who have named a server."""
-
-
 def open_backend(settings: Settings, revive: Revive) -> Backend:
-    """The backend of these settings; runs that died on this host are marked Crashed on the way.
+    """The backend of these settings: the server that they name, or else a store of this process.
+
+    Runs that died on this host are marked Crashed on the way; a server is asked nothing until it is needed.
 
     Args:
-        settings: where the store is.
+        settings: where the server or the store is.
         revive: turns the document of a stored result into an object that can load it.
 
     Raises:
@@ -35,6 +33,10 @@ def open_backend(settings: Settings, revive: Revive) -> Backend:
         StoreError: the store cannot be opened.
         NewerSchemaError: it was written by a newer version.
     """
+    if settings.api_url is not None:
+        from orchestration.backend.http import HttpBackend
+
+        return HttpBackend(settings, revive)
     database = open_database(settings)
     backend = LocalBackend(database, LocalBlockStore(database, settings), revive)
     backend.crash_dead_runs()

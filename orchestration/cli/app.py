@@ -16,7 +16,7 @@ from orchestration.domain.settings import CHOICE
 
 GROUPS = {
     "version": ("settings", "Show versions, and where runs are kept."),
-    "server": ("server", "Look after the database."),
+    "server": ("server", "Start, stop and look after a server."),
     "flow": ("runs", "List flows."),
     "flow-run": ("runs", "List, follow, cancel and retry flow runs."),
     "task-run": ("runs", "List task runs, newest first."),

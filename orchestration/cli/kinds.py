@@ -7,12 +7,12 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
 
-from orchestration.backend.connect import NO_SERVER_YET, open_backend
+from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.output import AsJson, Column, Limit, Yes, may, new_app, print_documents, print_fields
@@ -29,9 +29,7 @@ NO_FILTER: Mapping[str, Any] = {}
 def opened(is_local: bool = False) -> Iterator[Backend]:
     """The store that the settings name, for one command; ``is_local`` this machine's, whatever server they name."""
     settings = current_settings()
-    if settings.api_url and not is_local:
-        typer.echo(NO_SERVER_YET, err=True)
-    backend = open_backend(settings, StoredDocument)
+    backend = open_backend(replace(settings, api_url=None) if is_local else settings, StoredDocument)
     try:
         yield backend
     finally:

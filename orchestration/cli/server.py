@@ -3,23 +3,71 @@
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
 from orchestration.backend.connect import open_database
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.output import Yes, may, new_app
-from orchestration.domain.errors import UsageError
+from orchestration.cli.kinds import Kind, changed, group
+from orchestration.cli.output import AsJson, Yes, columns, may, new_app, print_fields
+from orchestration.domain.addresses import HOST, PORT, url_of
+from orchestration.domain.errors import OrchestrationError, UsageError
+from orchestration.domain.keys import Role, digest, new_key
 from orchestration.persistence import schema
+from orchestration.services import background as processes
 
-server = new_app("Look after the database that runs are kept in.")
-database = new_app("Bring the database up to date, or empty it.")
+server = new_app("Start, stop and look after a server.")
+database = new_app("Bring the server's database up to date, or empty it.")
+KEY_COLUMNS = columns("Name name text, Role role exact, Made created time, Revoked revoked time")
+KEYS = Kind("api_keys", "key", KEY_COLUMNS, kept_by="name", is_local=True)
+key = group(KEYS, "Make and revoke the API keys of this machine's server.", "ls")
+AUDIT_COLUMNS = columns("When created time, Key key_name text, Did method exact, Path path text, Status status exact")
+AUDIT = Kind("audit", "change", AUDIT_COLUMNS, limit=100, is_local=True)
 server.add_typer(database, name="database")
+server.add_typer(key, name="key")
+server.add_typer(group(AUDIT, "Read what holders of keys changed.", "ls"), name="audit")
+
+Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="ORCHESTRATION_SERVER_API_HOST")]
+Port = Annotated[int, typer.Option(help="Of that address.", envvar="ORCHESTRATION_SERVER_API_PORT", min=1, max=65535)]
+Background = Annotated[bool, typer.Option("--background", "-b", help="Return when it answers, and leave it running.")]
+NoServices = Annotated[bool, typer.Option("--no-services", help="Only the interface.")]
+RoleOf = Annotated[Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
 
 
-@server.callback()
-def of_server() -> None:
-    """Look after the database that runs are kept in."""
+@server.command("start")
+def start(
+    host: Host = HOST, port: Port = PORT, background: Background = False, no_services: NoServices = False
+) -> None:
+    """Start a server."""
+    settings = current_settings()
+    if background:
+        url = processes.start(settings.home, host, port).url
+        typer.echo(f"The server answers at {url}; stop it with `orchestrate server stop`.")
+        return
+    from orchestration.services.serve import run_server
+
+    with processes.listening(host, port) as listener:
+        typer.echo(f"Serving {url_of(host, port)}; Ctrl-C stops it.")
+        run_server(settings, listener)
+
+
+@server.command("stop")
+def stop() -> None:
+    """Stop the server that was started in the background."""
+    found = processes.stop(current_settings().home)
+    typer.echo(f"Stopped the server at {found.url}." if found else "No server runs in the background.")
+
+
+@server.command("status")
+def status(as_json: AsJson = False) -> None:
+    """Tell whether the server answers; the exit code is 0 when it does."""
+    settings = current_settings()
+    found = processes.running(settings.home)
+    url = found.url if found else settings.api_url or url_of(HOST, PORT)
+    answers, pid = processes.is_healthy(url), found.owner.pid if found else None
+    print_fields({"url": url, "status": "available" if answers else "unavailable", "pid": pid}, as_json)
+    raise typer.Exit(0 if answers else 1)
 
 
 @database.command("upgrade")
@@ -32,9 +80,27 @@ def upgrade(yes: Yes = False) -> None:
 @database.command("reset")
 def reset(yes: Yes = False) -> None:
     """Remove all that the database holds; a copy is kept beside a SQLite file."""
+    settings = current_settings()
+    if found := processes.running(settings.home):
+        raise OrchestrationError(f"A server at {found.url} uses it; stop it first, with `orchestrate server stop`.")
     if not (yes or sys.stdin.isatty()):
         raise UsageError("This removes all runs, blocks and settings of the store; say --yes if that is meant.")
     may("Remove all runs, blocks and settings of the store?", yes)
-    with closing(open_database(current_settings())) as opened_database:
+    with closing(open_database(settings)) as opened_database:
         schema.reset(opened_database, datetime.now(UTC))
     typer.echo("The database is as new.")
+
+
+@key.command("create")
+def create(name: str, role: RoleOf = Role.OPERATOR) -> None:
+    """Make an API key and print it; nobody can read it again."""
+    made = new_key()
+    KEYS.create({"name": name, "role": role.value, "digest": digest(made)})
+    typer.echo(made)
+    typer.echo(f"Keep it: it is not shown again. Clients use it as ORCHESTRATION_API_KEY, as {role}.", err=True)
+
+
+@key.command("revoke")
+def revoke(name: str) -> None:
+    """Let a key open nothing any more."""
+    changed(KEYS, name, {"revoked": datetime.now(UTC)}, verb="revoke")

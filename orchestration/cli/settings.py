@@ -13,6 +13,7 @@ import typer
 from orchestration.backend.surroundings import current_environ, current_settings, read_profiles
 from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields, print_json
 from orchestration.domain import settings as names
+from orchestration.domain.addresses import server_type
 from orchestration.domain.errors import ObjectAlreadyExists, UsageError
 from orchestration.domain.profiles import FILE, Profiles, chosen, text_of, variable
 
@@ -35,10 +36,10 @@ def show(as_json: AsJson = False) -> None:
     facts = {
         "Version": next((each.version for each in distributions(name="orchestration")), "not installed"),
         "Python version": platform.python_version(), "OS/Arch": f"{platform.system().lower()}/{platform.machine()}",
-        "Profile": chosen(os.environ, read_profiles()), "Server type": "ephemeral",
+        "Profile": chosen(os.environ, read_profiles()), "Server type": server_type(settings.api_url),
         "Home": str(settings.home),
     }  # fmt: skip
-    print_fields({**facts, **database}, as_json)
+    print_fields({**facts, **({"Server": settings.api_url} if settings.api_url else database)}, as_json)
 
 
 @profile.command("ls")

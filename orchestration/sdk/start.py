@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from orchestration.backend.connect import NO_SERVER_YET
 from orchestration.sdk import session as sessions
-from orchestration.sdk.logs import ROOT, configure
+from orchestration.sdk.logs import configure
 from orchestration.sdk.session import Session, current_session
 
 _configured: list[Session] = []
@@ -16,6 +15,4 @@ def started_session() -> Session:
     if not _configured or _configured[0] is not session:
         configure(session)
         _configured[:] = [session]
-        if session.settings.api_url:
-            ROOT.warning(NO_SERVER_YET)
     return session

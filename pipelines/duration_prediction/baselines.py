@@ -74,7 +74,7 @@ def xgboost_by_pair(train: Trips, validate: Trips) -> Minutes:
     matrix, fit = (pkgutil.resolve_name(f"{XGBOOST}:{name}") for name in ("DMatrix", "train"))
     columns = _columns().fit(_with_pair(train))
     known, new = (columns.transform(_with_pair(trips)) for trips in (train, validate))
-    booster = fit({**TUTORIAL_SETTINGS, "nthread": 1}, matrix(known, train.minutes), num_boost_round=TUTORIAL_ROUNDS)
+    booster = fit({**TUTORIAL_SETTINGS, "nthread": 2}, matrix(known, train.minutes), num_boost_round=TUTORIAL_ROUNDS)
     return np.asarray(booster.predict(matrix(new)), dtype="float64")
 
 

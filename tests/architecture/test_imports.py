@@ -9,17 +9,18 @@ from pathlib import Path
 from tests.architecture.source import PACKAGES, ROOT, functions_of, name_of, pyproject, python_files, tree_of
 
 LATE_IMPORTS = {
-    "orchestration/__init__.py": "the public names are resolved when they are asked for",
     "blocks/aws_credentials.py": "boto3 takes 0.2 s, and only those who use S3 should pay",
     "orchestration/backend/catalog.py": "only the listings need SQLAlchemy, which takes 0.25 s",
     "orchestration/backend/connect.py": "only those who use PostgreSQL need its driver, which takes 0.1 s",
     "orchestration/cli/app.py": "a command loads its own group and no other",
+    "orchestration/cli/server.py": "only a server that starts needs FastAPI",
     "orchestration/cli/things.py": "only registering blocks needs pydantic",
     "orchestration/persistence/crypto.py": "a run without secrets needs no cipher",
     "orchestration/sdk/flows.py": "the engine loads at the first call",
     "orchestration/sdk/parameters.py": "a value that fits its annotation as it is needs no pydantic",
     "orchestration/sdk/pauses.py": "only a pause that asks for an input needs pydantic",
     "orchestration/sdk/tasks.py": "the engine loads at the first call",
+    "orchestration/server/parameters.py": "only a deployment with a parameter schema needs its reader, 0.1 s and 10 MB",
     "pipelines/duration_prediction/registry.py": "MLflow takes seconds",
 }
 """The only files that may import inside a function, each with its reason."""

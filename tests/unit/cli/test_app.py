@@ -10,7 +10,6 @@ import pytest
 from typer.main import get_command
 
 from orchestration.cli.app import GROUPS, SHORT, app
-from orchestration.cli.kinds import opened
 from orchestration.domain.settings import CHOICE
 from tests.support.command_line import asked, orchestrate
 
@@ -98,14 +97,5 @@ def test_the_version_tells_where_runs_are_kept(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ORCHESTRATION_DATABASE_URL", "postgresql://ann:hush@db/x")
     assert asked("version")["Database"] == "postgresql"
     monkeypatch.setenv("ORCHESTRATION_API_URL", "https://api.prefect.cloud/api/accounts/a/workspaces/w")
-    assert asked("version")["Server type"] == "ephemeral", "whoever names a server is not told that one is used"
-
-
-def test_a_server_that_is_named_is_not_passed_over_in_silence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("ORCHESTRATION_API_URL", "http://127.0.0.1:4200/api")
-    with opened():
-        assert "does not use an API_URL yet" in capsys.readouterr().err
-    with opened(is_local=True):
-        assert capsys.readouterr().err == ""
+    told = asked("version")
+    assert (told["Server type"], told["Server"][:26]) == ("cloud", "https://api.prefect.cloud/")

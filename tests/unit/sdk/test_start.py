@@ -60,4 +60,4 @@ def test_a_server_that_is_named_is_not_passed_over_in_silence(
     finally:
         close_session()
         swap_session(before)
-    assert "this version does not use an API_URL yet" in capsys.readouterr().err
+    assert "Runs are kept on this machine" in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""Addresses of servers: which of them others can reach, and what kind of server answers there."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal
+
+from orchestration.domain.errors import ConfigurationError
+from orchestration.domain.settings import Settings
+
+CLOUD = "prefect.cloud"
+HOST, PORT = "127.0.0.1", 4200
+"""Where a server listens unless told otherwise: Prefect's port, on this machine only."""
+
+
+def server_type(api_url: str | None) -> Literal["ephemeral", "server", "cloud"]:
+    """What Prefect calls the place where runs are kept; ephemeral is this machine's database, without a server."""
+    if api_url is None:
+        return "ephemeral"
+    host = api_url.partition("://")[2].partition("/")[0].partition(":")[0]
+    return "cloud" if host == CLOUD or host.endswith(f".{CLOUD}") else "server"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only processes of the same machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_exposure(host: str, settings: Settings, has_keys: bool) -> None:
+    """Refuse to let others reach a server that asks nobody who they are.
+
+    Args:
+        host: the address to listen on.
+        has_keys: whether the server knows any API key.
+
+    Raises:
+        ConfigurationError: others could, and nothing protects it.
+    """
+    if not (is_loopback(host) or settings.server_api_auth_string or has_keys):
+        raise ConfigurationError(
+            f"Anybody who reaches {host} could use this server; make a key first with "
+            "`orchestrate server key create NAME --role admin`, or set a user and a password with "
+            "ORCHESTRATION_SERVER_API_AUTH_STRING=user:password."
+        )
+
+
+def url_of(host: str, port: int) -> str:
+    """The address of a server's interface, as this machine reaches it."""
+    reached = {"0.0.0.0": HOST, "::": "::1"}.get(host, host)  # noqa: S104 - what is bound, not a bind
+    return f"http://[{reached}]:{port}/api" if ":" in reached else f"http://{reached}:{port}/api"

@@ -1,0 +1,102 @@
+"""Answers as JSON, and errors as answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from orchestration.domain.errors import (
+    ConfigurationError,
+    ObjectAlreadyExists,
+    ObjectNotFound,
+    OrchestrationError,
+    StoreError,
+    UsageError,
+)
+
+STATUS: dict[type[Exception], int] = {
+    ObjectNotFound: 404,
+    ObjectAlreadyExists: 409,
+    UsageError: 422,
+    ConfigurationError: 422,
+    StoreError: 503,
+    OrchestrationError: 500,
+}
+"""What an error is to the caller; the first kind that fits counts."""
+
+
+class Json(Response):
+    """Documents as they are; JSON has no word for what is not a number, so that becomes null."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: Any, status_code: int = 200) -> None:
+        super().__init__(_text(content), status_code)
+
+
+def _text(content: Any) -> str:
+    try:
+        return json.dumps(content, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        finite = json.loads(json.dumps(content), parse_constant=lambda _: None)
+        return json.dumps(finite, separators=(",", ":"))
+
+
+def refusal(status: int, sentence: str, **more: Any) -> Json:
+    """The answer that says what was wrong; both words for it are Prefect's."""
+    return Json({"detail": sentence, "exception_message": sentence, **more}, status)
+
+
+async def _of_error(_request: Request, error: Exception) -> Response:
+    status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
+    return refusal(status, str(error))
+
+
+async def _of_fault(_request: Request, _error: Exception) -> Response:
+    return refusal(500, "The server failed; its log says where.")
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
+    said = error.detail
+    if error.status_code in (404, 405) and said in ("Not Found", "Method Not Allowed"):
+        said = f"There is nothing at {request.method} {request.url.path}."
+    answer = refusal(error.status_code, said)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _of_validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for these alone
+    found = [
+        {name: _plain(value) for name, value in each.items() if name in ("type", "loc", "msg", "input")}
+        for each in error.errors()
+    ]
+    first = found[0] if found else {"loc": ["request"], "msg": "is not valid"}
+    sentence = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return Json({"exception_message": "Invalid request received.", "exception_detail": found, "detail": sentence}, 422)
+
+
+def _plain(value: Any) -> Any:
+    """A value that can be said in JSON, and that is not longer than an error should be."""
+    text = json.dumps(value, default=str)
+    return json.loads(text) if len(text) <= 1000 else f"{text[:1000]}…"  # noqa: PLR2004
+
+
+HANDLERS: dict[type[Exception], Callable[[Request, Exception], Any]] = {
+    OrchestrationError: _of_error,
+    HTTPException: _of_http,
+    RequestValidationError: _of_validation,
+    Exception: _of_fault,
+}
+
+
+def add_error_answers(app: FastAPI) -> None:
+    """Answer every error that a caller may cause with its status and one sentence."""
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)

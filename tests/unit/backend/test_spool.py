@@ -1,0 +1,216 @@
+"""What waits on the disk: kept whole and in order, and sent by whoever comes next."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from orchestration.backend.clock import new_id
+from orchestration.backend.spool import Entry, Spool
+from orchestration.domain.errors import StoreError
+
+
+def _entries(*bodies: str) -> list[Entry]:
+    return [Entry(new_id(), "/logs/", body.encode()) for body in bodies]
+
+
+def _drained(spool: Spool) -> list[Entry]:
+    taken: list[Entry] = []
+
+    def take(entry: Entry) -> bool:
+        taken.append(entry)
+        return True
+
+    spool.drain(take)
+    return taken
+
+
+def _adopted(folder: Path) -> list[Entry]:
+    return [entry for spool in Spool(folder).left_behind() for entry in _drained(spool)]
+
+
+def test_nothing_waits_at_first(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+
+    assert not spool
+    assert _drained(spool) == []
+    assert not (tmp_path / "spool").exists()
+
+
+def test_what_waits_is_sent_in_order_and_forgotten(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    entries = _entries("[1]", '["a b"]', "[3]")
+
+    spool.append(entries[:2])
+    spool.append(entries[2:])
+
+    assert spool
+    assert _drained(spool) == entries
+    assert not spool
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_serves_again_after_it_was_emptied(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for _ in range(3):
+        entries = _entries("[1]")
+        spool.append(entries)
+        assert _drained(spool) == entries
+
+
+def test_what_was_not_answered_goes_on_waiting(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    entries = _entries("1", "2", "3")
+    spool.append(entries)
+    taken: list[Entry] = []
+
+    def take(entry: Entry) -> bool:
+        if len(taken) == 1:
+            raise StoreError("away")
+        taken.append(entry)
+        return True
+
+    with pytest.raises(StoreError, match="away"):
+        spool.drain(take)
+
+    assert taken == entries[:1]
+    assert _drained(spool) == entries[1:]
+
+
+def test_what_the_server_never_takes_is_set_aside(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    entries = _entries("bad", "good")
+    spool.append(entries)
+    taken = []
+
+    def take(entry: Entry) -> bool:
+        taken.append(entry)
+        return entry.body != b"bad"
+
+    spool.drain(take)
+
+    assert taken == entries
+    assert not spool
+    (aside,) = tmp_path.glob("*.refused")
+    assert b"bad" in aside.read_bytes()
+    assert _adopted(tmp_path) == []
+
+
+def test_what_comes_while_the_spool_is_emptied_is_sent_as_well(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    first, second = _entries("1", "2")
+    spool.append([first])
+    taken: list[Entry] = []
+
+    def take(entry: Entry) -> bool:
+        if not taken:
+            spool.append([second])
+        taken.append(entry)
+        return True
+
+    spool.drain(take)
+
+    assert taken == [first, second]
+
+
+def test_many_who_append_at_once_lose_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    entries = [_entries(*(f"{thread}-{number}" for number in range(20))) for thread in range(4)]
+
+    def append(own: list[Entry]) -> None:
+        for each in own:
+            spool.append([each])
+
+    threads = [threading.Thread(target=append, args=(own,)) for own in entries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    drained = _drained(spool)
+
+    assert len(drained) == 80
+    for own in entries:
+        assert [each for each in drained if each in own] == own
+
+
+def test_the_spool_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(_entries("mine"))
+
+    assert _adopted(tmp_path) == []
+    assert len(_drained(spool)) == 1
+
+
+def _append_and_die(folder: Path, bodies: list[str], sent: int) -> None:
+    spool = Spool(folder)
+    spool.append(_entries(*bodies))
+    taken = []
+
+    def take(entry: Entry) -> bool:
+        taken.append(entry)
+        if len(taken) > sent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    spool.drain(take)
+
+
+def _killed(folder: Path, bodies: list[str], sent: int) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_append_and_die, args=(folder, bodies, sent))
+    process.start()
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_the_next_process_sends_what_a_killed_one_left(tmp_path: Path) -> None:
+    _killed(tmp_path, ["1", "2", "3"], 1)
+    _killed(tmp_path, ["4"], 0)
+
+    assert [entry.body for entry in _adopted(tmp_path)] == [b"2", b"3", b"4"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", range(1, 52, 5))
+def test_a_line_that_was_being_written_is_passed_over(tmp_path: Path, cut: int) -> None:
+    _killed(tmp_path, ["whole", "torn"], 0)
+    (path,) = tmp_path.glob("*.spool")
+    os.truncate(path, path.stat().st_size - min(cut, len(path.read_bytes().splitlines()[1])))
+
+    assert [entry.body for entry in _adopted(tmp_path)] == [b"whole"]
+
+
+def test_a_line_that_the_disk_garbled_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    _killed(tmp_path, ["1", "2"], 0)
+    (path,) = tmp_path.glob("*.spool")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"-\x00\xff garbled\n" + lines[1])
+
+    assert [entry.body for entry in _adopted(tmp_path)] == [b"1", b"2"]
+
+
+def test_a_disk_that_takes_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError, match="cannot be kept in"):
+        Spool(tmp_path / "file").append(_entries("1"))
+
+
+def test_a_full_disk_leaves_what_was_written_before(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    entries = _entries("1", "2")
+    spool.append(entries[:1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", _full)
+        with pytest.raises(StoreError, match="No space left"):
+            spool.append(_entries("long " * 100))
+    spool.append(entries[1:])
+
+    assert _drained(spool) == entries
+
+
+def _full(_descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
