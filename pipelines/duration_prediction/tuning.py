@@ -26,6 +26,9 @@ Spreader = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 """How independent calls of a function are performed: gives its answers, in the order of what it was given."""
 
 SCALES = (MINUTES, ROOT)
+# Thresholds a feature at most. Half of what scikit-learn takes saves an eighth of the time of a fit, and costs 0.1 % of
+# the error (measured on the pairs that begin in 2020-12, 2022-02 and 2023-01).
+BINS = 128
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ def fit_boosting(job: Job) -> HistGradientBoostingRegressor:
         min_samples_leaf=settings.min_leaf,
         l2_regularization=settings.l2,
         max_features=settings.feature_share,
+        max_bins=BINS,
         early_stopping=False,
         random_state=settings.seed,
     )
