@@ -1,48 +1,22 @@
-"""Where blocks are kept: the port, and the store in this machine's database."""
+"""Where the values of blocks are kept: the port, and the store in this machine's database."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from uuid import UUID
 
-from orchestration.backend.catalog import remove
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
+from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.domain.settings import Settings
-from orchestration.persistence import blocks as rows, crypto
-from orchestration.persistence.database import Database, Row, Transaction
-
-T = TypeVar("T")
-
-PAGE = 200
+from orchestration.persistence import blocks as rows, crypto, documents
+from orchestration.persistence.database import Database, Transaction
 
 
 class BlockStore(Protocol):
-    """Block types, schemas and documents; every method is one unit of work, as one request of Prefect's interface."""
-
-    def block_type(self, slug: str) -> BlockType:
-        """The type of that slug; ``ObjectNotFound`` when there is none."""
-
-    def block_types(self) -> list[BlockType]:
-        """All types by slug."""
-
-    def save_block_type(self, block_type: BlockType) -> BlockType:
-        """Store a type, or give the one of that slug its new texts."""
-
-    def delete_block_type(self, slug: str) -> None:
-        """Remove a type with its schemas and documents; ``ObjectNotFound`` when there is none."""
-
-    def block_schema(self, checksum: str, version: str | None = None) -> BlockSchema:
-        """The schema of that checksum; ``ObjectNotFound`` when there is none."""
-
-    def block_schemas(self, block_type_id: UUID | None = None) -> list[BlockSchema]:
-        """All schemas, newest first, or those of one type."""
-
-    def save_block_schema(self, schema: BlockSchema) -> BlockSchema:
-        """Store a schema; one of the same checksum and version that is there already is the answer."""
+    """The values of saved blocks, with their secrets; their types and schemas are documents as all others."""
 
     def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
         """The document of that id; ``ObjectNotFound`` when there is none."""
@@ -50,9 +24,7 @@ class BlockStore(Protocol):
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
         """The document of that type and name; ``ObjectNotFound`` when there is none."""
 
-    def block_documents(
-        self, slug: str | None = None, include_secrets: bool = False, limit: int = PAGE, offset: int = 0
-    ) -> list[BlockDocument]:
+    def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
 
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
@@ -63,9 +35,6 @@ class BlockStore(Protocol):
     ) -> None:
         """Replace the values of a document, or with ``merge`` those that are named; ``ObjectNotFound`` when none."""
 
-    def delete_block_document(self, document_id: UUID) -> None:
-        """Remove a document; ``ObjectNotFound`` when there is none."""
-
 
 class LocalBlockStore:
     """Blocks in a database of ours; their values are encrypted with a key that lies elsewhere."""
@@ -74,58 +43,20 @@ class LocalBlockStore:
         self._db = database
         self._keyring = crypto.Keyring(settings.home, settings.encryption_key)
 
-    def block_type(self, slug: str) -> BlockType:
-        """The type of that slug."""
-        return _first(rows.read_types(self._db, slug=slug), _no_type(slug))
-
-    def block_types(self) -> list[BlockType]:
-        """All types by slug."""
-        return rows.read_types(self._db)
-
-    def save_block_type(self, block_type: BlockType) -> BlockType:
-        """Store a type, or give the one of that slug its new texts."""
-        with self._db.transaction() as tx:
-            return rows.save_type(tx, block_type, utc_now())
-
-    def delete_block_type(self, slug: str) -> None:
-        """Remove a type with its schemas and documents."""
-        with self._db.transaction() as tx:
-            if not remove(tx, "block_types", {"slug": slug}):
-                raise _no_type(slug)
-
-    def block_schema(self, checksum: str, version: str | None = None) -> BlockSchema:
-        """The schema of that checksum."""
-        found = rows.read_schemas(self._db, checksum=checksum, version=version)
-        return _first(found, ObjectNotFound(f"There is no block schema with the checksum {checksum}."))
-
-    def block_schemas(self, block_type_id: UUID | None = None) -> list[BlockSchema]:
-        """All schemas, newest first, or those of one type."""
-        return rows.read_schemas(self._db, block_type_id=block_type_id)
-
-    def save_block_schema(self, schema: BlockSchema) -> BlockSchema:
-        """Store a schema, unless it is there already."""
-        with self._db.transaction() as tx:
-            return rows.find_or_create_schema(tx, schema, utc_now())
-
     def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
         """The document of that id."""
-        found = rows.document_rows(self._db, "d.id = :id", {"id": str(document_id)}, 1, 0)
-        return self._document(_first(found, rows.no_document(document_id)), include_secrets)
+        found = self._documents("d.id = :id", {"id": str(document_id)}, include_secrets)
+        return _first(found, rows.no_document(document_id))
 
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
         """The document of that type and name."""
-        absent = ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
-        named = {"slug": slug, "name": name}
-        found = rows.document_rows(self._db, "t.slug = :slug AND d.name = :name", named, 1, 0)
-        return self._document(_first(found, absent), include_secrets)
+        found = self._documents("t.slug = :slug AND d.name = :name", {"slug": slug, "name": name}, include_secrets)
+        return _first(found, ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`."))
 
-    def block_documents(
-        self, slug: str | None = None, include_secrets: bool = False, limit: int = PAGE, offset: int = 0
-    ) -> list[BlockDocument]:
+    def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
-        where, params = ("t.slug = :slug", {"slug": slug}) if slug is not None else ("1 = 1", {})
-        found = rows.document_rows(self._db, f"{where} AND d.is_anonymous = 0", params, limit, offset)
-        return [self._document(row, include_secrets) for row in found]
+        named = "t.slug = :slug AND d.is_anonymous = 0" if slug else "d.is_anonymous = 0"
+        return self._documents(named, {"slug": slug} if slug else {}, include_secrets)
 
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
         """Store a document."""
@@ -149,12 +80,6 @@ class LocalBlockStore:
             sealed = crypto.encrypt(plain, key, self._keyring.describe())
             rows.update_document(tx, document_id, sealed, references, block_schema_id, utc_now())
 
-    def delete_block_document(self, document_id: UUID) -> None:
-        """Remove a document."""
-        with self._db.transaction() as tx:
-            if not remove(tx, "block_documents", {"id": document_id}):
-                raise rows.no_document(document_id)
-
     def rotate_key(self, key: str | None = None) -> str:
         """Encrypt every document anew and make ``key``, or a fresh one, the key; the new key is the answer.
 
@@ -174,8 +99,9 @@ class LocalBlockStore:
             crypto.conclude(self._keyring, fresh)
         return fresh
 
-    def _document(self, row: Row, secrets: bool) -> BlockDocument:
-        return rows.document_of(self._db, row, self._unseal, secrets)
+    def _documents(self, where: str, params: Mapping[str, Any], secrets: bool) -> list[BlockDocument]:
+        found = rows.document_rows(self._db, where, params, documents.MANY, 0)
+        return [rows.document_of(self._db, row, self._unseal, secrets) for row in found]
 
     def _unseal(self, token: str, what: str) -> dict[str, Any]:
         return crypto.decrypt(token, self._keyring, what)
@@ -198,11 +124,7 @@ class LocalBlockStore:
         return key
 
 
-def _first(found: Sequence[T], absent: ObjectNotFound) -> T:
+def _first(found: Sequence[BlockDocument], absent: ObjectNotFound) -> BlockDocument:
     if not found:
         raise absent
     return found[0]
-
-
-def _no_type(slug: str) -> ObjectNotFound:
-    return ObjectNotFound(f"There is no block type {slug!r}; list them with `orchestrate block type ls`.")

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestration.backend import deployments, work
 from orchestration.backend.clock import new_id, utc_now
+from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.persistence import documents
@@ -150,6 +151,10 @@ def _with_default_queue(tx: Transaction, pool: Document, given: Mapping[str, Any
         documents.update(tx, "work_pools", {"default_queue_id": queue["id"]}, {"id": pool["id"]})
 
 
+def _with_checksum(_tx: Transaction, schema: Document) -> Document:
+    return {**schema, "checksum": checksum_of(schema["fields"])}
+
+
 def _with_types(db: Database, found: Sequence[Document]) -> None:
     """Put into each block schema the type that it is of."""
     types = {each["id"]: present("block_types", each, utc_now()) for each in documents.rows(db, "block_types", {})}
@@ -162,7 +167,9 @@ _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
 }
 """What a listing's documents show beyond their rows and the rows that these point to."""
 
-_BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {"deployments": deployments.with_queue}
+_BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
+    "deployments": deployments.with_queue, "block_schemas": _with_checksum,
+}
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
     "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,
     "schedules": deployments.after_schedule,

@@ -2,78 +2,57 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.backend.http_blocks import HttpBlockStore
-from orchestration.backend.http_catalog import HttpCatalog
+from orchestration.backend.http_catalog import ALL, HttpBlockStore, HttpCatalog
 from orchestration.backend.http_client import httpx
-from orchestration.backend.http_shipping import Shipper
-from orchestration.backend.http_transport import Transport, retry_after
-from orchestration.backend.processes import DIED, is_dead
+from orchestration.backend.http_transport import retry_after
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.rules import Accept, Decision, Reject
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.filters import PAGE, Query, among
+from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.schemas.wire import Document, Revive
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import TERMINAL, Crashed, State, StateType
-from orchestration.persistence.values import micros
 
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
 """What servers take."""
 _LIMITS, _LOCKED = "/v2/concurrency_limits", 423
 _UNFINISHED = tuple(kind for kind in StateType if kind not in TERMINAL)
 _RUN_FIELDS = (
-    "name",
-    "flow_version",
-    "parameters",
-    "context",
-    "parent_task_run_id",
-    "tags",
-    "deployment_id",
-    "job_variables",
-)
+    "name", "flow_version", "parameters", "context", "parent_task_run_id", "tags", "deployment_id", "job_variables",
+)  # fmt: skip
 _RUN_FIELDS_OF_OURS = ("id", "created", "expected_start_time", "deployment_version")
-_log = logging.getLogger("orchestration")
 
 
 class HttpBackend(HttpCatalog):
     """Once a run was made, an outage of the server up to a limit fails nothing: methods wait, and records spool."""
 
     def __init__(self, settings: Settings, revive: Revive, transport: httpx.BaseTransport | None = None) -> None:
-        super().__init__(Transport(settings, transport))
+        super().__init__(settings, transport)
         self._revive = revive
-        self._limit = settings.api_outage_limit
-        self._shipper = Shipper(self._transport, settings.home, self._limit)
-        self._transport.tell = self._tell
         self._flow_ids: dict[str, UUID] = {}
         self._flow_names: dict[str, str] = {}
-        self._open_runs: dict[UUID, None] = {}
         self._leases: dict[UUID, str] = {}
-        self.blocks = HttpBlockStore(self.ask)
+        self.blocks = HttpBlockStore(self)
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
     def create_flow_run(self, run: FlowRun) -> FlowRun:
         """Store a run of the flow ``run.flow_name``; sent again, it is known by its idempotency key."""
-        is_ours = bool(self.offers(self._patience))
-        if not self._open_runs:
-            self._shipper.sweep()
         if run.flow_name not in self._flow_ids:
             self._flow_ids[run.flow_name] = UUID(self.ask("POST", "/flows/", {"name": run.flow_name})["id"])
-        if run.parent_task_run_id is not None and not is_ours:
+        if run.parent_task_run_id is not None and not self.is_ours:
             self._announce(run.parent_task_run_id)
-        names = _RUN_FIELDS + _RUN_FIELDS_OF_OURS if is_ours else _RUN_FIELDS
+        names = _RUN_FIELDS + _RUN_FIELDS_OF_OURS if self.is_ours else _RUN_FIELDS
         document = {
             **{name: getattr(run, name) for name in names},
             "flow_id": self._flow_ids[run.flow_name],
@@ -83,7 +62,7 @@ class HttpBackend(HttpCatalog):
             "state": run.state and self._sendable(run.state),
         }
         made = self._flow_run(self.ask("POST", "/flow_runs/", document))
-        self._begin(made.id)
+        self._begin()
         return made
 
     def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
@@ -105,12 +84,8 @@ class HttpBackend(HttpCatalog):
 
     def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Let the server's rules decide on a state; while it is away, wait for it."""
-        self._begin(run_id)
         final = state.details.retriable is False  # which for flow runs the interface can say by force alone
-        decision = self._proposed("flow_runs", run_id, state, force or final)
-        if isinstance(decision, Accept) and decision.state.is_final():
-            self._open_runs.pop(run_id, None)
-        return decision
+        return self._proposed("flow_runs", run_id, state, force or final)
 
     def record(self, batch: Batch) -> None:
         """Send task runs and log lines; while the server is away they wait on the disk."""
@@ -134,24 +109,12 @@ class HttpBackend(HttpCatalog):
         """Let the server's rules decide on the state of a task run."""
         return self._proposed("task_runs", run_id, state, force)
 
-    def crash_dead_runs(self) -> list[UUID]:
-        """Mark Crashed every flow run whose process, on this host, has died; for all others, their hosts must."""
-        crashed = []
-        for run in self.find("flow_runs", Query(among("flow_runs", state_type=_UNFINISHED), "ID_DESC", 2**31)):
-            owner = wire.owner_of(run.get("labels") or {})
-            if owner is not None and _needs_process(run["state"]) and is_dead(owner):
-                run_id = UUID(run["id"])
-                self.crash_task_runs(run_id, DIED, utc_now())
-                if isinstance(self.propose_flow_run_state(run_id, Crashed(DIED)), Accept):
-                    crashed.append(run_id)
-        return crashed
-
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Mark Crashed the task runs, and subflows, of an ended flow run that have not."""
         unfinished = {"flow_run_id": [flow_run_id], "state_type": _UNFINISHED}
-        left = self.find("task_runs", Query(among("task_runs", **unfinished), limit=2**31))
+        left = self.find("task_runs", Query(among("task_runs", **unfinished), limit=ALL))
         inside = among("flow_runs", parent_flow_run_id=[flow_run_id], state_type=_UNFINISHED)
-        for each in self.find("flow_runs", Query(inside, limit=2**31)):
+        for each in self.find("flow_runs", Query(inside, limit=ALL)):
             self.crash_task_runs(UUID(each["id"]), message, now)
             self.propose_flow_run_state(UUID(each["id"]), Crashed(message, timestamp=now))
         for each in left:
@@ -162,30 +125,26 @@ class HttpBackend(HttpCatalog):
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
         """Runs that workers of a pool may start by then, most urgent first."""
-        pool = quote(self.read("work_pools", id=str(work_pool_id))["name"], safe="")
+        path, _ = self._collection("scheduled_runs", {"work_pool_id": str(work_pool_id)})
         asked = {"work_queue_names": list(queues), "scheduled_before": before, "limit": limit}
-        return list(self.ask("POST", f"/work_pools/{pool}/get_scheduled_flow_runs", asked))
+        return list(self.ask("POST", path, asked))
 
     def concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All limits by name."""
-        found = self.ask("POST", f"{_LIMITS}/filter", {"limit": PAGE})
+        found = self.find("concurrency_limits", Query(limit=ALL))
         return sorted((wire.record_of(ConcurrencyLimit, each) for each in found), key=lambda each: each.name)
 
     def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
         """Make or change a limit."""
-        fields = {"limit": limit, "slot_decay_per_second": decay, "active": active}
-        try:
-            self.ask("PATCH", f"{_LIMITS}/{quote(name, safe='')}", fields)
-        except ObjectNotFound:
-            self.ask("POST", f"{_LIMITS}/", {"name": name, **fields})
+        wanted = {"name": name, "limit": limit, "slot_decay_per_second": decay, "active": active}
+        self.create("concurrency_limits", wanted, overwrite=True)
 
     def delete_concurrency_limit(self, name: str) -> bool:
         """Remove a limit."""
-        try:
-            self.ask("DELETE", f"{_LIMITS}/{quote(name, safe='')}")
+        with suppress(ObjectNotFound):
+            self.delete("concurrency_limits", name=name)
             return True
-        except ObjectNotFound:
-            return False
+        return False
 
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = True
@@ -193,12 +152,7 @@ class HttpBackend(HttpCatalog):
         """Take slots of all the named limits, or none; to a server everybody is remote."""
         if not names or lease_id in self._leases:
             return None
-        asked: Document = {
-            "slots": slots,
-            "names": list(names),
-            "lease_duration": _lasting(seconds),
-            "lease_id": lease_id,
-        }
+        asked = {"slots": slots, "names": list(names), "lease_duration": _lasting(seconds), "lease_id": lease_id}
         answer = self.answer("POST", f"{_LIMITS}/increment-with-lease", asked, allow=_LOCKED)
         if answer.status_code == _LOCKED:
             return retry_after(answer)
@@ -208,11 +162,10 @@ class HttpBackend(HttpCatalog):
     def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
         """Keep a lease for ``seconds`` from now."""
         known = self._leases.get(lease_id, lease_id)
-        try:
+        with suppress(ObjectNotFound):
             self.ask("POST", f"{_LIMITS}/leases/{known}/renew", {"lease_duration": _lasting(seconds)})
             return True
-        except ObjectNotFound:
-            return False
+        return False
 
     def release_lease(self, lease_id: UUID) -> None:
         """Give back the slots of a lease."""
@@ -223,7 +176,7 @@ class HttpBackend(HttpCatalog):
     def take_back(self, name: str, slots: int | None = None) -> None:
         """Free slots of a limit that were taken for ever, or all its slots."""
         if slots is None:
-            self.ask("PATCH", f"{_LIMITS}/{quote(name, safe='')}", {"active_slots": 0})
+            self.change("concurrency_limits", {"active_slots": 0}, name=name)
         else:
             self.ask("POST", f"{_LIMITS}/decrement", {"names": [name], "slots": slots})
 
@@ -231,22 +184,14 @@ class HttpBackend(HttpCatalog):
         """Give what is still on the disk a last chance, and release the connections."""
         self._shipper.close()
 
-    def answer(
-        self, method: str, path: str, document: Any = None, patience: float | None = None, **how: Any
-    ) -> httpx.Response:
-        """What the server answers, once it has all that was recorded before."""
-        self._shipper.settle(self._patience if patience is None else patience)
-        return super().answer(method, path, document, patience, **how)
-
     # -- one step each -----------------------------------------------------------------------------------------------
 
     def _proposed(self, resource: str, run_id: UUID, state: State, force: bool) -> Decision:
         """What the server decides; a state that is sent again keeps the id by which the server knows it."""
         proposed = state.evolve(id=state.id or new_id(), timestamp=state.timestamp or utc_now())
-        self.offers(self._limit)
+        self._begin()
         sent = {"state": self._sendable(proposed), "force": force}
-        answer = self.ask("POST", f"/{resource}/{run_id}/set_state", sent, self._limit)
-        decision = wire.decision_of(answer, self._revive)
+        decision = wire.decision_of(self.ask("POST", f"/{resource}/{run_id}/set_state", sent), self._revive)
         if isinstance(decision, Reject) and decision.state.details.transition_id == proposed.id:
             return Accept(decision.state)  # a Prefect server's word for: this state came before
         return decision
@@ -254,7 +199,7 @@ class HttpBackend(HttpCatalog):
     def _sendable(self, state: State) -> Document:
         """A state as the server takes it; Prefect's gives ids and times itself, and knows a state by its transition."""
         document = wire.state_document(state)
-        if self.offers(self._patience):
+        if self.is_ours:
             return {name: value for name, value in document.items() if value is not None}
         document["state_details"]["transition_id"] = state.id
         return {name: value for name, value in document.items() if name not in ("id", "timestamp")}
@@ -277,26 +222,12 @@ class HttpBackend(HttpCatalog):
         found = self.ask("GET", f"/{kind}_states/", params={f"{kind}_id": str(run_id)})
         return [wire.state_of(each, self._revive) for each in found]
 
-    def _begin(self, run_id: UUID) -> None:
+    def _begin(self) -> None:
         """From now on an outage must not fail what goes on here."""
-        self._open_runs[run_id] = None
-        self._patience = self._limit
-
-    def _tell(self, message: str) -> None:
-        """Say something about the server, on the console and in the logs of the runs that live here."""
-        _log.warning(message)
-        at = micros(utc_now())
-        self._shipper.notes += [
-            ("orchestration.flow_runs", logging.WARNING, message, at, str(run_id), None) for run_id in self._open_runs
-        ]
+        if self._patience < self._limit:
+            self._patience = self._limit
+            self._shipper.sweep()
 
 
 def _lasting(seconds: float) -> float:
     return min(max(seconds, LEAST_LEASE_SECONDS), MOST_LEASE_SECONDS)
-
-
-def _needs_process(state: Mapping[str, Any]) -> bool:
-    """Whether a run in this state ends with its process; a suspended or planned one waits for another."""
-    if state["type"] == StateType.SCHEDULED:
-        return bool(state["name"] == "AwaitingRetry")
-    return not (state.get("state_details") or {}).get("pause_reschedule")

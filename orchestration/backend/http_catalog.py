@@ -2,116 +2,102 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 from orchestration.backend.clock import new_id
 from orchestration.backend.http_client import httpx
+from orchestration.backend.http_shipping import Shipper
 from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
+from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among
-from orchestration.domain.schemas.wire import Document, plain
+from orchestration.domain.schemas.wire import Document, plain, record_of
+from orchestration.domain.settings import Settings
 
-_QUEUES, _POOLS = "/work_pools/{work_pool_name}/queues", "/work_pools/{name}"
-COLLECTIONS: Mapping[str, tuple[str, ...]] = {
-    "flows": ("/flows/",),
-    "flow_runs": ("/flow_runs/",),
-    "task_runs": ("/task_runs/",),
-    "logs": ("/logs/",),
-    "artifacts": ("/artifacts/",),
-    "artifact_collections": ("/artifacts/latest/",),
-    "variables": ("/variables/",),
-    "inputs": ("/flow_runs/{flow_run_id}/input",),
-    "deployments": ("/deployments/",),
-    "schedules": ("/deployments/{deployment_id}/schedules",),
-    "work_pools": ("/work_pools/",),
-    "work_queues": (_QUEUES, "/work_queues/"),
-    "workers": ("/work_pools/{work_pool_name}/workers",),
+ALL = 2**31
+"""A limit that limits nothing."""
+_POOL = "/work_pools/{work_pool_name}"
+LISTED: Mapping[str, tuple[str, ...]] = {
+    "artifact_collections": ("/artifacts/latest/",), "inputs": ("/flow_runs/{flow_run_id}/input",),
+    "schedules": ("/deployments/{deployment_id}/schedules",), "work_queues": (f"{_POOL}/queues", "/work_queues/"),
+    "workers": (f"{_POOL}/workers",), "scheduled_runs": (f"{_POOL}/get_scheduled_flow_runs",),
+    "concurrency_limits": ("/v2/concurrency_limits/",),
 }
-"""Where a resource is listed and made: the first whose names are known."""
+"""Where a resource is listed and made, unless under its own name: the first whose names are known."""
 ONE: Mapping[str, tuple[str, ...]] = {
-    "flows": ("/flows/{id}", "/flows/name/{name}"),
-    "artifacts": ("/artifacts/{id}",),
-    "variables": ("/variables/name/{name}", "/variables/{id}"),
-    "inputs": ("/flow_runs/{flow_run_id}/input/{key}",),
-    "deployments": ("/deployments/{id}", "/deployments/name/{flow_name}/{name}"),
-    "schedules": ("/deployments/{deployment_id}/schedules/{id}",),
-    "work_pools": (_POOLS,),
-    "work_queues": ("/work_queues/{id}", _QUEUES + "/{name}"),
-    "workers": ("/work_pools/{work_pool_name}/workers/{name}",),
-    **{runs: (f"/{runs}/{{id}}",) for runs in ("flow_runs", "task_runs")},
+    "flows": ("/flows/{id}", "/flows/name/{name}"), "variables": ("/variables/name/{name}", "/variables/{id}"),
+    "inputs": ("/flow_runs/{flow_run_id}/input/{key}",), "schedules": ("/deployments/{deployment_id}/schedules/{id}",),
+    "deployments": ("/deployments/{id}", "/deployments/name/{flow_name}/{name}"), "work_pools": ("/work_pools/{name}",),
+    "work_queues": ("/work_queues/{id}", f"{_POOL}/queues/{{name}}"), "workers": (f"{_POOL}/workers/{{name}}",),
+    "block_types": ("/block_types/{id}", "/block_types/slug/{slug}"),
+    "concurrency_limits": ("/v2/concurrency_limits/{name}",),
+    "block_schemas": ("/block_schemas/{id}", "/block_schemas/checksum/{checksum}"),
 }
-"""Where one of them is, by what it is known by."""
-_MADE_AT = {"workers": ("/work_pools/{work_pool_name}/workers/heartbeat",)}
-"""Where one is made that is not made where it is listed."""
-_log = logging.getLogger("orchestration")
-_PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
+"""Where one of them is, unless under its id, by what it is known by; where it is changed and removed comes first."""
+_MADE_BELOW = {"workers": "/heartbeat"}
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "variables": ("name",),
-    "work_pools": ("name", "type"),
-    "work_queues": ("work_pool_id", "work_pool_name", "name"),
-    "inputs": ("flow_run_id", "key"),
+    "variables": ("name",), "work_pools": ("name", "type"), "work_queues": ("work_pool_id", "work_pool_name", "name"),
+    "inputs": ("flow_run_id", "key"), "block_types": ("slug", "name"), "concurrency_limits": ("name",),
 }
 """What an overwritten document keeps: the fields that make it the one it is."""
-_UNCOUNTED = ("logs", "inputs", "schedules", "work_queues", "workers")
+_UNCOUNTED = ("logs", "inputs", "schedules", "work_queues", "workers", "block_types", "block_schemas")
+_PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
 _SENT_AS = {"work_queues": "work_pool_queues", "artifact_collections": "artifacts"}
 _OURS_ALONE = ("id", "created", "updated")
 """Fields that only our server lets a client choose."""
+T = TypeVar("T")
 
 
 class HttpCatalog:
     """Each method is one request, or as many as it takes where Prefect's interface has no single one."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._greeting: Mapping[str, Any] | None = None
-        self._greeting_lock = threading.Lock()
-        self._patience = REACH_SECONDS
+    def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
+        self._transport = Transport(settings, transport)
+        self._limit, self._patience = settings.api_outage_limit, REACH_SECONDS
+        self._shipper = Shipper(self._transport, settings.home, self._limit)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
-    def ask(self, method: str, path: str, document: Any = None, patience: float | None = None, **how: Any) -> Any:
+    def ask(self, method: str, path: str, document: Any = None, **how: Any) -> Any:
         """The JSON that the server answers; ``None`` when it says nothing."""
-        response = self.answer(method, path, document, patience, **how)
+        response = self.answer(method, path, document, **how)
         return response.json() if response.content else None
 
-    def answer(
-        self, method: str, path: str, document: Any = None, patience: float | None = None, **how: Any
-    ) -> httpx.Response:
-        """What the server answers, once it is known to be one."""
-        patience = self._patience if patience is None else patience
-        self.offers(patience)
+    def answer(self, method: str, path: str, document: Any = None, **how: Any) -> httpx.Response:
+        """What the server answers, once it is known to be one, and has all that was recorded before."""
+        self._shipper.settle(self._patience)
+        _ = self.is_ours  # or there is no API, which is said before anything is asked of it
         content = None if document is None else encoded(plain(document))
-        return self._transport.send(method, path, content, patience, **how)
+        return self._transport.send(method, path, content, self._patience, **how)
 
-    def offers(self, patience: float) -> Mapping[str, Any]:
-        """What the server has beyond Prefect's interface; asked once. A Prefect server has nothing.
+    @cached_property
+    def is_ours(self) -> bool:
+        """Whether the server has more than Prefect's interface.
 
         Raises:
             StoreError: it cannot be reached.
             ConfigurationError: it is no API, or does not accept the credentials.
         """
-        with self._greeting_lock:
-            if self._greeting is None:
-                self._greeting = self._greeted(patience)
-            return self._greeting
+        if self._greeted("/x/", dict):
+            return True
+        if self._greeted("/admin/version", str):
+            return False
+        what = f"At {self._transport.url} there is no API of an orchestration server"
+        raise ConfigurationError(f"{what}; ORCHESTRATION_API_URL usually ends in /api.")
 
-    def _greeted(self, patience: float) -> Mapping[str, Any]:
-        said = _json(self._transport, "/x/", patience)
-        if isinstance(said, Mapping) and said:
-            return said
-        if isinstance(_json(self._transport, "/admin/version", patience), str):
-            _log.debug("%s is a Prefect server: what is sent twice may be there twice.", self._transport.url)
-            return {}
-        raise ConfigurationError(
-            f"At {self._transport.url} there is no API of an orchestration server; "
-            "ORCHESTRATION_API_URL usually ends in /api."
-        )
+    def _greeted(self, path: str, kind: type[T]) -> T | None:
+        """The JSON at a path; ``None`` when there is none of that kind."""
+        try:
+            said = self._transport.send("GET", path, None, self._patience).json()
+        except (ObjectNotFound, ValueError):
+            return None
+        return said if isinstance(said, kind) else None
 
     # -- documents ---------------------------------------------------------------------------------------------------
 
@@ -122,7 +108,7 @@ class HttpCatalog:
     def count(self, resource: str, where: Mapping[str, Any] = EVERYTHING.where) -> int:
         """How many there are that the filters let through."""
         if resource in _UNCOUNTED:
-            return sum(1 for _ in self._listed(resource, Query(where, limit=2**31)))
+            return len(self.find(resource, Query(where, limit=ALL)))
         path, body = self._asked(resource, where)
         return int(self.ask("POST", f"{path}/count", body))
 
@@ -136,7 +122,7 @@ class HttpCatalog:
 
     def read(self, resource: str, **keys: Any) -> Document:
         """The one whose fields have these values."""
-        path = self._path(ONE.get(resource, ()), keys)
+        path = self._path(_one(resource), keys)
         if path is None:
             newest = "CREATED_DESC" if resource == "artifacts" else None
             found = self.find(resource, Query(among(resource, **{name: [keys[name]] for name in keys}), newest, 1))
@@ -149,18 +135,18 @@ class HttpCatalog:
 
     def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
         """Store one; with ``overwrite``, in place of what has its key."""
-        is_ours = bool(self.offers(self._patience))
-        path, part_of = self._collection(resource, document, _MADE_AT)
-        own = dict(document) if is_ours else {k: v for k, v in document.items() if k not in _OURS_ALONE}
+        path, part_of = self._collection(resource, document)
+        left_out = part_of if self.is_ours else (*part_of, *_OURS_ALONE)
+        sent = {name: value for name, value in document.items() if name not in left_out}
         if resource == "artifacts":
-            own["metadata_"] = own.pop("metadata", None) or own.get("metadata_")
-            own |= {"id": own.get("id") or str(new_id())} if is_ours else {}  # by which a re-sent one is recognised
-        sent = {name: value for name, value in own.items() if name not in part_of}
+            sent["metadata_"] = sent.pop("metadata", None) or sent.get("metadata_")
+            if self.is_ours:  # a re-sent one is recognised by its id
+                sent["id"] = sent.get("id") or str(new_id())
         try:
-            made = self.ask("POST", path, [sent] if resource == "schedules" else sent)
+            made = self.ask("POST", path + _MADE_BELOW.get(resource, ""), [sent] if resource == "schedules" else sent)
         except ObjectAlreadyExists:
-            if is_ours and resource == "artifacts":
-                return self.read(resource, id=own["id"])
+            if self.is_ours and resource == "artifacts":
+                return self.read(resource, id=sent["id"])
             if not overwrite:
                 raise
             return self._overwritten(resource, document, sent)
@@ -175,8 +161,8 @@ class HttpCatalog:
         self._do("DELETE", resource, keys)
 
     def _do(self, method: str, resource: str, keys: Mapping[str, Any], changes: Document | None = None) -> None:
-        templates = ONE.get(resource, ())
-        path = self._path(templates, keys) or self._path(templates, self.read(resource, **keys))
+        first = _one(resource)[:1]
+        path = self._path(first, keys) or self._path(first, self.read(resource, **keys))
         self.ask(method, path or "", changes)
 
     def _overwritten(self, resource: str, document: Mapping[str, Any], sent: Document) -> Document:
@@ -211,17 +197,16 @@ class HttpCatalog:
         path, used = self._collection(resource, known)
         sent = {_SENT_AS.get(name, name): filters for name, filters in where.items() if name != resource}
         name = _SENT_AS.get(resource, resource) if resource != "work_queues" else resource
-        return path.rstrip("/"), {**sent, name: {field: own[field] for field in own if field not in used}}
+        mine = {field: own[field] for field in own if field not in used}
+        return path.rstrip("/"), {**sent, name: mine} if mine else sent
 
-    def _collection(
-        self, resource: str, known: Mapping[str, Any], instead: Mapping[str, tuple[str, ...]] = EVERYTHING.where
-    ) -> tuple[str, tuple[str, ...]]:
+    def _collection(self, resource: str, known: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         """The path of a listing, and the fields that it stands for."""
-        templates = COLLECTIONS.get(resource, ())
-        path = self._path(instead.get(resource, templates), known)
+        templates = LISTED.get(resource, (f"/{resource}/",))
+        path = self._path(templates, known)
         if path is None:
             raise UsageError(f"A server cannot be asked for {resource} in general; say of what they are part.")
-        return path, _PARENTS if "{" in templates[0] and path != templates[-1] else ()
+        return path, () if path in templates else _PARENTS
 
     def _path(self, templates: Sequence[str], keys: Mapping[str, Any]) -> str | None:
         """The first path all whose names are known; pools and flows may be known by their ids."""
@@ -238,9 +223,61 @@ class HttpCatalog:
         return str(self.read(f"{parent}s", id=known)["name"]) if known else None
 
 
-def _json(transport: Transport, path: str, patience: float) -> Any:
-    """The JSON at a path; ``None`` when there is none."""
-    try:
-        return transport.send("GET", path, None, patience).json()
-    except (ObjectNotFound, ValueError):
-        return None
+def _one(resource: str) -> tuple[str, ...]:
+    return ONE.get(resource, (f"/{resource}/{{id}}",))
+
+
+class HttpBlockStore:
+    """The values of blocks on a server, each method one request."""
+
+    def __init__(self, catalog: HttpCatalog) -> None:
+        self._catalog, self._ask = catalog, catalog.ask
+
+    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
+        """The document of that id."""
+        return self._read(f"/block_documents/{document_id}", include_secrets)
+
+    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
+        """The document of that type and name."""
+        return self._read(f"/block_types/slug/{slug}/block_documents/name/{name}", include_secrets)
+
+    def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
+        """Documents by type and name, the anonymous ones left out."""
+        where = {**among("block_types", slug=[slug] if slug else ()), "include_secrets": include_secrets}
+        found = map(_block, self._catalog.find("block_documents", Query(where, limit=ALL)))
+        return sorted(found, key=lambda each: (each.block_type.slug if each.block_type else "", each.name or ""))
+
+    def create_block_document(self, document: BlockDocument) -> BlockDocument:
+        """Store a document."""
+        names = ("name", "data", "block_schema_id", "block_type_id", "is_anonymous")
+        return _block(self._ask("POST", "/block_documents/", {name: getattr(document, name) for name in names}))
+
+    def update_block_document(
+        self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False
+    ) -> None:
+        """Replace the values of a document, or with ``merge`` those that are named."""
+        schema = {"block_schema_id": block_schema_id} if block_schema_id else {}
+        changes = {"data": data, "merge_existing_data": merge, **schema}
+        self._ask("PATCH", f"/block_documents/{document_id}", changes)
+
+    def _read(self, path: str, include_secrets: bool) -> BlockDocument:
+        return _block(self._ask("GET", path, params={"include_secrets": include_secrets}))
+
+
+def _block(document: Mapping[str, Any]) -> BlockDocument:
+    """The record of a block; those that it points to have their values in it."""
+    schema, references = document.get("block_schema"), document.get("block_document_references") or {}
+    return record_of(
+        BlockDocument, document, block_type=_type(document),
+        block_schema=record_of(BlockSchema, schema, block_type=_type(schema)) if schema else None,
+        references={name: _block({**_PART, "data": document["data"].get(name) or {}, **each["block_document"]})
+                    for name, each in references.items()},
+    )  # fmt: skip
+
+
+_PART = {"block_schema_id": UUID(int=0), "block_type_id": UUID(int=0)}
+"""What a server does not tell of a block that another one points to."""
+
+
+def _type(document: Mapping[str, Any]) -> BlockType | None:
+    return record_of(BlockType, document["block_type"]) if document.get("block_type") else None

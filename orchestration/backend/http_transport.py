@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from base64 import b64encode
@@ -14,14 +15,7 @@ from typing import Any
 
 from orchestration.backend.clock import DICE, new_id
 from orchestration.backend.http_client import httpx
-from orchestration.domain.errors import (
-    ConfigurationError,
-    ObjectAlreadyExists,
-    ObjectNotFound,
-    OrchestrationError,
-    StoreError,
-    UsageError,
-)
+from orchestration.domain import errors
 from orchestration.domain.settings import Settings
 
 REACH_SECONDS = 10.0
@@ -30,19 +24,12 @@ FAULT_SECONDS = 60.0
 """How long a request that the server stumbles over (500) is sent again: an outage passes, a fault does not."""
 FIRST_SECONDS, MOST_SECONDS = 0.1, 5.0
 _FORBIDDEN, _NOT_FOUND, _LATE, _BUSY, _FAULT = 403, 404, 408, 429, 500
-_KINDS: Mapping[int, type[OrchestrationError]] = {
-    400: UsageError,
-    401: ConfigurationError,
-    403: ConfigurationError,
-    404: ObjectNotFound,
-    409: ObjectAlreadyExists,
-    410: ObjectNotFound,
-    413: UsageError,
-    422: UsageError,
+_KINDS: Mapping[int, type[errors.OrchestrationError]] = {
+    **dict.fromkeys((400, 413, 422), errors.UsageError), **dict.fromkeys((401, 403), errors.ConfigurationError),
+    **dict.fromkeys((404, 410), errors.ObjectNotFound), 409: errors.ObjectAlreadyExists,
 }
 """What a refusal is to the caller; all others mean that the store cannot be used."""
-
-Json = Any
+_ADDRESS = re.compile(r"https?://(\[[\da-f:.]+\]|[^/:@\s]+)(:\d+)?(/\S*)?", re.IGNORECASE)
 _log = logging.getLogger("orchestration")
 
 
@@ -61,8 +48,7 @@ class Trouble(Exception):
 
     def __init__(self, reason: str, wait: float = 0.0, is_fault: bool = False) -> None:
         super().__init__(reason)
-        self.wait = wait
-        self.is_fault = is_fault
+        self.wait, self.is_fault = wait, is_fault
 
 
 class Transport:
@@ -70,10 +56,9 @@ class Transport:
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         self.url = (settings.api_url or "").rstrip("/")
-        if not _is_address(self.url):
-            raise ConfigurationError(
-                f"ORCHESTRATION_API_URL is {self.url!r}; use an address such as http://127.0.0.1:4200/api."
-            )
+        if not _ADDRESS.fullmatch(self.url):
+            what = f"ORCHESTRATION_API_URL is {self.url!r}"
+            raise errors.ConfigurationError(f"{what}; use an address such as http://127.0.0.1:4200/api.")
         self._timeout = settings.api_request_timeout
         self._client = httpx.Client(
             base_url=self.url,
@@ -81,7 +66,7 @@ class Transport:
             verify=self.url.startswith("https://"),  # reading the certificates takes 20 ms
             transport=transport,
         )
-        self._told_since: float | None = None
+        self._away_since: float | None = None
         self._lock = threading.Lock()
         self.closed = threading.Event()
         self.sleep: Callable[[float], object] = self.closed.wait
@@ -99,29 +84,25 @@ class Transport:
             StoreError: the server cannot be reached; or, as the kind that it is, what it says against the request.
             ConfigurationError: it does not accept the credentials.
         """
-        began, allow = time.monotonic(), how.pop("allow", None)
+        began, allowed = time.monotonic(), {how.pop("allow", None)}
         for attempt in count():
-            left = began + patience - time.monotonic()
             try:
-                response = self._attempt(method, path, content, left, **how)
+                response = self._attempt(method, path, content, began + patience - time.monotonic(), **how)
+                break
             except Trouble as trouble:
                 patience = min(patience, FAULT_SECONDS) if trouble.is_fault else patience
                 seconds = trouble.wait or back_off(attempt, DICE.random())
                 if self.closed.is_set() or time.monotonic() + seconds > began + patience:
-                    raise StoreError(self._unreachable(trouble, time.monotonic() - began)) from None
+                    raise errors.StoreError(self._unreachable(trouble, time.monotonic() - began)) from None
                 if attempt:
-                    self._tell_of(trouble)
+                    self._tell(trouble)
                 self.sleep(seconds)
-                continue
-            self._tell_of_return()
-            if (
-                response.status_code == allow
-                or response.is_success
-                or (attempt and method == "DELETE" and response.status_code == _NOT_FOUND)
-            ):
-                return response
-            raise _refusal(response, self.url)
-        raise AssertionError  # pragma: no cover - there are always more attempts
+                allowed |= {_NOT_FOUND} if method == "DELETE" else set()  # the answer may have been lost
+        if self._away_since is not None:
+            self._tell(None)
+        if response.is_success or response.status_code in allowed:
+            return response
+        raise _refusal(response, self.url)
 
     def close(self) -> None:
         """Release the connections; who waits for the server is told that it cannot be reached."""
@@ -150,26 +131,22 @@ class Transport:
             self._client.headers.update({"Prefect-Csrf-Token": answer.json()["token"], "Prefect-Csrf-Client": client})
         return answer.is_success
 
-    def _tell_of(self, trouble: Trouble) -> None:
+    def _tell(self, trouble: Trouble | None) -> None:
+        """Tell once of the trouble with which an outage begins, and once of its end."""
+        now = time.monotonic()
         with self._lock:
-            is_new, self._told_since = self._told_since is None, self._told_since or time.monotonic()
-        if is_new:
-            self.tell(
-                f"The server at {self.url} cannot be reached ({trouble}); it is tried again, and nothing is lost."
-            )
-
-    def _tell_of_return(self) -> None:
-        if self._told_since is not None:
-            with self._lock:
-                since, self._told_since = self._told_since, None
-            if since is not None:
-                self.tell(f"The server at {self.url} is back after {time.monotonic() - since:.1f} seconds.")
+            since = self._away_since
+            self._away_since = None if trouble is None else now if since is None else since
+        if trouble is not None and since is None:
+            what = f"The server at {self.url} cannot be reached ({trouble})"
+            self.tell(f"{what}; it is tried again, and nothing is lost.")
+        elif trouble is None and since is not None:
+            self.tell(f"The server at {self.url} is back after {now - since:.1f} seconds.")
 
     def _unreachable(self, trouble: Trouble, seconds: float) -> str:
-        return (
-            f"The server at {self.url} could not be reached for {_readable(seconds)} ({trouble}); "
-            "start it with `orchestrate server start`, or correct ORCHESTRATION_API_URL."
-        )
+        waited = f"{seconds:.0f} seconds" if seconds < 2 * FAULT_SECONDS else f"{seconds / 3600:.3g} hours"
+        what = f"The server at {self.url} could not be reached for {waited} ({trouble})"
+        return f"{what}; start it with `orchestrate server start`, or correct ORCHESTRATION_API_URL."
 
 
 def said(response: httpx.Response) -> str:
@@ -182,23 +159,22 @@ def said(response: httpx.Response) -> str:
     return response.reason_phrase
 
 
-def _refusal(response: httpx.Response, url: str) -> OrchestrationError:
-    status, request = response.status_code, response.request
-    kind = _KINDS.get(status, StoreError)
-    if kind is ConfigurationError:
+def retry_after(response: httpx.Response) -> float:
+    """The seconds that a server asks to wait; 0 when it says none, or a date, for which a back-off does as well."""
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if re.fullmatch(r"\d+(\.\d+)?", seconds) else 0.0
+
+
+def _refusal(response: httpx.Response, url: str) -> errors.OrchestrationError:
+    status, asked = response.status_code, f"{response.request.method} {response.request.url.path}"
+    kind = _KINDS.get(status, errors.StoreError)
+    if kind is errors.ConfigurationError:
         which = "ORCHESTRATION_API_KEY, or ORCHESTRATION_API_AUTH_STRING,"
         what = "does not know who asks" if status != _FORBIDDEN else "does not allow this"
         return kind(f"The server at {url} {what} ({status}: {said(response)}); set {which} to what it expects.")
-    if kind in (ObjectNotFound, ObjectAlreadyExists):
-        return kind(f"{said(response)} ({request.method} {request.url.path})")
-    return kind(f"The server at {url} refused {request.method} {request.url.path} ({status}): {said(response)}")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        return url.startswith(("http://", "https://")) and bool(httpx.URL(url).host)
-    except httpx.InvalidURL:
-        return False
+    if kind in (errors.ObjectNotFound, errors.ObjectAlreadyExists):
+        return kind(f"{said(response)} ({asked})")
+    return kind(f"The server at {url} refused {asked} ({status}): {said(response)}")
 
 
 def _credentials(settings: Settings) -> dict[str, str]:
@@ -207,15 +183,3 @@ def _credentials(settings: Settings) -> dict[str, str]:
     if settings.api_auth_string:
         return {"Authorization": f"Basic {b64encode(settings.api_auth_string.encode()).decode()}"}
     return {}
-
-
-def retry_after(response: httpx.Response) -> float:
-    """The seconds that a server asks to wait; 0 when it does not say."""
-    try:
-        return max(0.0, float(response.headers.get("Retry-After", 0)))
-    except ValueError:  # a date; a back-off does as well
-        return 0.0
-
-
-def _readable(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 2 * FAULT_SECONDS else f"{seconds / 3600:.3g} hours"

@@ -91,9 +91,6 @@ class Backend(Protocol):
     def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Let the rules decide on the state of a task run that its own process does not record."""
 
-    def crash_dead_runs(self) -> list[UUID]:
-        """Mark Crashed every flow run, and task run outside flow runs, whose process has died; the runs so marked."""
-
     def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
         """Mark Crashed the task runs, and subflows, of an ended flow run that have not; the number of task runs."""
 

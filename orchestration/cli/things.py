@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import runpy
-import sys
 from abc import ABC
 from dataclasses import asdict, replace
 from functools import partial
 from inspect import isabstract
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
@@ -21,7 +19,7 @@ from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import Kind, Records, Slots, changed, found, group, is_id, opened, value_of
 from orchestration.cli.output import AsJson, Limit, Yes, columns, may, print_documents
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError, UsageError
-from orchestration.domain.schemas.filters import among
+from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, plain
 
 # -- artifacts ------------------------------------------------------------------------------------
@@ -192,7 +190,7 @@ def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None
 
 def _blocks(backend: Backend) -> list[Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
-    saved = [(each.block_type, each) for each in backend.blocks.block_documents(limit=sys.maxsize)]
+    saved = [(each.block_type, each) for each in backend.blocks.block_documents()]
     return [
         {"id": str(each.id), "slug": f"{kind.slug if kind else ''}/{each.name}", "type": each.block_type_name,
          "data": each.data, "created": plain(each.created), "updated": plain(each.updated)}
@@ -201,19 +199,19 @@ def _blocks(backend: Backend) -> list[Document]:
 
 
 def _types(backend: Backend) -> list[Document]:
-    return [plain(asdict(each)) for each in backend.blocks.block_types()]
+    return backend.find("block_types", Query(limit=2**31))
 
 
 def _remove_type(backend: Backend, document: Document) -> None:
     if document["is_protected"]:
         raise OrchestrationError(f"The block type {document['slug']!r} is protected; it cannot be deleted.")
-    backend.blocks.delete_block_type(document["slug"])
+    backend.delete("block_types", id=document["id"])
 
 
 BLOCK_COLUMNS, TYPE_COLUMNS = columns("ID id exact, Slug slug text"), columns("Slug slug exact, Says description text")
 BLOCKS = Records(
     "blocks", "block", BLOCK_COLUMNS, key="slug", rows=_blocks,
-    remove=lambda backend, saved: backend.blocks.delete_block_document(UUID(saved["id"])),
+    remove=lambda backend, saved: backend.delete("block_documents", id=saved["id"]),
 )  # fmt: skip
 TYPES = Records("types", "block type", TYPE_COLUMNS, key="slug", rows=_types, remove=_remove_type)
 block = group(BLOCKS, "List saved blocks, register types, rotate the key.", "ls inspect delete")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -23,29 +22,6 @@ Source = Database | Transaction
 
 DEEPEST = 50
 """How far references are followed; documents that point to each other in a ring are refused there."""
-
-
-def save_type(tx: Transaction, proposed: BlockType, now: datetime) -> BlockType:
-    """Store a block type, or give the one of that slug its new texts."""
-    return record_of(BlockType, documents.insert(tx, "block_types", _born(proposed, now), overwrite=True))
-
-
-def read_types(source: Source, **keys: Any) -> list[BlockType]:
-    """The block types with these values, by slug."""
-    found = documents.read(source, "block_types", keys)
-    return sorted((record_of(BlockType, each) for each in found), key=attrgetter("slug"))
-
-
-def find_or_create_schema(tx: Transaction, proposed: BlockSchema, now: datetime) -> BlockSchema:
-    """Store a schema, or the one of the same checksum and version that is there."""
-    documents.insert_many(tx, "block_schemas", [_born(proposed, now)])
-    return read_schemas(tx, checksum=proposed.checksum, version=proposed.version)[0]
-
-
-def read_schemas(source: Source, **keys: Any) -> list[BlockSchema]:
-    """The block schemas with these values, newest first."""
-    given = {name: value for name, value in keys.items() if value is not None}
-    return [record_of(BlockSchema, found) for found in documents.read(source, "block_schemas", given)]
 
 
 def insert_document(tx: Transaction, document: BlockDocument, seal: Callable[[Mapping[str, Any]], str]) -> None:
@@ -99,8 +75,9 @@ def document_of(source: Source, row: Row, unseal: Open, secrets: bool, depth: in
     what = f"The block {row['slug']}/{row['name']}"
     if depth > DEEPEST:
         raise UsageError(f"{what} points to blocks that point back to it; save one of them without the reference.")
-    schemas = read_schemas(source, id=row["block_schema_id"])
-    types = read_types(source, id=row["block_type_id"])
+    found = documents.read(source, "block_schemas", {"id": row["block_schema_id"]})
+    schemas = [record_of(BlockSchema, each) for each in found]
+    types = [record_of(BlockType, each) for each in documents.read(source, "block_types", {"id": row["block_type_id"]})]
     data = unseal(row["data"], what)
     if not secrets:
         data = masked(data, list(schemas[0].fields.get("secret_fields", [])) if schemas else ["*"])
@@ -172,6 +149,6 @@ def _write_references(tx: Transaction, document_id: UUID, references: Mapping[st
     documents.insert_many(tx, "block_references", rows)
 
 
-def _born(record: BlockType | BlockSchema | BlockDocument, now: datetime | None) -> Document:
+def _born(record: BlockDocument, now: datetime | None) -> Document:
     """The fields of a record that is made at that time."""
     return {**{field.name: getattr(record, field.name) for field in fields(record)}, "created": now, "updated": now}

@@ -17,8 +17,8 @@ from pydantic import SecretStr, ValidationError
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
+from orchestration.domain.schemas.wire import record_of
 from orchestration.sdk import block_schema as shape
 from orchestration.sdk.awaiting import awaited, either, in_thread
 from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
@@ -29,6 +29,7 @@ from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
+_TYPE_FIELDS = ("slug", "name", "logo_url", "documentation_url", "description", "code_example")
 
 
 class Block(BlockModel, ABC):
@@ -64,11 +65,13 @@ class Block(BlockModel, ABC):
         names = cls.get_block_type_slug(), cls.get_block_type_name()
         logo, documentation = (str(url) if url else None for url in (cls._logo_url, cls._documentation_url))
         about = cls.get_description(), cls.get_code_example()
-        store, fields = _store(), cls.model_json_schema()
-        block_type = store.save_block_type(BlockType(new_id(), *names, logo, documentation, *about))
-        abilities = tuple(sorted(cls.get_block_capabilities())), cls.get_block_schema_version()
-        checksum = checksum_of(fields)
-        return store.save_block_schema(BlockSchema(new_id(), checksum, fields, block_type.id, block_type, *abilities))
+        texts = dict(zip(_TYPE_FIELDS, (*names, logo, documentation, *about), strict=True))
+        backend = current_session().backend
+        block_type = backend.create("block_types", texts, overwrite=True)
+        abilities = {"capabilities": sorted(cls.get_block_capabilities()), "version": cls.get_block_schema_version()}
+        schema = {"fields": cls.model_json_schema(), "block_type_id": block_type["id"], **abilities}
+        stored = backend.create("block_schemas", schema, overwrite=True)
+        return record_of(BlockSchema, stored, block_type=record_of(BlockType, block_type))
 
     @either
     def save(self, name: str | None = None, overwrite: bool = False, client: Any = None) -> UUID:
@@ -153,7 +156,7 @@ class Block(BlockModel, ABC):
         Raises:
             BlockNotFound: there is none.
         """
-        _store().delete_block_document(cls._document(name, include_secrets=False).id)
+        current_session().backend.delete("block_documents", id=str(cls._document(name, include_secrets=False).id))
 
     adelete = classmethod(awaited(delete))
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from orchestration.backend.clock import new_id
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.backend.processes import this_process
 from orchestration.domain.schemas.runs import FlowRun, Owner
@@ -32,6 +33,12 @@ from tests.support.listings import flow_runs, task_runs
 from tests.support.records import at, batch, born, flow_run, later, task_record
 
 NOT_ENDED: list[State] = [Pending(), Running(), AwaitingRetry(later(9)), Paused(), Cancelling()]
+
+
+def _opened(store: Store) -> LocalBackend:
+    backend = store.open()
+    assert isinstance(backend, LocalBackend)
+    return backend
 
 
 def _begin(backend: Backend, state: State, **fields: object) -> FlowRun:
@@ -56,18 +63,18 @@ def _killed_after(work: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize("state", NOT_ENDED, ids=str)
-def test_a_run_dies_with_its_process(store: Store, state: State) -> None:
+def test_a_run_dies_with_its_process(own_store: Store, state: State) -> None:
     """Also one that waited for its retry, or for a person: it waited in that process."""
     run_id, task_id = new_id(), new_id()
 
     def work() -> None:
-        backend = store.connect()
+        backend = own_store.connect()
         _begin(backend, state, id=run_id)
         record = task_record(run_id, id=task_id)
         backend.record(batch(born(record, at(Running(), 1)), born(task_record(run_id), at(Completed(), 1))))
 
     _killed_after(work)
-    backend = store.open()
+    backend = _opened(own_store)
     run, task_run = backend.flow_run(run_id), backend.task_run(task_id)
     assert (run.state_name, task_run.state_name) == ("Crashed", "Crashed")
     for ended in (run.state, task_run.state):
@@ -85,12 +92,12 @@ def test_a_task_outside_flows_dies_with_its_process(own_store: Store) -> None:
     assert own_store.open().task_run(task_id).state_name == "Crashed"
 
 
-def test_what_still_lives_is_left_alone(store: Store) -> None:
-    backend = store.open()
+def test_what_still_lives_is_left_alone(own_store: Store) -> None:
+    backend = _opened(own_store)
     runs = [_begin(backend, state) for state in NOT_ENDED]
     task = task_record()
     backend.record(batch(born(task, at(Running(), 1))))
-    other = store.open()
+    other = _opened(own_store)
     assert other.crash_dead_runs() == []
     assert [other.flow_run(run.id).state_name for run in runs] == [state.name for state in NOT_ENDED]
     assert other.task_run(task.id).state_name == "Running"
@@ -106,30 +113,30 @@ def _elsewhere() -> list[Owner]:
 
 
 @pytest.mark.parametrize("place", range(3), ids=["another host", "another pid namespace", "another host and boot"])
-def test_what_lives_elsewhere_is_not_judged(store: Store, place: int) -> None:
-    backend = store.open()
+def test_what_lives_elsewhere_is_not_judged(own_store: Store, place: int) -> None:
+    backend = _opened(own_store)
     run = backend.create_flow_run(flow_run(state=Running(), owner=_elsewhere()[place]))
     assert backend.crash_dead_runs() == []
     assert backend.flow_run(run.id).state_name == "Running"
 
 
-def test_nothing_survives_the_start_of_the_machine(store: Store) -> None:
-    backend = store.open()
+def test_nothing_survives_the_start_of_the_machine(own_store: Store) -> None:
+    backend = _opened(own_store)
     run = backend.create_flow_run(flow_run(state=Running(), owner=replace(this_process(), boot="an earlier one")))
     assert backend.crash_dead_runs() == [run.id]
 
 
-def test_a_run_that_no_process_holds_waits_for_one(store: Store) -> None:
+def test_a_run_that_no_process_holds_waits_for_one(own_store: Store) -> None:
     """Scheduled runs wait for a worker; suspended ones end their process by intent."""
     suspended = new_id()
 
     def work() -> None:
-        backend = store.connect()
+        backend = own_store.connect()
         backend.create_flow_run(flow_run(state=AwaitingRetry(later(9))))
         _begin(backend, Suspended(pause_key="1"), id=suspended)
 
     _killed_after(work)
-    backend = store.open()
+    backend = _opened(own_store)
     assert sorted(str(run.state_name) for run in flow_runs(backend)) == ["AwaitingRetry", "Suspended"]
     assert backend.flow_run(suspended).owner is None
     backend.propose_flow_run_state(suspended, Scheduled(later(1)), force=True)
@@ -144,12 +151,12 @@ def test_a_suspended_run_gives_up_its_process(store: Store) -> None:
     assert backend.flow_run(run.id).owner is None
 
 
-def test_many_who_look_at_once_mark_a_run_once(store: Store) -> None:
+def test_many_who_look_at_once_mark_a_run_once(own_store: Store) -> None:
     run_ids: list[UUID] = [new_id() for _ in range(5)]
-    backends = [store.open() for _ in range(4)]
+    backends = [_opened(own_store) for _ in range(4)]
 
     def work() -> None:
-        backend = store.connect()
+        backend = own_store.connect()
         for run_id in run_ids:
             _begin(backend, Running(), id=run_id)
 

@@ -9,10 +9,10 @@ import pytest
 
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
+from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.domain.schemas.recording import LogRow
 from orchestration.domain.states import Running
-from tests.support.backends import Store, at_once, postgres_store
+from tests.support.backends import Store, at_once, postgres_store, saved_schema
 from tests.support.records import at, batch, born, flow_run, later, log_row, task_record, went_on
 
 SERVERS = 4
@@ -124,9 +124,8 @@ def test_the_newest_version_of_an_artifact_is_the_one_that_is_shown(servers: lis
 
 def test_fields_that_many_merge_into_a_block_are_all_there(servers: list[Backend]) -> None:
     blocks = servers[0].blocks
-    block_type = blocks.save_block_type(BlockType(new_id(), "car", "Car"))
-    schema = blocks.save_block_schema(BlockSchema(new_id(), "sha256:car", {"properties": {}}, block_type.id))
-    saved = blocks.create_block_document(BlockDocument(new_id(), "mine", {}, schema.id, block_type.id))
+    schema = saved_schema(servers[0], "car", {"properties": {}})
+    saved = blocks.create_block_document(BlockDocument(new_id(), "mine", {}, schema.id, schema.block_type_id))
 
     def merge(number: int) -> None:
         for part in range(3):

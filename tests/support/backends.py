@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
+from orchestration.domain.schemas.blocks import BlockSchema
+from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import StoredResult
 from tests.support.postgres import new_database
@@ -62,15 +65,9 @@ def postgres_store(folder: Path) -> Iterator[Store]:
 
 @contextmanager
 def http_store(folder: Path) -> Iterator[Store]:
-    """This machine's database behind a server; runs that died are looked for by whoever comes, as by a server."""
-
-    def connect() -> Backend:
-        backend = open_backend(settings, Reference)
-        backend.crash_dead_runs()
-        return backend
-
+    """This machine's database behind a server."""
     settings = Settings(folder / "client", api_url=serving().url(folder / "store"), api_outage_limit=10)
-    with _opening(connect) as store:
+    with _store_of(settings) as store:
         store.is_remote = True
         yield store
 
@@ -95,6 +92,15 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
     "sqlite": sqlite_store,
 }
 """By name: each is one more parameter of the whole contract."""
+
+
+def saved_schema(backend: Backend | LocalCatalog, slug: str, fields: dict[str, Any]) -> BlockSchema:
+    """A block type of that slug, and its schema."""
+    texts = {"slug": slug, "name": slug.title(), "description": "Moves."}
+    block_type = backend.create("block_types", texts, overwrite=True)
+    own = {"fields": {**fields, "block_type_slug": slug}, "capabilities": [], "version": "non-versioned"}
+    stored = backend.create("block_schemas", {**own, "block_type_id": block_type["id"]}, overwrite=True)
+    return record_of(BlockSchema, stored, block_type=None)
 
 
 def at_once(work: Sequence[Callable[[], T]]) -> list[T | Exception]:

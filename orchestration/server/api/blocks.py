@@ -12,10 +12,9 @@ from pydantic import create_model
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import UsageError
-from orchestration.domain.schemas.block_checksums import checksum_of
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema
+from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.wire import Document, plain, record_of
+from orchestration.domain.schemas.wire import Document, plain
 from orchestration.server import routes, work_bodies as bodies
 from orchestration.server.answers import Json
 from orchestration.server.parameters import check_known
@@ -32,7 +31,7 @@ router = APIRouter(tags=["Blocks"])
 @router.get("/block_types/slug/{slug}/block_documents")
 def blocks_of_type(slug: str, backend: routes.BackendOf, include_secrets: bool = False) -> Json:
     """The blocks of a type."""
-    backend.blocks.block_type(slug)
+    backend.read("block_types", slug=slug)
     return Json([as_document(each) for each in backend.blocks.block_documents(slug, include_secrets)])
 
 
@@ -45,7 +44,7 @@ def block_of_name(slug: str, name: str, backend: routes.BackendOf, include_secre
 @router.get("/block_schemas/checksum/{checksum}")
 def schema_of_checksum(checksum: str, backend: routes.BackendOf, version: str | None = None) -> Json:
     """The schema of that checksum, the newest unless a version is named."""
-    return Json(backend.read("block_schemas", id=backend.blocks.block_schema(checksum, version).id))
+    return Json(backend.read("block_schemas", checksum=checksum, **({"version": version} if version else {})))
 
 
 @router.get(ONE)
@@ -57,9 +56,8 @@ def read_document(id: UUID, backend: routes.BackendOf, include_secrets: bool = F
 def create_schema(backend: Backend, _keys: routes.Keys, body: Any) -> Json:
     """Store a schema; the one of the same checksum and version is the answer where there is one."""
     check_known(backend, block_types=body.block_type_id)
-    began, checksum = utc_now(), checksum_of(body.fields)
-    proposed = record_of(BlockSchema, body.model_dump(), id=new_id(), checksum=checksum)
-    stored = backend.read("block_schemas", id=backend.blocks.save_block_schema(proposed).id)
+    began = utc_now()
+    stored = backend.create("block_schemas", body.whole(), overwrite=True)
     return Json(stored, 201 if routes.is_new(stored, began) else 200)
 
 
@@ -78,7 +76,7 @@ def change_document(backend: Backend, keys: routes.Keys, body: Any) -> None:
 
 def delete_document(backend: Backend, keys: routes.Keys, _body: None) -> None:
     """Remove a block."""
-    backend.blocks.delete_block_document(keys["id"])
+    backend.delete("block_documents", id=keys["id"])
 
 
 def filter_documents(backend: Backend, _keys: routes.Keys, body: Any) -> list[Document]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.spool import Entry, Spool
+from orchestration.backend.http_shipping import Entry, Spool
 from orchestration.domain.errors import StoreError
 
 
@@ -29,7 +29,7 @@ def _drained(spool: Spool) -> list[Entry]:
 
 
 def _adopted(folder: Path) -> list[Entry]:
-    return [entry for spool in Spool(folder).left_behind() for entry in _drained(spool)]
+    return _drained(Spool(folder))
 
 
 def test_nothing_waits_at_first(tmp_path: Path) -> None:
@@ -137,12 +137,25 @@ def test_many_who_append_at_once_lose_nothing(tmp_path: Path) -> None:
         assert [each for each in drained if each in own] == own
 
 
-def test_the_spool_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    spool.append(_entries("mine"))
+def test_one_process_sends_at_a_time(tmp_path: Path) -> None:
+    """What one sends, another that comes meanwhile finds sent."""
+    mine, theirs = Spool(tmp_path), Spool(tmp_path)
+    entries = _entries("1", "2")
+    mine.append(entries)
+    taken: list[Entry] = []
 
-    assert _adopted(tmp_path) == []
-    assert len(_drained(spool)) == 1
+    def take(entry: Entry) -> bool:
+        if not taken:
+            other.start()
+        taken.append(entry)
+        return True
+
+    other = threading.Thread(target=theirs.drain, args=(take,))
+
+    mine.drain(take)
+    other.join(30)
+
+    assert taken == entries
 
 
 def _append_and_die(folder: Path, bodies: list[str], sent: int) -> None:
@@ -174,22 +187,12 @@ def test_the_next_process_sends_what_a_killed_one_left(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("cut", range(1, 52, 5))
-def test_a_line_that_was_being_written_is_passed_over(tmp_path: Path, cut: int) -> None:
-    _killed(tmp_path, ["whole", "torn"], 0)
-    (path,) = tmp_path.glob("*.spool")
-    os.truncate(path, path.stat().st_size - min(cut, len(path.read_bytes().splitlines()[1])))
+def test_what_was_being_written_is_passed_over(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(_entries("whole"))
+    (tmp_path / f"{new_id()}.new").write_bytes(b"torn")
 
     assert [entry.body for entry in _adopted(tmp_path)] == [b"whole"]
-
-
-def test_a_line_that_the_disk_garbled_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    _killed(tmp_path, ["1", "2"], 0)
-    (path,) = tmp_path.glob("*.spool")
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(lines[0] + b"-\x00\xff garbled\n" + lines[1])
-
-    assert [entry.body for entry in _adopted(tmp_path)] == [b"1", b"2"]
 
 
 def test_a_disk_that_takes_nothing_is_named(tmp_path: Path) -> None:

@@ -8,9 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestration import Secret
-from orchestration.backend.clock import new_id
 from orchestration.cli.kinds import opened
-from orchestration.domain.schemas.blocks import BlockType
 from orchestration.persistence import crypto
 from orchestration.sdk.session import close_session
 from tests.support.command_line import asked, orchestrate, table
@@ -69,7 +67,7 @@ def test_the_types_of_a_file_are_registered(tmp_path: Path) -> None:
 
 def test_a_protected_type_stays() -> None:
     with opened() as backend:
-        backend.blocks.save_block_type(BlockType(new_id(), "slack", "Slack", is_protected=True))
+        backend.create("block_types", {"slug": "slack", "name": "Slack", "is_protected": True})
     assert "protected" in orchestrate("block", "type", "delete", "slack", code=1)
     assert "slack" in [each["slug"] for each in asked("block", "type", "ls")]
 

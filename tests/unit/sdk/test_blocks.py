@@ -279,12 +279,12 @@ def test_a_block_whose_class_gained_a_field_can_be_filled_in() -> None:
 
 def test_registering_twice_changes_nothing(session: Session) -> None:
     Car.register_type_and_schema()
-    before = session.backend.blocks.block_types(), session.backend.blocks.block_schemas()
+    before, schemas = session.backend.find("block_types"), session.backend.find("block_schemas")
     Car.register_type_and_schema()
-    after = session.backend.blocks.block_types(), session.backend.blocks.block_schemas()
-    assert [each.id for each in before[0]] == [each.id for each in after[0]]
-    assert [each.id for each in before[1]] == [each.id for each in after[1]]
-    assert {each.slug for each in after[0]} == {"car", "engine"}
+    after = session.backend.find("block_types")
+    assert [each["id"] for each in before] == [each["id"] for each in after]
+    assert [each["id"] for each in schemas] == [each["id"] for each in session.backend.find("block_schemas")]
+    assert {each["slug"] for each in after} == {"car", "engine"}
 
 
 def test_the_base_class_is_no_type() -> None:
@@ -303,7 +303,7 @@ def test_a_block_travels_between_processes() -> None:
 def test_the_database_file_holds_no_secret_and_no_key(session: Session, tmp_path: Path) -> None:
     Car(plate="x", pin=SecretStr("super-secret-pin"), codes=SecretDict({"a": "nested-secret"})).save("c")
     key = (session.settings.home / "encryption.key").read_text().strip()
-    session.backend.blocks.block_types()
+    session.backend.find("block_types")
     content = b"".join(path.read_bytes() for path in session.settings.home.glob("orchestration.db*"))
     assert b"car" in content
     for secret in ("super-secret-pin", "nested-secret", key):
