@@ -8,8 +8,8 @@ import pytest
 
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
 from orchestration.persistence import listings
-from orchestration.persistence.documents import SPECS
 from orchestration.persistence.database import NO_PARAMS, Row
+from orchestration.persistence.documents import SPECS
 
 DIALECTS = ("sqlite", "postgresql")
 VALUES: Mapping[str, Any] = {
