@@ -13,8 +13,7 @@ from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.persistence import documents
-from orchestration.persistence.columns import JOINED, SPECS
-from orchestration.persistence.database import NO_PARAMS, Database, Transaction
+from orchestration.persistence.database import NO_PARAMS, Database, Row, Transaction
 from orchestration.persistence.presenting import present
 from orchestration.persistence.values import micros
 
@@ -37,11 +36,16 @@ class LocalCatalog:
 
     def find(self, resource: str, query: Query = EVERYTHING) -> list[Document]:
         """A page of any resource's listing."""
-        return self._listed(resource, query)
+        from orchestration.persistence.listings import rows
+
+        found = self._completed(resource, rows(self._db, resource, query))
+        if resource == "workers":
+            return [worker for worker in found if _has_status(worker, query.where.get("workers") or {})]
+        return found
 
     def count(self, resource: str, where: Mapping[str, Any] = NO_PARAMS) -> int:
         """How many there are that the filters let through."""
-        from orchestration.persistence.queries import count
+        from orchestration.persistence.listings import count
 
         return count(self._db, resource, where)
 
@@ -49,7 +53,7 @@ class LocalCatalog:
         self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
     ) -> list[Document]:
         """What became of the runs that were expected within each of ``number`` spans of time."""
-        from orchestration.persistence.queries import Spans, history
+        from orchestration.persistence.listings import Spans, history
 
         spans = Spans(micros(start), round(seconds * 1e6), number)
         found: dict[int, list[Document]] = {}
@@ -65,10 +69,7 @@ class LocalCatalog:
 
     def read(self, resource: str, **keys: Any) -> Document:
         """The one whose fields have these values."""
-        if resource in JOINED or resource in _COMPLETE:
-            found = self._listed(resource, Query(limit=1), keys)
-        else:
-            found = [present(resource, row, utc_now()) for row in documents.rows(self._db, resource, keys)]
+        found = self._completed(resource, documents.rows(self._db, resource, keys, limit=1))
         if not found:
             raise documents.not_found(resource, keys)
         return found[0]
@@ -83,7 +84,7 @@ class LocalCatalog:
             stored = documents.insert(tx, resource, before(tx, whole) if before else whole, overwrite)
             if after := _AFTER.get(resource):
                 after(tx, stored, whole)
-        keys = ("id",) if "id" in stored else SPECS[resource].key
+        keys = ("id",) if "id" in stored else documents.SPECS[resource].key
         return self.read(resource, **{name: stored[name] for name in keys})
 
     def change(self, resource: str, changes: Mapping[str, Any], **keys: Any) -> None:
@@ -103,15 +104,11 @@ class LocalCatalog:
             if not remove(tx, resource, keys):
                 raise documents.not_found(resource, keys)
 
-    def _listed(self, resource: str, query: Query, keys: Mapping[str, Any] = NO_PARAMS) -> list[Document]:
-        from orchestration.persistence.queries import rows
-
+    def _completed(self, resource: str, rows: Sequence[Row]) -> list[Document]:
         now = utc_now()
-        found = [present(resource, row, now) for row in rows(self._db, resource, query, keys)]
+        found = [present(resource, row, now) for row in rows]
         if complete := _COMPLETE.get(resource):
             complete(self._db, found)
-        if resource == "workers":
-            return [worker for worker in found if _has_status(worker, query.where.get("workers") or {})]
         return found
 
 

@@ -12,8 +12,8 @@ from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, Usa
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType, masked
 from orchestration.domain.schemas.wire import Document, record_of
 from orchestration.persistence import documents
-from orchestration.persistence.columns import to_document
 from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.documents import to_document
 
 Open = Callable[[str, str], dict[str, Any]]
 """(token, what it is) -> the document in it."""

@@ -10,8 +10,8 @@ from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.schemas.wire import record_of
 from orchestration.persistence import documents
-from orchestration.persistence.columns import to_document
 from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.documents import to_document
 from orchestration.persistence.runs import owned, owner_columns
 
 NEVER = 10**18

@@ -1,10 +1,21 @@
-"""What the rest of the package asks of a database, whichever it is."""
+"""What the rest of the package asks of a database, whichever it is, and what all databases do alike.
+
+A connection that two processes share is broken in both, so none is open while a process forks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+import fcntl
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from orchestration.domain.errors import StoreError
 
 Row = Mapping[str, Any]
 Params = Mapping[str, Any]
@@ -44,51 +55,91 @@ class Schema(Protocol):
     def turn(self) -> AbstractContextManager[None]:
         """The right to change the schema: of many processes that start at once, one has it and the rest wait."""
 
-    def apply(self, number: int, sql: str) -> None:
-        """Run a migration and note its number, both or nothing."""
-
-    def clear(self, tables: Sequence[str]) -> None:
-        """Remove these tables, those that are there, and go back to version 0."""
+    def script(self, sql: str, version: int) -> None:
+        """Run statements and note the version that they lead to, both or nothing."""
 
     def back_up(self, name: str) -> None:
         """Keep a copy under that name, where a copy is this package's business."""
 
 
-@runtime_checkable
-class Database(Protocol):
+class Database(ABC):
     """A store of rows; times are whole microseconds since the epoch (UTC), documents JSON text."""
 
     dialect: str
 
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._closed = False
+        _known.add(self)
+
+    @abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction; waits for its turn, never fails because somebody else is writing."""
 
+    @abstractmethod
     def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """The rows of one SELECT with ``:name`` parameters."""
 
+    @abstractmethod
     def schema(self) -> AbstractContextManager[Schema]:
         """The schema, for those who bring it up to date or make it anew."""
 
+    @abstractmethod
+    def _disconnect(self) -> None:
+        """Close what is open; it is opened again when it is needed."""
+
     def close(self) -> None:
-        """Release all connections."""
+        """Release all connections, for good."""
+        with self._lock:
+            self._closed = True
+            self._disconnect()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("The orchestration database was closed, and nothing can be read or written any more.")
 
 
-def storable(values: Iterable[Any], nul: str = "\0") -> tuple[Any, ...]:
-    """The values with what a database cannot hold written out in a form that can be read.
+_known: WeakSet[Database] = WeakSet()
+_held: list[Database] = []
+"""Those that a fork under way concerns."""
+
+
+def _before_fork() -> None:
+    """Close what is open, and let nobody open it again until the fork is over."""
+    _held.extend(_known)
+    for database in _held:
+        database._lock.acquire()
+        database._disconnect()
+
+
+def _after_fork() -> None:
+    """Go on; the thread that forked, and that holds the locks, is there in the child as well."""
+    while _held:
+        _held.pop()._lock.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
+
+@contextmanager
+def only_one_process(path: Path) -> Iterator[None]:
+    """Hold the lock on a file, which a process cannot keep beyond its end; the file is for its owner only."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def storable(value: Any, nul: str = "\0") -> Any:
+    """A parameter, or many, with what a database cannot hold written out in a form that can be read.
 
     A file name in a log line may have lone surrogates, which UTF-8 cannot hold; ``nul`` stands for NUL where the
     database takes none.
     """
-    return tuple(
-        value.encode("utf-8", "backslashreplace").decode().replace("\0", nul) if isinstance(value, str) else value
-        for value in values
-    )
-
-
-def chunks(rows: Sequence[Sequence[Any]], sizes: Iterable[int]) -> Iterable[Sequence[Sequence[Any]]]:
-    """The rows in slices of the given sizes, each as often as it fits, largest first."""
-    start = 0
-    for size in sizes:
-        while len(rows) - start >= size:
-            yield rows[start : start + size]
-            start += size
+    if isinstance(value, Mapping):
+        return {name: storable(each, nul) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(each, nul) for each in value]
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", nul) if isinstance(value, str) else value

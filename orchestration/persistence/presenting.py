@@ -9,11 +9,14 @@ from uuid import UUID
 
 from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, StoredDocument, moment_text, state_document
 from orchestration.persistence import values
-from orchestration.persistence.columns import JOINED, to_document
 from orchestration.persistence.database import Row
+from orchestration.persistence.documents import to_document
 
-HIDDEN = ("owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp")
-"""Columns that are the store's own."""
+HIDDEN = (
+    "owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp",
+    "state_message", "state_details", "state_data",
+)  # fmt: skip
+"""Columns that are the store's own, or that another field tells of."""
 
 HEARTBEATS_MISSED = 3
 """After so many heartbeats that did not come a worker counts as offline, as with Prefect."""
@@ -25,9 +28,7 @@ POLLED_SECONDS = 60
 
 def present(resource: str, row: Row, now: datetime) -> Document:
     """The document of a row, as seen at ``now`` (UTC)."""
-    document = to_document(resource, row)
-    for name, _, _, fields in JOINED.get(resource, ()):
-        document.update({f"{name}_{field}": row[f"{name}_{field}"] for field in fields if name != "state"})
+    document = to_document(resource, row, shown=True)
     add = _ADDITIONS.get(resource)
     if add is not None:
         add(document, row, now)
@@ -63,9 +64,6 @@ def _run(document: Document, row: Row, now: datetime) -> None:
     late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
     document["estimated_run_time"] = (row["total_run_time"] + max(0, running)) / 1e6
     document["estimated_start_time_delta"] = late / 1e6
-    document["next_scheduled_start_time"] = (
-        document["expected_start_time"] if row["state_type"] == "SCHEDULED" else None
-    )
     document["empirical_policy"] = document["policy"]
     document["updated"] = moment_text(values.moment(row["state_timestamp"])) or document["created"]
 
@@ -77,13 +75,6 @@ def _log(document: Document, _row: Row, _now: datetime) -> None:
 
 def _artifact(document: Document, _row: Row, _now: datetime) -> None:
     document["metadata_"] = document.pop("metadata")
-
-
-def _artifact_collection(document: Document, row: Row, _now: datetime) -> None:
-    for _, _, _, fields in JOINED["artifact_collections"]:
-        shown = {field: document.pop(f"artifact_{field}") for field in fields}
-    data, metadata = shown.pop("data"), shown.pop("metadata")
-    document.update(shown, data=data and values.decode(data), metadata_=metadata and values.decode(metadata))
 
 
 def _work_pool(document: Document, _row: Row, _now: datetime) -> None:
@@ -125,6 +116,6 @@ def is_online(worker: Mapping[str, Any], now: datetime) -> bool:
 
 _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
     "flow_runs": _flow_run, "task_runs": _task_run, "logs": _log, "artifacts": _artifact,
-    "artifact_collections": _artifact_collection, "work_pools": _work_pool, "work_queues": _work_queue,
+    "artifact_collections": _artifact, "work_pools": _work_pool, "work_queues": _work_queue,
     "deployments": _deployment, "block_documents": _block_document, "workers": _worker,
 }

@@ -13,8 +13,8 @@ from orchestration.domain.schemas.runs import FlowRun, Owner, Run
 from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import State
 from orchestration.persistence import documents, values
-from orchestration.persistence.columns import to_document, to_row
 from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.statements import STATEMENTS
 
 R = TypeVar("R", bound=Run)
 
@@ -24,34 +24,24 @@ _FOLLOWING = (
 )  # fmt: skip
 """What of a flow run changes with its state."""
 
-SELECT_FLOW_RUN = """
-SELECT r.*, f.name AS flow_name, s.message AS state_message, s.details AS state_details, s.data AS state_data
-FROM flow_run r JOIN flow f ON f.id = r.flow_id LEFT JOIN flow_run_state s ON s.id = r.state_id
-"""
-
 
 def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
     """The id of the flow of that name; it is made, with ``new_id``, when there is none."""
-    row = to_row("flows", {"id": new_id, "name": name, "created": now, "updated": now})
-    tx.insert_many(f"INSERT INTO flow ({', '.join(row)})", [tuple(row.values())], "ON CONFLICT (name) DO NOTHING")
-    return UUID(tx.execute("SELECT id FROM flow WHERE name = :name", {"name": name})[0]["id"])
+    documents.insert_many(tx, "flows", [{"id": new_id, "name": name, "created": now, "updated": now}])
+    return UUID(documents.rows(tx, "flows", {"name": name})[0]["id"])
 
 
 def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
     """Store a new flow run, without its state."""
     given = {field.name: getattr(run, field.name) for field in fields(run)}
-    row = to_row("flow_runs", {**given, **owner_columns(run.owner), "updated": run.created})
-    tx.insert_many(f"INSERT INTO flow_run ({', '.join(row)})", [tuple(row.values())])
+    documents.insert(tx, "flow_runs", {**given, **owner_columns(run.owner), "updated": run.created})
 
 
 def flow_run_by_key(tx: Transaction, flow_id: UUID, idempotency_key: str, revive: Revive) -> FlowRun | None:
     """The run that was created with this idempotency key, if one was; until this transaction ends, nobody makes one."""
     tx.lock(f"flow {flow_id}, key {idempotency_key}")
-    rows = tx.execute(
-        SELECT_FLOW_RUN + "WHERE r.flow_id = :flow_id AND r.idempotency_key = :key",
-        {"flow_id": str(flow_id), "key": idempotency_key},
-    )
-    return flow_run_from_row(rows[0], revive) if rows else None
+    rows = documents.rows(tx, "flow_runs", {"flow_id": flow_id, "idempotency_key": idempotency_key})
+    return _flow_run(rows[0], revive) if rows else None
 
 
 def read_flow_run(source: Database | Transaction, run_id: UUID, revive: Revive) -> FlowRun:
@@ -60,15 +50,17 @@ def read_flow_run(source: Database | Transaction, run_id: UUID, revive: Revive) 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    if isinstance(source, Database):
-        ask = source.read
-    else:
-        source.lock(f"flow run {run_id}")
-        ask = source.execute
-    rows = ask(SELECT_FLOW_RUN + "WHERE r.id = :id", {"id": str(run_id)})
+    return _flow_run(locked_row(source, "flow_runs", run_id), revive)
+
+
+def locked_row(source: Database | Transaction, resource: str, run_id: UUID) -> Row:
+    """The row of a run; a transaction that reads it waits until no other one holds it, and holds it to its end."""
+    if not isinstance(source, Database):
+        source.lock(f"{resource} {run_id}")
+    rows = documents.rows(source, resource, {"id": run_id})
     if not rows:
-        raise ObjectNotFound(f"There is no flow run with the id {run_id}.")
-    return flow_run_from_row(rows[0], revive)
+        raise ObjectNotFound(f"There is no {resource[:-1].replace('_', ' ')} with the id {run_id}.")
+    return rows[0]
 
 
 def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
@@ -76,48 +68,29 @@ def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
     state = run.state
     assert state is not None and state.timestamp is not None  # noqa: S101 - a proposed state is always stamped
     changes = {name: getattr(run, name) for name in _FOLLOWING}
-    row = to_row("flow_runs", {**changes, "state_timestamp": state.timestamp, "updated": state.timestamp})
-    sets = ", ".join(f"{name} = :{name}" for name in row)
-    changed = tx.execute(
-        f"UPDATE flow_run SET {sets} WHERE id = :id "  # noqa: S608 - names of columns
-        "AND (state_id = :expected OR (state_id IS NULL AND :expected IS NULL)) RETURNING id",
-        {**row, "id": str(run.id), "expected": values.text_id(expected)},
-    )
+    changes |= {"state_timestamp": state.timestamp, "updated": state.timestamp}
+    changed = documents.update(tx, "flow_runs", changes, {"id": run.id, "state_id": expected})
     if changed:
-        told = {"id": state.id, "flow_run_id": run.id, "type": state.type, "name": state.name, "message": state.message}
-        stored = to_row("flow_run_states", {**told, "timestamp": state.timestamp})
-        stored |= {"details": values.details_text(state.details), "data": values.data_text(state)}
-        tx.insert_many(f"INSERT INTO flow_run_state ({', '.join(stored)})", [tuple(stored.values())])
+        told = {name: getattr(state, name) for name in ("id", "type", "name", "message", "timestamp")}
+        said = {"details": values.details_text(state.details), "data": values.data_text(state)}
+        documents.insert(tx, "flow_run_states", {**told, **said, "flow_run_id": run.id})
     return bool(changed)
 
 
 def read_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
     """All states of a flow run, oldest first."""
-    rows = db.read("SELECT * FROM flow_run_state WHERE flow_run_id = :id ORDER BY timestamp, id", {"id": str(run_id)})
+    rows = documents.rows(db, "flow_run_states", {"flow_run_id": run_id}, order="timestamp, id")
     return [values.state_from_row(row, revive) for row in rows]
 
 
 def unfinished_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
-    """The runs that have not ended and whose process lives, or lived, on this host.
-
-    A run that waits for its retry or for a person waits in its process, and dies with it as well.
-    """
-    rows = db.read(
-        "SELECT id, owner_host, owner_boot, owner_pid, owner_started FROM flow_run WHERE state_type IN "
-        "('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING') AND owner_host = :host",
-        {"host": host},
-    )
-    return owned(rows)
+    """The runs that have not ended and whose process lives, or lived, on this host."""
+    return owned(db.read(STATEMENTS["unfinished_of_host"], {"host": host}))
 
 
 def unfinished_subflows(tx: Transaction, run_id: UUID) -> list[UUID]:
     """The runs that have not ended and that this flow run's task runs stand for."""
-    rows = tx.execute(
-        "SELECT r.id FROM task_run t JOIN flow_run r ON r.parent_task_run_id = t.id WHERE t.flow_run_id = :run "
-        "AND r.state_type NOT IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')",
-        {"run": str(run_id)},
-    )
-    return [UUID(row["id"]) for row in rows]
+    return [UUID(row["id"]) for row in tx.execute(STATEMENTS["unfinished_subflows"], {"run": str(run_id)})]
 
 
 def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
@@ -127,12 +100,16 @@ def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
 
 def owned(rows: Sequence[Row]) -> list[tuple[UUID, Owner]]:
     """The ids of rows, each with the process that holds it."""
-    return [(UUID(row["id"]), _known_owner(row)) for row in rows]
+    return [(UUID(row["id"]), _owner(row)) for row in rows]
 
 
 def owner_columns(owner: Owner | None) -> dict[str, Any]:
     """The columns that tell which process holds a row."""
     return {f"owner_{name}": owner and getattr(owner, name) for name in Owner.__slots__}
+
+
+def _owner(row: Row) -> Owner:
+    return Owner(*(row[f"owner_{name}"] for name in Owner.__slots__))
 
 
 def after(run: R, state: State, now: datetime) -> R:
@@ -151,13 +128,8 @@ def after(run: R, state: State, now: datetime) -> R:
     return run.evolve(**changes)
 
 
-def flow_run_from_row(row: Row, revive: Revive) -> FlowRun:
-    """The flow run, with its state, of a row of ``SELECT_FLOW_RUN``."""
-    document = {**to_document("flow_runs", row), "flow_name": row["flow_name"]}
+def _flow_run(row: Row, revive: Revive) -> FlowRun:
     state = values.state_from_row(row, revive, "state_") if row["state_id"] is not None else None
-    owner = _known_owner(row) if row["owner_host"] else None
+    owner = _owner(row) if row["owner_host"] else None
+    document = documents.to_document("flow_runs", row, shown=True)
     return record_of(FlowRun, document, state=state, policy=values.policy_of(row["policy"]), owner=owner)
-
-
-def _known_owner(row: Row) -> Owner:
-    return Owner(row["owner_host"], row["owner_boot"], row["owner_pid"], row["owner_started"])

@@ -24,7 +24,8 @@ def reset(database: Database, now: datetime) -> None:
     """Remove everything that a database holds and make its tables anew; a SQLite file is copied first."""
     with database.schema() as schema, schema.turn():
         schema.back_up(f"before-reset-{now:%Y%m%d-%H%M%S}")
-        schema.clear([table for _, sql in migrations() for table in re.findall(r"CREATE TABLE (\w+)", sql)])
+        tables = re.findall(r"CREATE TABLE (\w+)", "".join(sql for _, sql in migrations()))
+        schema.script("".join(f"DROP TABLE IF EXISTS {table}; " for table in tables), 0)
         _migrate(schema)
 
 
@@ -52,4 +53,4 @@ def _migrate(schema: Schema) -> None:
         schema.back_up(f"before-{version + 1:04d}")
     for number, sql in migrations():
         if number > version:
-            schema.apply(number, sql)
+            schema.script(sql, number)

@@ -13,43 +13,20 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
 from orchestration.domain.schemas.runs import Owner, TaskRun
 from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values
-from orchestration.persistence.columns import to_document
 from orchestration.persistence.database import Database, Row, Transaction
-
-_INSERT = """INSERT INTO task_run (
-    id, flow_run_id, name, task_key, dynamic_key, created, task_version, cache_key, policy, tags, labels, task_inputs,
-    state_id, state_type, state_name, state_timestamp, run_count, flow_run_run_count, expected_start_time, start_time,
-    end_time, total_run_time, owner, history)"""
-_ENDED = "('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
-_IS_NEWER = (
-    f"(excluded.state_type IN {_ENDED}, excluded.state_timestamp) >= "
-    f"(task_run.state_type IN {_ENDED}, task_run.state_timestamp)"
-)
-_CHANGING = (
-    *("name", "cache_key", "task_inputs", "run_count", "start_time", "end_time", "total_run_time", "owner"),
-    *("state_id", "state_type", "state_name", "state_timestamp"),
-)
-_ON_CONFLICT = "ON CONFLICT (id) DO UPDATE SET history = task_run.history || excluded.history, " + ", ".join(
-    f"{name} = CASE WHEN {_IS_NEWER} THEN excluded.{name} ELSE task_run.{name} END" for name in _CHANGING
-)
-_UNFINISHED = f"SELECT id FROM task_run WHERE flow_run_id = :run AND state_type NOT IN {_ENDED} ORDER BY id"  # noqa: S608
-_CRASH = f"""UPDATE task_run SET state_id = :state_id, state_type = :type, state_name = :name, state_timestamp = :at,
-    end_time = :at, owner = NULL, history = history || :line
-    WHERE id = :id AND state_type NOT IN {_ENDED} RETURNING id"""  # noqa: S608 - fixed texts
-_INSERT_LOG = "INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)"
+from orchestration.persistence.runs import locked_row
+from orchestration.persistence.statements import STATEMENTS
 
 
 def is_new_batch(tx: Transaction, batch_id: UUID, now: datetime) -> bool:
     """Whether a batch of that id was not stored before; from now on it was."""
-    sql = "INSERT INTO received_batch (id, received) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id"
-    return bool(tx.execute(sql, {"id": str(batch_id), "now": values.micros(now)}))
+    return bool(tx.execute(STATEMENTS["is_new_batch"], {"id": str(batch_id), "now": values.micros(now)}))
 
 
 def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Owner | None) -> None:
@@ -65,7 +42,7 @@ def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Ow
             rounds.append({})
         rounds[-1][row[0]] = row
     for rows in rounds:
-        tx.insert_many(_INSERT, list(rows.values()), _ON_CONFLICT)
+        tx.insert_many(STATEMENTS["insert_task_runs"], list(rows.values()), STATEMENTS["update_task_runs"])
 
 
 def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
@@ -74,12 +51,12 @@ def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
     The lines of a run get their numbers in the order in which they can be seen, or who follows them would miss some.
     """
     tx.lock(*{f"log of {row[4]}" for row in rows})
-    tx.insert_many(_INSERT_LOG, rows)
+    tx.insert_many(STATEMENTS["insert_logs"], rows)
 
 
 def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: str, new_id: Callable[[], UUID]) -> int:
     """End all task runs of a flow run that have not ended; the number of them."""
-    rows = tx.execute(_UNFINISHED, {"run": str(flow_run_id)})
+    rows = tx.execute(STATEMENTS["unfinished_task_runs"], {"run": str(flow_run_id)})
     return sum(crash_task_run(tx, UUID(row["id"]), now, message, new_id) for row in rows)
 
 
@@ -87,12 +64,13 @@ def crash_task_run(tx: Transaction, run_id: UUID, now: datetime, message: str, n
     """End a task run; false when it has ended already."""
     state = Crashed(message, timestamp=now).evolve(id=new_id())
     of_state = {"state_id": str(state.id), "type": state.type.value, "name": state.name, "at": values.micros(now)}
-    return bool(tx.execute(_CRASH, {"id": str(run_id), **of_state, "line": values.history_line(state)}))
+    params = {"id": str(run_id), **of_state, "line": values.history_line(state)}
+    return bool(tx.execute(STATEMENTS["crash_task_run"], params))
 
 
 def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
     """The task runs outside flow runs that have not ended, each with the process that it lives, or lived, in."""
-    rows = db.read("SELECT id, owner FROM task_run WHERE owner IS NOT NULL")
+    rows = db.read(STATEMENTS["unfinished_without_flow"])
     return [(UUID(row["id"]), values.owner_of(row["owner"])) for row in rows]
 
 
@@ -102,26 +80,21 @@ def read_task_run(source: Database | Transaction, run_id: UUID, revive: Revive) 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    if not isinstance(source, Database):
-        source.lock(f"task run {run_id}")
-    rows = documents.rows(source, "task_runs", {"id": run_id})
-    if not rows:
-        raise ObjectNotFound(f"There is no task run with the id {run_id}.")
-    return task_run_from_row(rows[0], revive)
+    return _task_run(locked_row(source, "task_runs", run_id), revive)
 
 
 def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
     """All states of a task run, oldest first."""
-    rows = db.read("SELECT history FROM task_run WHERE id = :id", {"id": str(run_id)})
+    rows = documents.rows(db, "task_runs", {"id": run_id})
     return values.states_of(rows[0]["history"], revive) if rows else []
 
 
-def task_run_from_row(row: Row, revive: Revive) -> TaskRun:
-    """The task run of a row."""
+def _task_run(row: Row, revive: Revive) -> TaskRun:
     state = values.state_in(row["history"], row["state_id"], revive)
     run_id, flow_run_id = UUID(row["id"]), values.id_of(row["flow_run_id"])
     state = state.evolve(details=replace(state.details, flow_run_id=flow_run_id, task_run_id=run_id))
-    return record_of(TaskRun, to_document("task_runs", row), state=state, policy=values.policy_of(row["policy"]))
+    document = documents.to_document("task_runs", row)
+    return record_of(TaskRun, document, state=state, policy=values.policy_of(row["policy"]))
 
 
 def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:

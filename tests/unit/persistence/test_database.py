@@ -1,23 +1,25 @@
-"""Rows in slices of the sizes that statements are made for."""
+"""What a database cannot hold is written out."""
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from hypothesis import given, strategies as st
+import pytest
 
-from orchestration.persistence.database import Database, chunks
-from orchestration.persistence.sqlite import CHUNK_SIZES, SqliteDatabase
-from tests.support.properties import quick
+from orchestration.persistence.database import Database, storable
+from orchestration.persistence.sqlite import SqliteDatabase
 
 
-@quick
-@given(st.integers(0, 350))
-def test_chunks_hold_every_row_once_and_in_order(count: int) -> None:
-    rows = [(number,) for number in range(count)]
-    slices = [list(chunk) for chunk in chunks(rows, CHUNK_SIZES)]
-    assert [row for chunk in slices for row in chunk] == rows
-    assert {len(chunk) for chunk in slices} <= set(CHUNK_SIZES)
-    assert len(slices) <= count // 100 + 18, "as few statements as the sizes allow"
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("caf\udce9", "caf\\udce9"), ("a\0b", "a-b"), ("ü", "ü"), (1, 1), (None, None),
+        ({"name": "\ud800", "level": 20}, {"name": "\\ud800", "level": 20}),
+        ([("\ud800", 1), {"a": "\0"}], [["\\ud800", 1], {"a": "-"}]),
+    ],
+)  # fmt: skip
+def test_what_utf_8_cannot_hold_is_written_out_wherever_it_stands(given: Any, kept: Any) -> None:
+    assert storable(given, nul="-") == kept
 
 
 def test_the_embedded_database_is_a_database(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import StoreError
-from orchestration.persistence import postgres, postgres_statements
+from orchestration.persistence import postgres
 from orchestration.persistence.database import STANDS, Database
 from orchestration.persistence.postgres import POOL_SIZE, PostgresDatabase
 from tests.support.backends import at_once
@@ -217,7 +217,7 @@ def test_an_interruption_tells_whether_what_was_written_stands(
     database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, when: str, count: int, notes: list[str] | None
 ) -> None:
     """A signal that comes during a commit is seen when the commit is done."""
-    commit = postgres_statements.commit
+    commit = postgres._commit
 
     def interrupted(connection: Any) -> None:
         if when == "after":
@@ -225,7 +225,7 @@ def test_an_interruption_tells_whether_what_was_written_stands(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(postgres, "commit", interrupted)
+        patched.setattr(postgres, "_commit", interrupted)
         with pytest.raises(KeyboardInterrupt) as seen:
             _insert(database)
     assert getattr(seen.value, "__notes__", None) == notes

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
-from orchestration.persistence import queries
-from orchestration.persistence.columns import SPECS
+from orchestration.persistence import listings
 from orchestration.persistence.database import NO_PARAMS, Row
+from orchestration.persistence.documents import SPECS
 
 DIALECTS = ("sqlite", "postgresql")
 VALUES: Mapping[str, Any] = {
@@ -55,7 +55,7 @@ class Asked:
 def _asked(resource: str, dialect: str, where: Mapping[str, Any], sort: str | None = None) -> Asked:
     database = Asked(dialect)
     query = Query(where, sort, limit=20, offset=40)
-    assert queries.rows(database, resource, query) == []  # type: ignore[arg-type]
+    assert listings.rows(database, resource, query) == []  # type: ignore[arg-type]
     return database
 
 
@@ -74,7 +74,7 @@ def test_a_filter_narrows_with_its_values_as_parameters(resource: str, wanted: d
 def test_a_filter_of_another_resource_looks_for_its_rows(resource: str, other: str, dialect: str) -> None:
     asked = _asked(resource, dialect, {other: {"name": {"any_": ["fit"]}}})
     assert "EXISTS" in asked.sql
-    assert f"FROM {SPECS[other].table} AS" in asked.sql
+    assert SPECS[other].source in asked.sql
     assert _asked(resource, dialect, {other: {"operator": "and_"}}).sql == _asked(resource, dialect, {}).sql
 
 
@@ -105,6 +105,6 @@ def test_counting_takes_the_same_filters(dialect: str) -> None:
             return [{"number": 3}]
 
     database = Counted(dialect)
-    assert queries.count(database, "flow_runs", {"flow_runs": {"name": {"any_": ["a"]}}}) == 3  # type: ignore[arg-type]
+    assert listings.count(database, "flow_runs", {"flow_runs": {"name": {"any_": ["a"]}}}) == 3  # type: ignore[arg-type]
     assert "count(*)" in database.sql.lower()
     assert list(database.params.values()) == ["a"]

@@ -1,0 +1,204 @@
+"""Listings: a query becomes a SELECT through SQLAlchemy Core and runs on the package's own connection."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    column,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    true,
+)  # fmt: skip
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Dialect
+
+from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
+from orchestration.persistence.database import Database, Row
+from orchestration.persistence.documents import SPECS, micros_of
+from orchestration.persistence.statements import STATEMENTS
+from orchestration.persistence.values import encode
+
+Column = ColumnElement[Any]
+Condition = ColumnElement[bool]
+Operation = Callable[[Column, Any], Condition]
+
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="named"),
+    "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
+}
+_MAY_LACK = ("key", "last_heartbeat_time")
+"""Columns to sort by that may hold nothing, besides the times of runs."""
+
+_ENDS = {**{f"{spec.table}_id": resource for resource, spec in SPECS.items()}, "latest_id": "artifacts"}
+_LINKS = {(here, _ENDS[name]): (name, "id") for here, spec in SPECS.items() for name in spec.columns if name in _ENDS}
+_TIES = {**_LINKS, **{(there, here): (column, own) for (here, there), (own, column) in _LINKS.items()}}
+"""Which columns tie the rows of two resources, told by their names; any other pair is tied by the shortest way."""
+
+
+class Spans(NamedTuple):
+    """``number`` spans of time one after another; ``start`` and ``width`` are microseconds."""
+
+    start: int
+    width: int
+    number: int
+
+
+def rows(db: Database, resource: str, query: Query) -> list[Row]:
+    """The rows of a page, with what they show of other rows."""
+    table, spec = _table(resource), SPECS[resource]
+    statement = select(*(table.c[name] for name in spec.shown)).where(*_conditions(resource, table, query.where))
+    order = _order(table, query.sort or SORTS[resource][0])
+    return db.read(*_compiled(db, statement.order_by(*order).limit(query.limit).offset(query.offset)))
+
+
+def count(db: Database, resource: str, where: Mapping[str, Any]) -> int:
+    """How many rows the filters let through."""
+    table = _table(resource)
+    statement = select(func.count().label("number")).select_from(table).where(*_conditions(resource, table, where))
+    return int(db.read(*_compiled(db, statement))[0]["number"])
+
+
+def history(db: Database, resource: str, where: Mapping[str, Any], spans: Spans, now: int) -> list[Row]:
+    """By span of time and state: how many runs were expected, and for how long they ran and were late, in all."""
+    table = _table(resource)
+    columns = (table.c[name] for name in SPECS[resource].columns)
+    runs, params = _compiled(db, select(*columns).where(*_conditions(resource, table, where)))
+    return db.read(STATEMENTS["history"].replace("{runs}", runs), {**params, **spans._asdict(), "now": now})
+
+
+def _table(resource: str) -> Subquery:
+    """What can be asked of a resource's rows, as a table of its own in each statement."""
+    spec = SPECS[resource]
+    return text(spec.source).columns(*map(column, spec.names)).subquery()
+
+
+def _compiled(db: Database, statement: Select[Any]) -> tuple[str, Mapping[str, Any]]:
+    compiled = statement.compile(dialect=_DIALECTS[db.dialect], compile_kwargs={"render_postcompile": True})
+    return str(compiled), compiled.params
+
+
+def _order(table: Subquery, sort: str) -> tuple[Column, ...]:
+    """The columns to sort by; rows without a value come last in either direction, whatever the database.
+
+    What is long has no such rows, or an index on the very expression that puts them last.
+    """
+    name, _, direction = sort.lower().rpartition("_")
+    key: Column = table.c["expected_start_time" if name == "next_scheduled_start_time" else name]
+    if name == "start_time":
+        key = func.coalesce(table.c.start_time, table.c.expected_start_time, table.c.end_time)
+    elif name == "end_time":
+        key = func.coalesce(key, literal_column("0"))
+    ties = table.c["sequence" if "sequence" in table.c else "id"]
+    first, second = (key.desc(), ties.desc()) if direction == "desc" else (key, ties)
+    return (first.nulls_last() if name in _MAY_LACK else first, second)
+
+
+def _conditions(resource: str, table: Subquery, where: Mapping[str, Any]) -> Iterator[Condition]:
+    """What rows of ``table`` must fulfil so that every filter of ``where`` lets them through."""
+    for other, wanted in where.items():
+        if wanted and set(wanted) - {"operator"}:
+            yield _tied(_way(resource, other), table, wanted)
+
+
+def _way(start: str, end: str) -> list[str]:
+    """The resources on the shortest way from one to another, both included."""
+    ways = deque([[start]])
+    while ways:
+        way = ways.popleft()
+        if way[-1] == end:
+            return way
+        ways.extend([*way, there] for here, there in _TIES if here == way[-1] and there not in way)
+    raise LookupError(f"{start} and {end} have nothing to do with one another")
+
+
+def _tied(way: list[str], table: Subquery, wanted: Mapping[str, Any]) -> Condition:
+    """Whether, at the end of the way, there is a row that the filter lets through."""
+    if len(way) == 1:
+        return _fulfils(table, GRAMMAR[way[0]], wanted)
+    own, theirs = _TIES[way[0], way[1]]
+    there = _table(way[1])
+    return exists().where(there.c[theirs] == table.c[own], _tied(way[1:], there, wanted))
+
+
+def _fulfils(table: Subquery, grammar: Fields | Field, wanted: Mapping[str, Any], name: str = "") -> Condition:
+    """Whether a row is as wanted; ``name`` is the column that a ``Field`` is about, or how such names begin."""
+    parts = []
+    for key, value in wanted.items():
+        if value is None:
+            continue
+        if isinstance(grammar, Field):
+            if key in grammar.operators and grammar.kind != "derived":
+                operation = _OPERATIONS.get(f"{grammar.kind} {key}") or _OPERATIONS[key]
+                parts.append(operation(table.c[name], _as_stored(grammar.kind, value)))
+        elif key in grammar:
+            parts.append(_fulfils(table, grammar[key], value, f"{name}_{key}" if name else key))
+    return or_(*parts) if parts and wanted.get("operator") == "or_" else and_(true(), *parts)
+
+
+def _as_stored(kind: str, value: Any) -> Any:
+    """A value of a filter as the column has it."""
+    if isinstance(value, list):
+        return [_as_stored(kind, each) for each in value]
+    if isinstance(value, bool):
+        return int(value)
+    if kind == "time":
+        return micros_of(value)
+    return value if kind == "number" else str(value)
+
+
+def _lacks(column: Column, wanted: Any) -> Condition:
+    return column.is_(None) if wanted else column.is_not(None)
+
+
+def _begins(column: Column, beginnings: Iterable[str]) -> Condition:
+    return or_(*(column.startswith(each, autoescape=True) for each in beginnings))
+
+
+def _tagged(column: Column, tags: Iterable[str]) -> list[Condition]:
+    """Whether a row has each of the tags, which lie as a JSON list of texts."""
+    return [column.contains(encode(tag), autoescape=True) for tag in tags]
+
+
+def _mentions(column: Column, query: str) -> Condition:
+    """Words and "quoted phrases" of which one is enough; with ``-`` or ``!`` none may be there, with ``+`` all must."""
+    found = re.findall(r'([-+!]?)(?:"([^"]+)"|(\S+))', query)
+    told = [(sign, column.icontains(phrase or word, autoescape=True)) for sign, phrase, word in found]
+    some = [each for sign, each in told if not sign]
+    musts = [each if sign == "+" else not_(each) for sign, each in told if sign]
+    return and_(true(), *musts, *([or_(*some)] if some else []))
+
+
+def _within(name: str) -> Operation:
+    """Whether a JSON document has one of the values under a name."""
+    return lambda column, wanted: or_(*(column.contains(f'"{name}":{encode(one)}', autoescape=True) for one in wanted))
+
+
+_OPERATIONS: Mapping[str, Operation] = {
+    "any_": lambda column, wanted: column.in_(wanted),
+    "not_any_": lambda column, wanted: or_(column.is_(None), column.not_in(wanted)),
+    "like_": lambda column, wanted: column.icontains(wanted, autoescape=True),
+    "startswith_": _begins,
+    "not_startswith_": lambda column, wanted: not_(_begins(column, wanted)),
+    "is_null_": _lacks,
+    "exists_": lambda column, wanted: _lacks(column, not wanted),
+    "eq_": operator.eq, "before_": operator.le, "after_": operator.ge, "le_": operator.le, "ge_": operator.ge,
+    "id_": _within("id"), "type_": _within("type"), "query": _mentions,
+    "tags all_": lambda column, tags: and_(true(), *_tagged(column, tags)),
+    "tags any_": lambda column, tags: or_(*_tagged(column, tags)),
+    "tags is_null_": lambda column, wanted: _lacks(func.nullif(column, "[]"), wanted),
+}  # fmt: skip
+"""By operator, or by kind and operator where a kind has its own."""

@@ -1,0 +1,152 @@
+-- Statements for both databases, by name; first what a document shows of its own row and of others, by resource.
+
+-- name: flows
+SELECT r.*, (SELECT MIN(d.id) FROM deployment d WHERE d.flow_id = r.id) AS deployment
+FROM flow r
+
+-- name: flow_runs
+SELECT r.*,
+    f.name AS flow_name,
+    s.message AS state_message, s.details AS state_details, s.data AS state_data,
+    q.name AS work_queue_name, p.id AS work_pool_id, p.name AS work_pool_name,
+    CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
+    (SELECT t.flow_run_id FROM task_run t WHERE t.id = r.parent_task_run_id) AS parent_flow_run_id
+FROM flow_run r
+LEFT JOIN flow f ON f.id = r.flow_id
+LEFT JOIN flow_run_state s ON s.id = r.state_id
+LEFT JOIN work_queue q ON q.id = r.work_queue_id
+LEFT JOIN work_pool p ON p.id = q.work_pool_id
+
+-- name: task_runs
+SELECT r.*,
+    CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
+    (SELECT MIN(f.id) FROM flow_run f WHERE f.parent_task_run_id = r.id) AS subflow_runs
+FROM task_run r
+
+-- name: logs
+SELECT r.*, r.message AS text FROM log r
+
+-- name: artifact_collections
+SELECT r.*, a.type AS type, a.description AS description, a.data AS data, a.metadata AS metadata,
+    a.flow_run_id AS flow_run_id, a.task_run_id AS task_run_id
+FROM artifact_collection r
+LEFT JOIN artifact a ON a.id = r.latest_id
+
+-- name: deployments
+SELECT r.*,
+    f.name AS flow_name, r.name || '/' || COALESCE(f.name, '') AS flow_or_deployment_name,
+    q.name AS work_queue_name, q.work_pool_id AS work_queue_work_pool_id, q.last_polled AS work_queue_last_polled,
+    p.name AS work_pool_name
+FROM deployment r
+LEFT JOIN flow f ON f.id = r.flow_id
+LEFT JOIN work_queue q ON q.id = r.work_queue_id
+LEFT JOIN work_pool p ON p.id = q.work_pool_id
+
+-- name: work_queues
+SELECT r.*, p.name AS work_pool_name
+FROM work_queue r
+LEFT JOIN work_pool p ON p.id = r.work_pool_id
+
+-- name: block_schemas
+SELECT r.*, r.capabilities AS block_capabilities FROM block_schema r
+
+-- name: block_documents
+SELECT r.*, t.slug AS slug
+FROM block_document r
+LEFT JOIN block_type t ON t.id = r.block_type_id
+
+-- What became of the runs that were expected within spans of time, and for how long they ran and were late, in all.
+-- A run that runs, or that is late to begin, does so until :now.
+
+-- name: history
+SELECT (expected_start_time - :start) / :width AS span, state_type, state_name, COUNT(*) AS count_runs,
+    SUM(total_run_time + CASE state_type WHEN 'RUNNING' THEN :now - state_timestamp ELSE 0 END) AS run_time,
+    SUM(CASE WHEN began > expected_start_time THEN began - expected_start_time ELSE 0 END) AS lateness
+FROM (
+    SELECT *, CASE WHEN start_time IS NULL AND end_time IS NULL THEN :now
+        ELSE COALESCE(start_time, expected_start_time) END AS began
+    FROM ({runs}) AS narrowed
+) AS runs
+WHERE expected_start_time >= :start AND expected_start_time < :start + :number * :width
+GROUP BY span, state_type, state_name
+
+-- Runs. A run that waits for its retry or for a person waits in its process, and dies with it as well.
+
+-- name: ended
+('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')
+
+-- name: unfinished_of_host
+SELECT id, owner_host, owner_boot, owner_pid, owner_started FROM flow_run
+WHERE state_type IN ('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING') AND owner_host = :host
+
+-- name: unfinished_subflows
+SELECT r.id FROM task_run t JOIN flow_run r ON r.parent_task_run_id = t.id
+WHERE t.flow_run_id = :run AND r.state_type NOT IN {ended}
+
+-- name: unfinished_task_runs
+SELECT id FROM task_run WHERE flow_run_id = :run AND state_type NOT IN {ended} ORDER BY id
+
+-- name: unfinished_without_flow
+SELECT id, owner FROM task_run WHERE owner IS NOT NULL
+
+-- name: crash_task_run
+UPDATE task_run SET state_id = :state_id, state_type = :type, state_name = :name, state_timestamp = :at,
+    end_time = :at, owner = NULL, history = history || :line
+WHERE id = :id AND state_type NOT IN {ended}
+RETURNING id
+
+-- name: insert_task_runs
+INSERT INTO task_run (
+    id, flow_run_id, name, task_key, dynamic_key, created, task_version, cache_key, policy, tags, labels, task_inputs,
+    state_id, state_type, state_name, state_timestamp, run_count, flow_run_run_count, expected_start_time, start_time,
+    end_time, total_run_time, owner, history)
+
+-- name: newer
+(excluded.state_type IN {ended}, excluded.state_timestamp) >= (task_run.state_type IN {ended}, task_run.state_timestamp)
+
+-- name: update_task_runs
+ON CONFLICT (id) DO UPDATE SET
+    history = task_run.history || excluded.history,
+    name = CASE WHEN {newer} THEN excluded.name ELSE task_run.name END,
+    cache_key = CASE WHEN {newer} THEN excluded.cache_key ELSE task_run.cache_key END,
+    task_inputs = CASE WHEN {newer} THEN excluded.task_inputs ELSE task_run.task_inputs END,
+    run_count = CASE WHEN {newer} THEN excluded.run_count ELSE task_run.run_count END,
+    start_time = CASE WHEN {newer} THEN excluded.start_time ELSE task_run.start_time END,
+    end_time = CASE WHEN {newer} THEN excluded.end_time ELSE task_run.end_time END,
+    total_run_time = CASE WHEN {newer} THEN excluded.total_run_time ELSE task_run.total_run_time END,
+    owner = CASE WHEN {newer} THEN excluded.owner ELSE task_run.owner END,
+    state_id = CASE WHEN {newer} THEN excluded.state_id ELSE task_run.state_id END,
+    state_type = CASE WHEN {newer} THEN excluded.state_type ELSE task_run.state_type END,
+    state_name = CASE WHEN {newer} THEN excluded.state_name ELSE task_run.state_name END,
+    state_timestamp = CASE WHEN {newer} THEN excluded.state_timestamp ELSE task_run.state_timestamp END
+
+-- name: is_new_batch
+INSERT INTO received_batch (id, received) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id
+
+-- name: insert_logs
+INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)
+
+-- Concurrency limits. A lease that was asked for again, since its answer was lost, takes its own place.
+
+-- name: limits
+SELECT c.*, COALESCE((
+    SELECT SUM(l.slots) FROM concurrency_lease l WHERE l.limit_id = c.id AND l.expires > :now
+), 0) AS leased
+FROM concurrency_limit c
+
+-- name: all_limits
+{limits} ORDER BY c.name
+
+-- name: limit_of_name
+{limits} WHERE c.name = :name AND c.active = 1
+
+-- name: held_leases
+SELECT id, limit_id FROM concurrency_lease WHERE expires > :now ORDER BY id
+
+-- name: forget_leases
+DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id
+
+-- name: unrenewed_leases
+SELECT id, limit_id, slots FROM concurrency_lease
+WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name) AND expires >= :never
+ORDER BY id
