@@ -9,24 +9,22 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class unmapped(Generic[T]):
+class Mark(Generic[T]):
+    """An argument, and what the engine is to know of it."""
+
+    value: T
+
+
+class unmapped(Mark[T]):
     """An argument of ``map`` that every call gets as a whole."""
 
-    value: T
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class allow_failure(Generic[T]):
+class allow_failure(Mark[T]):
     """An upstream task run that may fail; its exception is then the argument."""
 
-    value: T
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class quote(Generic[T]):
+class quote(Mark[T]):
     """An argument in which no futures are looked for."""
-
-    value: T
 
     def unquote(self) -> T:
         """The argument itself."""

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError, UpstreamTaskError
 from orchestration.domain.states import Completed, Crashed, Failed, State, TimedOut, states_in
 from orchestration.sdk.awaiting import at_once
-from orchestration.sdk.futures import TaskFuture
+from orchestration.sdk.interrupts import Terminated
 from orchestration.sdk.redaction import redact
-from orchestration.sdk.signals import Terminated
-from orchestration.sdk.upstream import replaced
+from orchestration.sdk.upstream import replaced, state_of
+
+TASK_RAISED = "Task run encountered an exception"
+FLOW_RAISED = "Flow run encountered an exception:"
+_CRASHES: dict[type[BaseException], str] = {
+    KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
+    Terminated: "Execution was aborted by a termination signal.",
+    SystemExit: "Execution was aborted by Python system exit call.",
+    asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
+}
 
 
 def state_of_value(value: Any) -> State:
@@ -21,11 +29,19 @@ def state_of_value(value: Any) -> State:
     A state that the user made is taken as it is. States and futures of runs, alone or in a list, are
     counted: the run completed if all of them did. Anything else is the result of a completed run.
     """
-    value = replaced(value, _ended)
+    value = replaced(value, state_of)
     if isinstance(value, State) and value.details.task_run_id is None and value.details.flow_run_id is None:
         return value
     states = states_in(value)
-    return _state_of_states(states, value) if states else Completed(data=value)
+    if not states:
+        return Completed(data=value)
+    unfinished = sum(not state.is_final() for state in states)
+    if unfinished:
+        return Failed(f"{unfinished}/{len(states)} states are not final.", data=value)
+    failed = sum(not state.is_completed() for state in states)
+    if failed:
+        return Failed(f"{failed}/{len(states)} states failed.", data=value)
+    return Completed("All states completed.", data=value)
 
 
 def answer(state: State, return_state: bool) -> Any:
@@ -52,10 +68,6 @@ def answered(live: Callable[[], Coroutine[Any, Any, State]], is_async: bool, ret
     return later()
 
 
-TASK_RAISED = "Task run encountered an exception"
-FLOW_RAISED = "Flow run encountered an exception:"
-
-
 def state_of_error(error: BaseException, subject: str) -> State:
     """The state of a run whose code raised, or that was ended from outside; ``subject`` begins its message."""
     if not isinstance(error, Exception):
@@ -65,34 +77,8 @@ def state_of_error(error: BaseException, subject: str) -> State:
     return Failed(redact(f"{subject} {type(error).__name__}: {error}"), data=error)
 
 
-_CRASHES: Mapping[type[BaseException], str] = {
-    KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
-    Terminated: "Execution was aborted by a termination signal.",
-    SystemExit: "Execution was aborted by Python system exit call.",
-    asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
-}
-
-
 def state_of_crash(error: BaseException) -> State:
     """The state of a run that something other than an exception of its code has ended."""
     unexpected = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
     text = next((text for kind, text in _CRASHES.items() if isinstance(error, kind)), unexpected)
     return Crashed(redact(text), data=error)
-
-
-def _ended(leaf: TaskFuture[Any] | State) -> State:
-    if isinstance(leaf, State):
-        return leaf
-    leaf.wait()
-    return leaf.state
-
-
-def _state_of_states(states: Sequence[State], value: Any) -> State:
-    total = len(states)
-    unfinished = sum(not state.is_final() for state in states)
-    failed = sum(state.is_final() and not state.is_completed() for state in states)
-    if unfinished:
-        return Failed(f"{unfinished}/{total} states are not final.", data=value)
-    if failed:
-        return Failed(f"{failed}/{total} states failed.", data=value)
-    return Completed("All states completed.", data=value)

@@ -1,4 +1,4 @@
-"""Arguments by name: bound to a signature, checked against its annotations, described for the store."""
+"""Arguments by name: bound to a signature, checked against its annotations, described, put in the names of runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 from uuid import UUID
 
-from orchestration.domain.errors import ParameterBindError, ParameterTypeError
+from orchestration.domain.errors import ParameterBindError, ParameterTypeError, UsageError
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -92,6 +92,33 @@ def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any])
 def describe(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as JSON values for the store; what is no such value is named by its type."""
     return {name: _document(value) for name, value in parameters.items()}
+
+
+def given_name(spec: Callable[..., str] | str, parameters: Mapping[str, Any], option: str) -> str:
+    """The name that a template (``"{month}"``) or function makes of a run's parameters.
+
+    Raises:
+        UsageError: the template names no parameter, or the function gives no text.
+    """
+    if isinstance(spec, str):
+        return filled_in(spec, parameters, option, ", ".join(parameters) or "no parameters")
+    takes_parameters = "parameters" in inspect.signature(spec).parameters
+    name = spec(parameters=dict(parameters)) if takes_parameters else spec()
+    if not isinstance(name, str):
+        raise UsageError(f"{option} is a function that gave a {type(name).__name__}; it must return a text.")
+    return name
+
+
+def filled_in(template: str, values: Mapping[str, Any], option: str, may_use: str) -> str:
+    """The text that an option's template makes of values.
+
+    Raises:
+        UsageError: it names something else, or asks a value for what it has not.
+    """
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, AttributeError) as error:
+        raise UsageError(f"{option}={template!r} cannot be filled in ({error}); it may use {may_use}.") from None
 
 
 def _surely_fits(parameter: inspect.Parameter, value: Any) -> bool:

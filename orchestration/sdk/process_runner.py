@@ -28,9 +28,6 @@ class ProcessPoolTaskRunner:
         self._max_workers = checked_workers(max_workers)
         self._pool: ProcessPoolExecutor | None = None
 
-    def start(self) -> None:
-        """Nothing: processes start as tasks come."""
-
     def submit(self, submission: Submitted) -> None:
         """Send a task run to a process; its states and logs are written there, its end is noted here too."""
         run: TaskExecution = submission.run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,14 +16,14 @@ from orchestration.sdk.session import Session
 
 def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRunRecord:
     """The record of a task run, known to the store as Pending."""
-    number = str(flow.next_call(task_key)) if flow is not None else new_id().hex
-    run_id, flow_run_id = new_id(), flow.run.id if flow is not None else None
-    record = TaskRunRecord(
-        run_id, flow_run_id, f"{name}-{number[-8:]}", task_key, number, utc_now(),
-        flow_run_run_count=flow.run.run_count if flow is not None else 0,
-        details=StateDetails(flow_run_id=flow_run_id, task_run_id=run_id),
-        **more,
-    )  # fmt: skip
+    run_id, flow_run_id, number = new_id(), None, ""
+    if flow is not None:
+        flow_run_id, number = flow.run.id, str(flow.next_call(task_key))
+        more["flow_run_run_count"] = flow.run.run_count
+    details = StateDetails(flow_run_id=flow_run_id, task_run_id=run_id)
+    number = number or new_id().hex
+    name = f"{name}-{number[-8:]}"
+    record = TaskRunRecord(run_id, flow_run_id, name, task_key, number, utc_now(), details=details, **more)
     session.recorder.add(record)
     return record
 
@@ -41,26 +40,18 @@ def keep_in_step(record: TaskRunRecord, state: State, now: datetime) -> None:
         record.end_time = now
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """The task run that stands for a subflow in the flow run around it, and goes through the same states."""
-
-    record: TaskRunRecord
-    flow: FlowRunContext
-
-    def mirror(self, state: State, child_flow_run_id: UUID) -> None:
-        """Let the task run enter the state that the subflow has entered."""
-        now = utc_now()
-        keep_in_step(self.record, state, now)
-        details = StateDetails(self.flow.run.id, self.record.id, child_flow_run_id)
-        mirrored = state.evolve(id=new_id(), timestamp=now, details=details, data=None)
-        self.flow.session.recorder.note(self.record, mirrored)
-
-
-def new_parent(flow: Any, parameters: dict[str, Any]) -> Parent | None:
-    """The task run of a subflow that is about to start; ``None`` for a flow that no flow called."""
+def new_parent(flow: Any, parameters: dict[str, Any]) -> TaskRunRecord | None:
+    """The task run that stands for a subflow in the flow run around it; ``None`` for a flow that no flow called."""
     outer = FLOW_RUN.get()
     if outer is None:
         return None
     inputs = upstream.task_inputs(parameters, (), outer.produced)
-    return Parent(new_record(flow.name, flow.name, outer, outer.session, task_inputs=inputs), outer)
+    return new_record(flow.name, flow.name, outer, outer.session, task_inputs=inputs)
+
+
+def mirror(parent: TaskRunRecord, session: Session, state: State, flow_run_id: UUID) -> None:
+    """Let the task run that stands for a subflow enter the state that the subflow has entered."""
+    now = utc_now()
+    keep_in_step(parent, state, now)
+    details = StateDetails(parent.flow_run_id, parent.id, flow_run_id)
+    session.recorder.note(parent, state.evolve(id=new_id(), timestamp=now, details=details, data=None))
