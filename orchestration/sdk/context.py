@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -97,14 +100,9 @@ class FlowRunContext:
     log_prints: bool = False
     outstanding: Outstanding = field(default_factory=Outstanding)
     pauses: int = 0
-    task_calls: dict[str, int] = field(default_factory=dict)
+    task_calls: defaultdict[str, count[int]] = field(default_factory=partial(defaultdict, count))
+    """By task key, the numbers that its runs get one after the other."""
     produced: Produced = field(default_factory=Produced)
-
-    def next_call(self, task_key: str) -> int:
-        """How often a task was called in this flow run before now."""
-        count = self.task_calls.get(task_key, 0)
-        self.task_calls[task_key] = count + 1
-        return count
 
 
 @dataclass(slots=True)

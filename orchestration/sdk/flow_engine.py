@@ -15,12 +15,12 @@ from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, Pending, State, StateDetails
-from orchestration.sdk import lifecycle, parameters, task_records, upstream
+from orchestration.sdk import lifecycle, parameters, task_engine, upstream
 from orchestration.sdk.awaiting import aside, at_once, settle_started
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields
 from orchestration.sdk.interrupts import termination_as_exit
+from orchestration.sdk.lifecycle import FLOW_RAISED, answered, state_of_error, state_of_value
 from orchestration.sdk.logs import FLOW_LOGGER, RunLogger, are_logged
-from orchestration.sdk.outcomes import FLOW_RAISED, answered, state_of_error, state_of_value
 from orchestration.sdk.results import new_result_key
 from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
 from orchestration.sdk.session import Session
@@ -47,7 +47,7 @@ def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) ->
             given = upstream.resolved(given, wait_for)
         except UpstreamTaskError as error:
             state = Pending(str(error), name=NOT_READY)
-    now, parent = utc_now(), task_records.new_parent(flow, given)
+    now, parent = utc_now(), task_engine.new_parent(flow, given)
     record = session.backend.create_flow_run(
         FlowRun(
             id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
@@ -178,7 +178,7 @@ class FlowExecution:
     def _mirrored(self, state: State) -> State:
         """The state, which the task run that stands for a subflow has entered, too."""
         if self.parent is not None:
-            task_records.mirror(self.parent, self.session, state, self.record.id)
+            task_engine.mirror(self.parent, self.session, state, self.record.id)
         return state
 
     def _own(self, state: State) -> State:

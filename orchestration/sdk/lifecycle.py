@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from orchestration.backend.clock import utc_now
+from orchestration.domain import states
 from orchestration.domain.awaitable import RUN_IS_ASYNC
-from orchestration.domain.errors import SuspendSignal
+from orchestration.domain.errors import RunTimeoutError, SuspendSignal, UpstreamTaskError
 from orchestration.domain.retries import RetryPolicy, retry_policy
-from orchestration.domain.states import Cancelled, Retrying, Running, State, StateType
-from orchestration.sdk.awaiting import finish, in_thread
-from orchestration.sdk.interrupts import call_within, time_is_up
+from orchestration.domain.states import Cancelled, Completed, Crashed, Failed, Retrying, Running, State, StateType
+from orchestration.sdk.awaiting import at_once, finish, in_thread
+from orchestration.sdk.interrupts import Terminated, call_within, time_is_up
 from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.parameters import binder_of
+from orchestration.sdk.redaction import redact
 from orchestration.sdk.session import Session
+from orchestration.sdk.upstream import replaced, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ Effect = Propose | Call | Sleep
 _CALL = Call()
 _RUN, _RETRY = Propose(Running()), Propose(Retrying())
 _PAUSE_POLL_SECONDS = 0.5
+TASK_RAISED = "Task run encountered an exception"
+FLOW_RAISED = "Flow run encountered an exception:"
+_CRASHES: dict[type[BaseException], str] = {
+    KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
+    Terminated: "Execution was aborted by a termination signal.",
+    SystemExit: "Execution was aborted by Python system exit call.",
+    asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
+}
 _HOOKS_BY_TYPE = {
     StateType.RUNNING: "on_running_hooks", StateType.COMPLETED: "on_completion_hooks",
     StateType.FAILED: "on_failure_hooks", StateType.CRASHED: "on_crashed_hooks",
@@ -230,3 +241,64 @@ def tell_of_retry(run: Run, failed: State, when: str) -> None:
     kind, retries = run.decorated._kind.capitalize(), run.record.policy.retries
     message = "%s run failed with exception: %r - Retry %d/%d will start %s"
     run.logger.info(message, kind, failed.data, run.record.run_count, retries, when)
+
+
+def state_of_value(value: Any) -> State:
+    """The state that a returned value asks for.
+
+    A state that the user made is taken as it is. States and futures of runs, alone or in a list, are
+    counted: the run completed if all of them did. Anything else is the result of a completed run.
+    """
+    value = replaced(value, state_of)
+    if isinstance(value, State) and value.details.task_run_id is None and value.details.flow_run_id is None:
+        return value
+    found = states.states_in(value)
+    if not found:
+        return Completed(data=value)
+    unfinished = sum(not state.is_final() for state in found)
+    if unfinished:
+        return Failed(f"{unfinished}/{len(found)} states are not final.", data=value)
+    failed = sum(not state.is_completed() for state in found)
+    if failed:
+        return Failed(f"{failed}/{len(found)} states failed.", data=value)
+    return Completed("All states completed.", data=value)
+
+
+def answer(state: State, return_state: bool) -> Any:
+    """What a call of a flow or task gives: the last state, or the value; raises what was raised.
+
+    Raises:
+        UpstreamTaskError: the run could not start.
+    """
+    if return_state:
+        return state
+    if state.is_pending():
+        raise UpstreamTaskError(state.message or "The run did not start.")
+    return state.outcome()
+
+
+def answered(live: Callable[[], Coroutine[Any, Any, State]], is_async: bool, return_state: bool) -> Any:
+    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
+    if not is_async:
+        return answer(at_once(live()), return_state)
+
+    async def later() -> Any:
+        return answer(await live(), return_state)
+
+    return later()
+
+
+def state_of_error(error: BaseException, subject: str) -> State:
+    """The state of a run whose code raised, or that was ended from outside; ``subject`` begins its message."""
+    if not isinstance(error, Exception):
+        return state_of_crash(error)
+    if isinstance(error, RunTimeoutError):
+        return states.TimedOut(str(error), data=error)
+    return Failed(redact(f"{subject} {type(error).__name__}: {error}"), data=error)
+
+
+def state_of_crash(error: BaseException) -> State:
+    """The state of a run that something other than an exception of its code has ended."""
+    unexpected = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
+    text = next((text for kind, text in _CRASHES.items() if isinstance(error, kind)), unexpected)
+    return Crashed(redact(text), data=error)

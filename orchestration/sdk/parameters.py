@@ -19,6 +19,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 LONGEST_DOCUMENT = 100_000
 LONGEST_SEQUENCE = 1000
 DEEPEST_DOCUMENT = 20
+LONGEST_SHOWN = 80
 """Characters of a parameter that the store keeps; data belongs in a result, not in a parameter."""
 
 
@@ -78,15 +79,35 @@ def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any])
         ParameterTypeError: a value does not fit; the message names the parameter and the reason.
     """
     doubtful = [each for each in binder.signature.parameters.values() if not _surely_fits(each, parameters[each.name])]
-    if not doubtful:
-        return parameters
-    from orchestration.sdk.validation import coerce
+    hints = _hints(fn) if doubtful else {}
+    coerced = {each.name: _coerced(each, hints.get(each.name, Any), parameters[each.name]) for each in doubtful}
+    return {**parameters, **coerced}
 
-    hints = _hints(fn)
-    checked = dict(parameters)
-    for parameter in doubtful:
-        checked[parameter.name] = coerce(parameter, hints.get(parameter.name, Any), parameters[parameter.name])
-    return checked
+
+def _coerced(parameter: inspect.Parameter, annotation: Any, value: Any) -> Any:
+    """The value as the annotation wants it; as it is, when pydantic does not know what the annotation means."""
+    from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+
+    if parameter.kind in _VARIADIC:
+        annotation = tuple[annotation, ...] if parameter.kind is _VARIADIC[0] else dict[str, annotation]
+    try:
+        try:
+            adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        except PydanticUserError:  # a model or dataclass brings a configuration of its own
+            adapter = TypeAdapter(annotation)
+        return adapter.validate_python(value)
+    except PydanticSchemaGenerationError:
+        return value
+    except ValidationError as error:
+        reasons = "; ".join(_reason(each) for each in error.errors(include_url=False))
+        raise ParameterTypeError(f"The parameter {parameter.name!r} is not valid: {reasons}.") from None
+
+
+def _reason(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    given = repr(error.get("input"))
+    shown = given if len(given) <= LONGEST_SHOWN else given[:LONGEST_SHOWN] + "..."
+    return f"{where + ': ' if where else ''}{error['msg']} (given: {shown})"
 
 
 def describe(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
 from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext
-from orchestration.sdk.outcomes import TASK_RAISED, state_of_error
+from orchestration.sdk.lifecycle import TASK_RAISED, state_of_error
 from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, checked_workers, usable_cores
 from orchestration.sdk.session import open_session, swap_session
 from orchestration.sdk.start import started_session

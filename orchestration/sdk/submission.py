@@ -9,7 +9,6 @@ from typing import Any
 from orchestration.domain.errors import MappingLengthMismatch, MappingMissingIterable, MissingContextError
 from orchestration.domain.states import Cancelled, State
 from orchestration.sdk import upstream
-from orchestration.sdk.annotations import allow_failure, quote, unmapped
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext
 from orchestration.sdk.futures import TaskFuture, TaskFutureList
 from orchestration.sdk.parameters import binder_of
@@ -107,12 +106,12 @@ def _ended(value: Any) -> Any:
 
 
 def _is_mapped(value: Any) -> bool:
-    if isinstance(value, allow_failure):
+    if isinstance(value, upstream.allow_failure):
         return _is_mapped(value.value)
-    return hasattr(value, "__iter__") and not isinstance(value, unmapped | quote | str | bytes)
+    return hasattr(value, "__iter__") and not isinstance(value, upstream.unmapped | str | bytes)
 
 
 def _elements(value: Any) -> list[Any]:
-    if isinstance(value, allow_failure):
-        return [allow_failure(element) for element in _elements(value.value)]
+    if isinstance(value, upstream.allow_failure):
+        return [upstream.allow_failure(element) for element in _elements(value.value)]
     return list(value)

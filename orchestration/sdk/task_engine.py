@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from orchestration.backend.clock import DICE, utc_now
+from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain.errors import SuspendSignal, UpstreamTaskError
 from orchestration.domain.rules import Abort, Attempt, Wait, decide
-from orchestration.domain.states import Pending, State, StateType
-from orchestration.sdk import lifecycle, logs, parameters, task_records, task_results, upstream
+from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.states import Pending, State, StateDetails, StateType
+from orchestration.sdk import lifecycle, logs, parameters, task_results, upstream
 from orchestration.sdk.awaiting import aside, at_once
 from orchestration.sdk.concurrency import tag_slots
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, TaskRunContext, task_log_fields
-from orchestration.sdk.outcomes import TASK_RAISED, answered, state_of_error, state_of_value
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields
+from orchestration.sdk.lifecycle import TASK_RAISED, answered, state_of_error, state_of_value
+from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
 from orchestration.sdk.transactions import ACTIVE
 
@@ -36,7 +39,7 @@ def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecuti
         task._policy = lifecycle.policy_of(task, session)
     tags = sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else ()
     facts = {"task_version": task.version, "policy": task._policy, "tags": tags}
-    record = task_records.new_record(task.name, task.task_key, flow, session, **facts)
+    record = new_record(task.name, task.task_key, flow, session, **facts)
     return TaskExecution(task, given, record, session, flow, tuple(wait_for or ()))
 
 
@@ -160,7 +163,7 @@ class TaskExecution(task_results.LivingTask):
     def enter(self, state: State, now: datetime | None = None) -> State:
         """Take a state and keep the run's times and counts in step with it."""
         now = now or utc_now()
-        task_records.keep_in_step(self.record, state, now)
+        keep_in_step(self.record, state, now)
         noted = self.note(state, now)
         if state.is_final():
             level = logging.INFO if state.is_completed() else logging.ERROR
@@ -179,3 +182,46 @@ class TaskExecution(task_results.LivingTask):
 
 def _may_hold(value: Any) -> bool:
     return not isinstance(value, str | int | float | bytes | type(None))
+
+
+def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRunRecord:
+    """The record of a task run, known to the store as Pending."""
+    run_id, flow_run_id, number = new_id(), None, ""
+    if flow is not None:
+        flow_run_id, number = flow.run.id, str(next(flow.task_calls[task_key]))
+        more["flow_run_run_count"] = flow.run.run_count
+    details = StateDetails(flow_run_id=flow_run_id, task_run_id=run_id)
+    number = number or new_id().hex
+    name = f"{name}-{number[-8:]}"
+    record = TaskRunRecord(run_id, flow_run_id, name, task_key, number, utc_now(), details=details, **more)
+    session.recorder.add(record)
+    return record
+
+
+def keep_in_step(record: TaskRunRecord, state: State, now: datetime) -> None:
+    """Count and time a task run that is about to enter a state."""
+    before = record.state
+    if before.type is StateType.RUNNING and before.timestamp is not None:
+        record.total_run_time += (now - before.timestamp).total_seconds()
+    if state.type is StateType.RUNNING:
+        record.run_count += 1
+        record.start_time = record.start_time or now
+    if state.is_final():
+        record.end_time = now
+
+
+def new_parent(flow: Any, parameters: dict[str, Any]) -> TaskRunRecord | None:
+    """The task run that stands for a subflow in the flow run around it; ``None`` for a flow that no flow called."""
+    outer = FLOW_RUN.get()
+    if outer is None:
+        return None
+    inputs = upstream.task_inputs(parameters, (), outer.produced)
+    return new_record(flow.name, flow.name, outer, outer.session, task_inputs=inputs)
+
+
+def mirror(parent: TaskRunRecord, session: Session, state: State, flow_run_id: UUID) -> None:
+    """Let the task run that stands for a subflow enter the state that the subflow has entered."""
+    now = utc_now()
+    keep_in_step(parent, state, now)
+    details = StateDetails(parent.flow_run_id, parent.id, flow_run_id)
+    session.recorder.note(parent, state.evolve(id=new_id(), timestamp=now, details=details, data=None))

@@ -1,18 +1,34 @@
-"""What a task run depends on: futures among its arguments and in ``wait_for``, and values of other runs."""
+"""What a run depends on: futures and states among its arguments, marked or not, and values of other runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import UpstreamTaskError
 from orchestration.domain.states import State
-from orchestration.sdk.annotations import Mark, allow_failure, quote
 from orchestration.sdk.context import Produced
 from orchestration.sdk.futures import TaskFuture
 
 Leaf = TaskFuture[Any] | State
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark(Generic[T]):
+    """An argument, and what the engine is to know of it."""
+
+    value: T
+
+
+class unmapped(Mark[T]):
+    """An argument of ``map`` that every call gets as a whole."""
+
+
+class allow_failure(Mark[T]):
+    """An upstream task run that may fail; its exception is then the argument."""
 
 
 class Upstream(NamedTuple):
@@ -33,11 +49,11 @@ def marks(value: Any) -> Iterator[Any]:
 
 
 def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
-    """The futures and states in a value, also within marks that let one look inside."""
+    """The futures and states in a value, also within marks."""
     for each in marks(value):
         if isinstance(each, TaskFuture | State):
             yield Upstream(each, failure_allowed)
-        elif not isinstance(each, quote):
+        else:
             yield from find(each.value, failure_allowed or isinstance(each, allow_failure))
 
 
@@ -46,7 +62,7 @@ def replaced(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
     if isinstance(value, TaskFuture | State):
         return leaf(value)
     if isinstance(value, Mark):
-        return value.value if isinstance(value, quote) else replaced(value.value, leaf)
+        return replaced(value.value, leaf)
     if not isinstance(value, list | tuple | set | frozenset | dict) or next(marks(value), None) is None:
         return value
     if isinstance(value, dict):
