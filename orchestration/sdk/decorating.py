@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from orchestration.domain.states import State
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+Options = ParamSpec("Options")
 R = TypeVar("R")
 T = TypeVar("T")
 Added = TypeVar("Added", bound=Callable[..., Any])
@@ -173,18 +175,15 @@ def decorate(kind: Callable[..., Any], fn: Callable[..., Any] | None, options: M
     return partial(kind, **options) if fn is None else kind(fn, **options)
 
 
-def callables(hooks: Iterable[Any] | None, option: str) -> list[Any]:
+def callables(hooks: Any, option: str) -> list[Any]:
     """A list of its own of the functions that an option names.
 
     Raises:
         UsageError: it is no list, or something in it cannot be called.
     """
-    if isinstance(hooks, str) or callable(hooks):
+    listed = [None] if callable(hooks) else list(hooks or ())
+    if not all(map(callable, listed)):
         raise UsageError(f"{option} is {hooks!r}; give a list of functions, as in {option}=[tell].")
-    listed = list(hooks or ())
-    wrong = [hook for hook in listed if not callable(hook)]
-    if wrong:
-        raise UsageError(f"{option} has {wrong[0]!r} in its list, which cannot be called; give functions.")
     return listed
 
 

@@ -7,15 +7,9 @@ call loads the engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, overload
 
-from orchestration.sdk.decorating import Decorated, Delay, Hook, decorate, hook_adder
-
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
-T = TypeVar("T")
-Options = ParamSpec("Options")
+from orchestration.sdk.decorating import Decorated, Delay, Hook, Options, P, Q, R, T, decorate, hook_adder
 
 
 class Flow(Decorated[P, R]):

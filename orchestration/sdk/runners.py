@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -166,8 +165,3 @@ def checked_workers(max_workers: int | None) -> int | None:
     if max_workers is not None and max_workers < 1:
         raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
     return max_workers
-
-
-def usable_cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

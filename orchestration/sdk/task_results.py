@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, CachePolicy, NoCache
+from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, NoCache
 from orchestration.domain.errors import HashError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Cached, RolledBack, State, StateDetails
@@ -32,20 +32,13 @@ class CacheContext(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class KeptResults:
+class KeptResults(NamedTuple):
     """How one task run keeps its result: ``key`` is ``None`` when it cannot be the same call as another."""
 
     store: ResultStore
     key: str | None
-    policy: CachePolicy | None = None
-    why_no_key: str = ""
-
-    @property
-    def isolation(self) -> IsolationLevel | None:
-        """Whether two runs may work on the key at once, if the policy says."""
-        level = self.policy.isolation_level if self.policy is not None else None
-        return IsolationLevel(level) if level is not None else None
+    isolation: IsolationLevel | None = None
+    why_no_key: str | None = None
 
 
 _NOT_ASKED = (None, None, None, None)
@@ -168,14 +161,15 @@ def _kept_results(run: LivingTask) -> KeptResults:
     store = options.store(run.session.settings, policy.lock_manager)
     if task.result_storage_key is not None:
         return KeptResults(store, _storage_key(run))
+    isolation = policy.isolation_level and IsolationLevel(policy.isolation_level)
     inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
     call = CacheContext(task, run.record, parameters), inputs, flow.parameters if flow is not None else {}
     try:
         key = policy.compute_key(*call, hash_objects=hash_objects, source_of=source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
         failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
-        return KeptResults(store, None, policy, str(error) if isinstance(error, HashError) else failed)
-    return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")
+        return KeptResults(store, None, isolation, str(error) if isinstance(error, HashError) else failed)
+    return KeptResults(store, key, isolation, "the cache policy gives no key for this call")
 
 
 def _storage_key(run: LivingTask) -> str:

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
 
 from orchestration.domain.functions import qualified_name
-from orchestration.sdk.decorating import Decorated, Delay, Hook, WaitFor, decorate, hook_adder
+from orchestration.sdk.decorating import Decorated, Delay, Hook, Options, P, Q, R, T, WaitFor, decorate, hook_adder
 
 if TYPE_CHECKING:
     from orchestration.domain.caching import CachePolicy
 
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
-T = TypeVar("T")
-Options = ParamSpec("Options")
 
 TransactionHook = Callable[[Any], None]
 

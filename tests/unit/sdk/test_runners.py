@@ -8,7 +8,7 @@ import pytest
 from orchestration import ThreadPoolTaskRunner
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.awaiting import THREAD
-from orchestration.sdk.runners import MOST_THREADS, usable_cores
+from orchestration.sdk.runners import MOST_THREADS
 
 ENOUGH = 20.0
 
@@ -149,9 +149,3 @@ def test_a_duplicate_is_a_pool_of_its_own_with_the_same_limit() -> None:
     runner.stop()
     jobs = _submit(other, lambda: None)
     _end(other, jobs)
-
-
-def test_where_affinity_is_unknown_all_processors_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("os.sched_getaffinity", raising=False)
-    monkeypatch.setattr("os.cpu_count", lambda: None)
-    assert usable_cores() == 1
