@@ -36,7 +36,6 @@ from orchestration.domain.states import (
     TimedOut as TimedOut,
 )
 from orchestration.sdk import runtime as runtime
-from orchestration.sdk.annotations import allow_failure as allow_failure, quote as quote, unmapped as unmapped
 from orchestration.sdk.artifacts import (
     acreate_image_artifact as acreate_image_artifact,
     acreate_link_artifact as acreate_link_artifact,
@@ -95,4 +94,5 @@ from orchestration.sdk.transactions import (
     get_transaction as get_transaction,
     transaction as transaction,
 )
+from orchestration.sdk.upstream import allow_failure as allow_failure, unmapped as unmapped
 from orchestration.sdk.variables import Variable as Variable

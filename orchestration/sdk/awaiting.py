@@ -7,8 +7,9 @@ import inspect
 import threading
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from functools import partial, wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -66,22 +67,19 @@ class Errand(threading.Thread, Generic[R]):
     """A call in a thread of its own, in the context of whoever sent it; started at once."""
 
     def __init__(self, call: Callable[[], R], name: str) -> None:
-        super().__init__(target=self._do, args=(copy_context(), call), name=name, daemon=True)
-        self._value: R | None = None
-        self._error: BaseException | None = None
+        super().__init__(target=copy_context().run, args=(self._do, call), name=name, daemon=True)
+        self._answer: Future[R] = Future()
         self.start()
 
-    def _do(self, context: Context, call: Callable[[], R]) -> None:
+    def _do(self, call: Callable[[], R]) -> None:
         try:
-            self._value = context.run(call)
+            self._answer.set_result(call())
         except BaseException as error:  # carried over to the waiting thread
-            self._error = error
+            self._answer.set_exception(error)
 
     def outcome(self) -> R:
         """What the call returned; raises what it raised."""
-        if self._error is not None:
-            raise self._error
-        return cast("R", self._value)
+        return self._answer.result()
 
 
 def at_once(coroutine: Coroutine[Any, Any, R]) -> R:

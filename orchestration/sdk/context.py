@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -13,7 +16,11 @@ from weakref import ref
 
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.settings import Settings
+from orchestration.sdk.results import ResultStore
+from orchestration.sdk.serializers import serializer_of
 from orchestration.sdk.session import Session
+from orchestration.sdk.storages import storage_of
 
 if TYPE_CHECKING:
     from orchestration.sdk.runners import TaskRunner
@@ -28,6 +35,7 @@ class Outstanding:
         self._changed = Condition()
         self._count = 0
         self.abandoned = False
+        """Whether none is to start any more that has not started."""
 
     def add(self) -> None:
         """One more was submitted."""
@@ -46,38 +54,24 @@ class Outstanding:
         with self._changed:
             self._changed.wait_for(lambda: self._count == 0)
 
-    def abandon(self) -> None:
-        """Let none start any more that has not started."""
-        self.abandoned = True
 
-
-class Produced:
-    """Which task run made a value, so that the run's graph can show who used it.
+class Produced(dict[int, tuple[ref[Any], UUID]]):
+    """Which task run made a value, by the value's ``id``, so that the run's graph can show who used it.
 
     Values are remembered by weak reference: nothing is kept alive, and numbers and texts, which many
     runs return alike, are left out.
     """
 
-    __slots__ = ("_makers",)
-
-    def __init__(self) -> None:
-        self._makers: dict[int, tuple[ref[Any], UUID]] = {}
-
     def remember(self, value: Any, task_run_id: UUID) -> None:
         """Note that a task run returned this value."""
         key = id(value)
-        try:
-            self._makers[key] = (ref(value, lambda _: self._makers.pop(key, None)), task_run_id)
-        except TypeError:
-            return
+        with suppress(TypeError):
+            self[key] = (ref(value, lambda _: self.pop(key, None)), task_run_id)
 
     def maker(self, value: Any) -> UUID | None:
         """The task run that returned this very value, if one did."""
-        entry = self._makers.get(id(value))
-        return entry[1] if entry is not None and entry[0]() is value else None
-
-    def __bool__(self) -> bool:
-        return bool(self._makers)
+        made, task_run_id = self.get(id(value), (None, None))
+        return task_run_id if made is not None and made() is value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +81,11 @@ class ResultOptions:
     persist: bool | None = None
     storage: Any = None
     serializer: Any = None
+
+    def store(self, settings: Settings, lock_manager: Any = None) -> ResultStore:
+        """Where results go that these options speak of."""
+        storage = storage_of(self.storage, settings.storage_path)
+        return ResultStore(storage, serializer_of(self.serializer), lock_manager)
 
 
 @dataclass(slots=True)
@@ -101,14 +100,9 @@ class FlowRunContext:
     log_prints: bool = False
     outstanding: Outstanding = field(default_factory=Outstanding)
     pauses: int = 0
-    task_calls: dict[str, int] = field(default_factory=dict)
+    task_calls: defaultdict[str, count[int]] = field(default_factory=partial(defaultdict, count))
+    """By task key, the numbers that its runs get one after the other."""
     produced: Produced = field(default_factory=Produced)
-
-    def next_call(self, task_key: str) -> int:
-        """How often a task was called in this flow run before now."""
-        count = self.task_calls.get(task_key, 0)
-        self.task_calls[task_key] = count + 1
-        return count
 
 
 @dataclass(slots=True)
@@ -151,6 +145,4 @@ def log_extra(flow: FlowRunContext | None, task: TaskRunContext | None) -> Mappi
     """The fields that a log record carries for the innermost run."""
     if task is not None:
         return task_log_fields(task.record)
-    if flow is not None:
-        return flow_log_fields(flow.run)
-    return {}
+    return flow_log_fields(flow.run) if flow is not None else {}

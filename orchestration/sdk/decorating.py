@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from orchestration.domain.states import State
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+Options = ParamSpec("Options")
 R = TypeVar("R")
 T = TypeVar("T")
 Added = TypeVar("Added", bound=Callable[..., Any])
@@ -29,24 +31,16 @@ Delay = float | int | list[float] | Callable[[int], list[float]]
 ENGINES_OWN = ("return_state", "wait_for")
 """Keyword arguments of a call that never reach the function."""
 
-_KEPT_AS: Mapping[str, Callable[[Any], Any]] = {
-    "timeout_seconds": lambda seconds: float(seconds) if seconds else None,
-    "tags": lambda tags: frozenset(tags or ()),
-    "asset_deps": lambda assets: list(assets or ()),
-}
-"""The form in which a flow or task keeps an option that may be given in several."""
 
+def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
+    """A method that decorates a function to be called at a moment of each run."""
 
-class Call:
-    """One call: the function's arguments, and the engine's own."""
+    def add(self: Any, fn: Added) -> Added:
+        getattr(self, f"{option}_hooks").append(fn)
+        return fn
 
-    __slots__ = ("args", "kwargs", "return_state", "wait_for")
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool, wait_for: WaitFor) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        self.return_state = bool(return_state)
-        self.wait_for = tuple(wait_for or ())
+    add.__name__, add.__doc__ = option, f"Decorate a function to be called when {moment}."
+    return add
 
 
 class Decorated(Generic[P, R]):
@@ -82,9 +76,9 @@ class Decorated(Generic[P, R]):
         _check_parameters(fn, self._kind)
         for option in self._options():
             attribute, value = self._attribute(option), given[option]
-            kept = callables(value, option) if attribute.endswith("_hooks") else _KEPT_AS.get(option, _as_it_is)(value)
-            setattr(self, attribute, kept)
+            setattr(self, attribute, callables(value, option) if attribute.endswith("_hooks") else value)
         self.fn: Callable[P, R] = fn
+        self.timeout_seconds = float(self.timeout_seconds) if self.timeout_seconds else None
         self.name = self.name or self._name_of(str(getattr(fn, "__name__", type(fn).__name__)))
         self.description = self.description or getattr(fn, "__doc__", None)
         self.isasync = is_async(fn)
@@ -105,8 +99,7 @@ class Decorated(Generic[P, R]):
             return "should_validate_parameters"
         return f"{option}_hooks" if option.startswith("on_") else option
 
-    @staticmethod
-    def _name_of(function: str) -> str:
+    def _name_of(self, function: str) -> str:
         """The name of a flow or task that is given none."""
         return function
 
@@ -120,17 +113,12 @@ class Decorated(Generic[P, R]):
 
     @overload
     def __call__(
-        self: Decorated[P, Coroutine[Any, Any, T]],
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] = ...,
+        self: Decorated[P, Coroutine[Any, Any, T]], *args: Any, return_state: Literal[True], wait_for: WaitFor = ...,
         **kwargs: Any,
-    ) -> Coroutine[Any, Any, State]: ...
+    ) -> Coroutine[Any, Any, State]: ...  # fmt: skip
 
     @overload
-    def __call__(
-        self, *args: Any, return_state: Literal[True], wait_for: Iterable[Any] = ..., **kwargs: Any
-    ) -> State: ...
+    def __call__(self, *args: Any, return_state: Literal[True], wait_for: WaitFor = ..., **kwargs: Any) -> State: ...
 
     @overload
     def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
@@ -142,9 +130,9 @@ class Decorated(Generic[P, R]):
             ParameterTypeError: a parameter of a flow does not fit its annotation.
             Exception: the function's own, when it failed.
         """
-        return self._run(Call(args, kwargs, kwargs.pop("return_state", False), kwargs.pop("wait_for", None)))
+        return self._run(args, kwargs, kwargs.pop("wait_for", None), kwargs.pop("return_state", False))
 
-    def _run(self, call: Call) -> Any:
+    def _run(self, *call: Any) -> Any:
         """Load the engine and run the function in it."""
         raise NotImplementedError
 
@@ -174,19 +162,12 @@ class Decorated(Generic[P, R]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    on_completion = hook_adder("on_completion", "a run completes")
+    on_failure = hook_adder("on_failure", "a run fails")
+    on_running = hook_adder("on_running", "a run starts")
+
     def __getstate__(self) -> Mapping[str, Any]:
         return {**self.__dict__, "_binder": None, "_policy": None}
-
-
-def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
-    """A method that decorates a function to be called at a moment of each run."""
-
-    def add(self: Any, fn: Added) -> Added:
-        getattr(self, f"{option}_hooks").append(fn)
-        return fn
-
-    add.__name__, add.__doc__ = option, f"Decorate a function to be called when {moment}."
-    return add
 
 
 def decorate(kind: Callable[..., Any], fn: Callable[..., Any] | None, options: Mapping[str, Any]) -> Any:
@@ -194,18 +175,15 @@ def decorate(kind: Callable[..., Any], fn: Callable[..., Any] | None, options: M
     return partial(kind, **options) if fn is None else kind(fn, **options)
 
 
-def callables(hooks: Iterable[Any] | None, option: str) -> list[Any]:
+def callables(hooks: Any, option: str) -> list[Any]:
     """A list of its own of the functions that an option names.
 
     Raises:
         UsageError: it is no list, or something in it cannot be called.
     """
-    if isinstance(hooks, str) or callable(hooks):
+    listed = [None] if callable(hooks) else list(hooks or ())
+    if not all(map(callable, listed)):
         raise UsageError(f"{option} is {hooks!r}; give a list of functions, as in {option}=[tell].")
-    listed = list(hooks or ())
-    wrong = [hook for hook in listed if not callable(hook)]
-    if wrong:
-        raise UsageError(f"{option} has {wrong[0]!r} in its list, which cannot be called; give functions.")
     return listed
 
 
@@ -213,12 +191,7 @@ def _check_parameters(fn: Callable[..., Any], decorator: str) -> None:
     """Refuse a function with a parameter that the engine would take away from it."""
     code = getattr(fn, "__code__", None)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
-    for name in ENGINES_OWN:
-        if name in names:
-            raise UsageError(
-                f"A {decorator} cannot have a parameter {name!r}, which calls of flows and tasks use; rename it."
-            )
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+    taken = [name for name in ENGINES_OWN if name in names]
+    if taken:
+        told = f"A {decorator} cannot have a parameter {taken[0]!r}"
+        raise UsageError(f"{told}, which calls of flows and tasks use; rename it.")

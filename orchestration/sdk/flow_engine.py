@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,77 +12,74 @@ from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.processes import this_process
 from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, SuspendSignal, UpstreamTaskError
 from orchestration.domain.rules import Abort, Wait
+from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, Pending, State, StateDetails
-from orchestration.sdk import parameters, upstream
+from orchestration.sdk import lifecycle, parameters, task_engine, upstream
 from orchestration.sdk.awaiting import aside, at_once, settle_started
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, flow_log_fields
-from orchestration.sdk.decorating import Call
-from orchestration.sdk.flow_context import new_context, with_kept_result
-from orchestration.sdk.lifecycle import drive
-from orchestration.sdk.logs import FLOW_LOGGER, RunLogger
-from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import FLOW_RAISED, answered, state_of_error, state_of_value
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields
+from orchestration.sdk.interrupts import termination_as_exit
+from orchestration.sdk.lifecycle import FLOW_RAISED, answered, state_of_error, state_of_value
+from orchestration.sdk.logs import FLOW_LOGGER, RunLogger, are_logged
+from orchestration.sdk.results import new_result_key
+from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
 from orchestration.sdk.session import Session
-from orchestration.sdk.signals import termination_as_exit
 from orchestration.sdk.start import started_session
-from orchestration.sdk.task_records import Parent, new_parent
-from orchestration.sdk.user_code import policy_of, returned, run_hooks, tell_of_retry, wants_retry
 
 NOT_READY = "NotReady"
 
 
-def run_flow(flow: Any, call: Call) -> Any:
+def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a flow in the calling thread, or as a coroutine when it is async."""
-    return answered(partial(_live, flow, call), flow.isasync, call.return_state)
+    return answered(partial(_live, flow, args, kwargs, tuple(wait_for or ())), flow.isasync, return_state)
 
 
-async def _live(flow: Any, call: Call) -> State:
-    run = await aside(flow.isasync, new_flow_run, flow, call)
-    return await aside(flow.isasync, run.refusal) or await drive(run, run.record.state or Pending())
+async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...]) -> State:
+    run = await aside(flow.isasync, new_flow_run, flow, parameters.binder_of(flow).bind(args, kwargs), wait_for)
+    return await aside(flow.isasync, run.refusal) or await lifecycle.drive(run, run.record.state or Pending())
 
 
-def new_flow_run(flow: Any, call: Call) -> FlowExecution:
+def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
-    session = started_session()
-    given = parameters.binder_of(flow).bind(call.args, call.kwargs)
-    state = Pending()
-    if FLOW_RUN.get() is not None or call.wait_for:
+    session, state = started_session(), Pending()
+    if FLOW_RUN.get() is not None or wait_for:
         try:
-            given = upstream.resolved(given, call.wait_for)
+            given = upstream.resolved(given, wait_for)
         except UpstreamTaskError as error:
             state = Pending(str(error), name=NOT_READY)
-    now, parent = utc_now(), new_parent(flow, given)
+    now, parent = utc_now(), task_engine.new_parent(flow, given)
     record = session.backend.create_flow_run(
         FlowRun(
             id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
-            flow_version=flow.version, parameters=parameters.describe(given), policy=policy_of(flow, session),
-            tags=tuple(sorted(TAGS.get())), parent_task_run_id=parent.record.id if parent is not None else None,
+            flow_version=flow.version, parameters=parameters.describe(given),
+            policy=lifecycle.policy_of(flow, session), tags=tuple(sorted(TAGS.get())),
+            parent_task_run_id=parent.id if parent is not None else None,
             expected_start_time=now, owner=this_process() if state.name != NOT_READY else None,
         )
     )  # fmt: skip
     return FlowExecution(flow, given, record, session, parent)
 
 
+@dataclass(eq=False)
 class FlowExecution:
     """One flow run while it lives."""
 
-    def __init__(
-        self, flow: Any, given: dict[str, Any], record: FlowRun, session: Session, parent: Parent | None
-    ) -> None:
-        self.decorated = flow
-        self.parameters = given
-        self.record = record
-        self.session = session
-        self.parent = parent
-        self.logger = self._logger()
+    decorated: Any
+    parameters: dict[str, Any]
+    record: FlowRun
+    session: Session
+    parent: TaskRunRecord | None
+    """The task run that stands for it in the flow run around it."""
+
+    @property
+    def logger(self) -> RunLogger:
+        """A logger whose lines belong to the run."""
+        return RunLogger(FLOW_LOGGER, flow_log_fields(self.record))
 
     def refusal(self) -> State | None:
         """The state of a run that cannot start, for what it depends on failed or its parameters do not fit."""
         if self.record.state is not None and self.record.state.name == NOT_READY:
-            if self.parent is not None:
-                self.parent.mirror(self.record.state, self.record.id)
-            return self.record.state
+            return self._mirrored(self.record.state)
         try:
             if self.decorated.should_validate_parameters:
                 binder = parameters.binder_of(self.decorated)
@@ -91,7 +88,7 @@ class FlowExecution:
         except ParameterTypeError as error:
             message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"
             state = self._enter(Failed(message, data=error, details=StateDetails(retriable=False)))
-            at_once(run_hooks(self, state, on_loop=False))
+            at_once(lifecycle.run_hooks(self, state, on_loop=False))
             return state
 
     # -- what the driver asks ---------------------------------------------------------------------
@@ -101,7 +98,7 @@ class FlowExecution:
         """Name the run, and let a termination signal end it truthfully."""
         with termination_as_exit(is_outermost=self.parent is None):
             if self.decorated.flow_run_name is not None:
-                self._rename(given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name"))
+                self._rename(parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name"))
             kind = "subflow" if self.parent is not None else "flow"
             self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.decorated.name)
             yield
@@ -113,7 +110,7 @@ class FlowExecution:
     def propose(self, state: State) -> State:
         """Ask the store, which decides by the rules; what was logged before is written first."""
         if state.is_failed() and self.record.policy.allows(self.record.run_count):
-            retriable = wants_retry(self, state)
+            retriable = lifecycle.wants_retry(self, state)
             state = state.evolve(details=StateDetails(retriable=retriable))
         return self._enter(state)
 
@@ -122,7 +119,7 @@ class FlowExecution:
         is_async = self.decorated.isasync
         with self._inside() as context:
             try:
-                value = await returned(self.decorated, self.parameters)
+                value = await lifecycle.returned(self.decorated, self.parameters)
                 await self._settle()
                 return await aside(is_async, self._outcome, value, context)
             except Exception as error:
@@ -138,7 +135,7 @@ class FlowExecution:
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
         self.session.backend.crash_task_runs(self.record.id, "The flow run around this task run has ended.", utc_now())
-        at_once(run_hooks(self, self.record.state or state, on_loop=False))
+        at_once(lifecycle.run_hooks(self, self.record.state or state, on_loop=False))
 
     def suspended(self) -> State:
         """The Suspended state, which the run's own code has entered."""
@@ -150,14 +147,18 @@ class FlowExecution:
     @contextmanager
     def _inside(self) -> Iterator[FlowRunContext]:
         """What surrounds the flow's function; after it no task starts any more."""
-        context = new_context(self.decorated, self.record, self.session, self.parameters)
+        flow, outer, settings = self.decorated, FLOW_RUN.get(), self.session.settings
+        options = _result_options(flow, outer.results if outer is not None else ResultOptions())
+        log_prints = are_logged(flow, outer, settings)
+        runner = _runner(flow.task_runner, settings.task_runner_max_workers)
+        context = FlowRunContext(self.record, self.session, self.parameters, runner, options, log_prints)
         tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
         try:
             yield context
         finally:
             TASK_RUN.reset(tokens[1])
             FLOW_RUN.reset(tokens[0])
-            context.outstanding.abandon()
+            context.outstanding.abandoned = True
             context.runner.stop()
 
     def _enter(self, state: State) -> State:
@@ -172,9 +173,13 @@ class FlowExecution:
         running = int(entered.is_running())
         self.record = self.record.evolve(state=entered, run_count=self.record.run_count + running)
         self._tell(state, entered)
+        return self._mirrored(entered)
+
+    def _mirrored(self, state: State) -> State:
+        """The state, which the task run that stands for a subflow has entered, too."""
         if self.parent is not None:
-            self.parent.mirror(entered, self.record.id)
-        return entered
+            task_engine.mirror(self.parent, self.session, state, self.record.id)
+        return state
 
     def _own(self, state: State) -> State:
         """The state with the id of this run, by which whoever gets the state finds the run."""
@@ -183,7 +188,7 @@ class FlowExecution:
     def _tell(self, proposed: State, entered: State) -> None:
         if entered.name == "AwaitingRetry":
             due = entered.details.scheduled_time
-            tell_of_retry(self, proposed, f"at {due:%H:%M:%S} UTC" if due else "at once")
+            lifecycle.tell_of_retry(self, proposed, f"at {due:%H:%M:%S} UTC" if due else "at once")
         elif entered.is_final():
             level = self.logger.info if entered.is_completed() else self.logger.error
             level("Finished in state %s", entered)
@@ -197,12 +202,20 @@ class FlowExecution:
             self.logger.error("A call that nobody awaited failed: %s", error)
 
     def _outcome(self, value: Any, context: FlowRunContext) -> State:
+        """The state of a returned value, which lies in storage if flow or settings ask for that."""
         context.outstanding.wait()
-        return with_kept_result(self.decorated, context, state_of_value(value))
+        state, settings, options = state_of_value(value), self.session.settings, context.results
+        persist = settings.persist_results if options.persist is None else options.persist
+        if not (state.is_completed() and persist):
+            return state
+        stored = options.store(settings).write(new_result_key(), state.data)
+        if not self.decorated.cache_result_in_memory:
+            stored.forget()
+        return state.evolve(data=stored)
 
     def _failed(self, error: Exception, context: FlowRunContext) -> State:
         """The state of a flow that raised: tasks that are running end first, others do not start any more."""
-        context.outstanding.abandon()
+        context.outstanding.abandoned = True
         context.outstanding.wait()
         if getattr(error, "is_users_mistake", False):
             self.logger.error("%s", error)  # the sentence says what to do; a traceback would bury it
@@ -213,7 +226,17 @@ class FlowExecution:
     def _rename(self, name: str) -> None:
         self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
         self.record = self.record.evolve(name=name)
-        self.logger = self._logger()
 
-    def _logger(self) -> RunLogger:
-        return RunLogger(FLOW_LOGGER, flow_log_fields(self.record))
+
+def _runner(given: Any, max_workers: int | None) -> TaskRunner:
+    """A task runner for one flow run, like that which the flow names."""
+    if given is None:
+        return ThreadPoolTaskRunner(max_workers)
+    fresh: TaskRunner = given() if isinstance(given, type) else given.duplicate()
+    return fresh
+
+
+def _result_options(flow: Any, around: ResultOptions) -> ResultOptions:
+    asked = flow.result_storage is not None or flow.result_serializer is not None
+    persist = flow.persist_result if flow.persist_result is not None else (asked or around.persist)
+    return ResultOptions(persist, flow.result_storage or around.storage, flow.result_serializer or around.serializer)

@@ -7,15 +7,9 @@ call loads the engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, overload
 
-from orchestration.sdk.decorating import Call, Decorated, Delay, Hook, decorate, hook_adder
-
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
-T = TypeVar("T")
-Options = ParamSpec("Options")
+from orchestration.sdk.decorating import Decorated, Delay, Hook, Options, P, Q, R, T, decorate, hook_adder
 
 
 class Flow(Decorated[P, R]):
@@ -42,20 +36,16 @@ class Flow(Decorated[P, R]):
     ) -> None:  # fmt: skip
         self._keep(locals())
 
-    on_completion = hook_adder("on_completion", "a run of this flow completes")
-    on_failure = hook_adder("on_failure", "a run of this flow fails")
-    on_cancellation = hook_adder("on_cancellation", "a run of this flow is cancelled")
-    on_crashed = hook_adder("on_crashed", "a run of this flow crashes")
-    on_running = hook_adder("on_running", "a run of this flow starts")
+    on_cancellation = hook_adder("on_cancellation", "a run is cancelled")
+    on_crashed = hook_adder("on_crashed", "a run crashes")
 
-    @staticmethod
-    def _name_of(function: str) -> str:
+    def _name_of(self, function: str) -> str:
         return function.replace("_", "-")
 
-    def _run(self, call: Call) -> Any:
+    def _run(self, *call: Any) -> Any:
         from orchestration.sdk.flow_engine import run_flow
 
-        return run_flow(self, call)
+        return run_flow(self, *call)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import State
-from orchestration.sdk.awaiting import THREAD
+from orchestration.sdk.awaiting import THREAD, in_thread
 
 R = TypeVar("R")
 _logger = logging.getLogger("orchestration")
@@ -70,27 +67,11 @@ class TaskFuture(Generic[R]):
 
     async def wait_async(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - Prefect's signature
         """Wait without holding up the event loop."""
-        loop = asyncio.get_running_loop()
-        event = asyncio.Event()
+        await in_thread(self.wait, timeout)
 
-        def wake(_: TaskFuture[R]) -> None:
-            with suppress(RuntimeError):  # the loop was closed meanwhile, so nobody waits any more
-                loop.call_soon_threadsafe(event.set)
-
-        self.add_done_callback(wake)
-        try:
-            await asyncio.wait_for(event.wait(), timeout)
-        except TimeoutError:
-            return
-
-    async def result_async(
-        self,
-        timeout: float | None = None,  # noqa: ASYNC109 - see above
-        raise_on_failure: bool = True,
-    ) -> Any:
+    async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:  # noqa: ASYNC109
         """``result`` without holding up the event loop."""
-        await self.wait_async(timeout)
-        return self.result(0, raise_on_failure)
+        return await in_thread(self.result, timeout, raise_on_failure)
 
     aresult = result_async
 
@@ -134,29 +115,24 @@ class TaskFutureList(list[TaskFuture[R]]):
         Raises:
             TimeoutError: not all have ended within ``timeout`` seconds in all.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        return [future.result(_left(deadline), raise_on_failure) for future in self]
+        left = _countdown(timeout)
+        return [future.result(left(), raise_on_failure) for future in self]
 
 
-@dataclass(frozen=True, slots=True)
-class DoneAndNotDone:
+class DoneAndNotDone(NamedTuple):
     """What ``wait`` found: futures that have ended, and futures that have not."""
 
     done: set[TaskFuture[Any]]
     not_done: set[TaskFuture[Any]]
 
-    def __iter__(self) -> Iterator[set[TaskFuture[Any]]]:
-        return iter((self.done, self.not_done))
-
 
 def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> DoneAndNotDone:
     """Wait until all have ended, or for ``timeout`` seconds."""
-    every = list(futures)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    every, left = set(futures), _countdown(timeout)
     for future in every:
-        future.wait(_left(deadline))
+        future.wait(left())
     done = {future for future in every if future.done()}
-    return DoneAndNotDone(done, set(every) - done)
+    return DoneAndNotDone(done, every - done)
 
 
 def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Iterator[TaskFuture[Any]]:
@@ -165,19 +141,20 @@ def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = Non
     Raises:
         TimeoutError: not all have ended within ``timeout`` seconds in all.
     """
-    every = list(dict.fromkeys(futures))
-    deadline = None if timeout is None else time.monotonic() + timeout
+    every, left = dict.fromkeys(futures), _countdown(timeout)
     ended: SimpleQueue[TaskFuture[Any]] = SimpleQueue()
     for future in every:
         future.add_done_callback(ended.put)
-    for left in range(len(every), 0, -1):
+    for missing in range(len(every), 0, -1):
         try:
             with THREAD.lent():
-                future = ended.get(timeout=_left(deadline))
+                future = ended.get(timeout=left())
         except Empty:
-            raise TimeoutError(f"{left} of {len(every)} task runs did not end in {timeout} seconds.") from None
+            raise TimeoutError(f"{missing} of {len(every)} task runs did not end in {timeout} seconds.") from None
         yield future
 
 
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+def _countdown(timeout: float | None) -> Callable[[], float | None]:
+    """A function that tells how many seconds are left of ``timeout`` from now on; ``None`` when there is no end."""
+    deadline = time.monotonic() + (timeout or 0.0)
+    return lambda: None if timeout is None else max(0.0, deadline - time.monotonic())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import partial
@@ -50,17 +49,19 @@ def source_of(task: Any) -> str:
 
 def _feed(digest: hashlib.blake2b, value: Any) -> None:
     """Feed a value so that neither its type nor where it ends is in doubt."""
-    digest.update(type(value).__qualname__.encode() + b":")
+    kind = type(value)
+    digest.update(kind.__qualname__.encode() + b":")
     if value is None or isinstance(value, bool | int | float | complex):
         digest.update(repr(value).encode() + b";")
     elif isinstance(value, str | bytes | bytearray):
         _feed_bytes(digest, value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
-    elif type(value) in _CONTAINERS:
-        _CONTAINERS[type(value)](digest, value)
-    elif isinstance(value, Enum):
-        _feed(digest, value.value)
-    elif (record := _fields_of(value)) is not None:
-        _feed_sorted(digest, record.items())
+    elif kind in (list, tuple):
+        for item in value:
+            _feed(digest, item)
+        digest.update(b"]")
+    elif (members := _members(value)) is not None:
+        # in an order that does not depend on the process
+        digest.update("".join(sorted(map(hash_objects, members))).encode() + b"]")
     else:
         _feed_bytes(digest, _pickled(value))
 
@@ -70,34 +71,21 @@ def _feed_bytes(digest: hashlib.blake2b, data: bytes | bytearray) -> None:
     digest.update(data)
 
 
-def _feed_items(digest: hashlib.blake2b, items: Iterable[Any]) -> None:
-    for item in items:
-        _feed(digest, item)
-    digest.update(b"]")
+def _members(value: Any) -> Any:
+    """What a set, mapping or record consists of, in any order; ``None`` for other values.
 
-
-def _feed_sorted(digest: hashlib.blake2b, keys: Iterable[Any]) -> None:
-    """Members of a set, or pairs of a mapping, in an order that does not depend on the process."""
-    for key in sorted(hash_objects(item) for item in keys):
-        digest.update(key.encode())
-    digest.update(b"]")
-
-
-_CONTAINERS: Mapping[type, Callable[[hashlib.blake2b, Any], None]] = {
-    list: _feed_items, tuple: _feed_items, set: _feed_sorted, frozenset: _feed_sorted, dict: lambda digest,
-    mapping: _feed_sorted(digest, mapping.items()),
-}
-
-
-def _fields_of(value: Any) -> Mapping[str, Any] | None:
-    """The fields of a record; its pickle may differ from process to process, above all if the script defines it."""
+    The pickle of a record may differ from process to process, above all if the script defines it.
+    """
+    kind = type(value)
+    if kind in (set, frozenset, dict):
+        return value.items() if kind is dict else value
+    if isinstance(value, Enum):
+        return [value.value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return [(field.name, getattr(value, field.name)) for field in fields(value)]
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return dict(value._asdict())
-    if hasattr(type(value), "model_fields"):  # pydantic's, which this file does not load
-        return dict(value.__dict__)
-    return None
+        return value._asdict().items()
+    return value.__dict__.items() if hasattr(kind, "model_fields") else None  # pydantic's, which is not loaded here
 
 
 def _pickled(value: Any) -> bytes:

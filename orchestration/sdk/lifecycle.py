@@ -1,4 +1,4 @@
-"""The life of a run, once, for flows and tasks, sync and async.
+"""The life of a run, once, for flows and tasks, sync and async, and what it asks of the user's functions.
 
 ``lifecycle`` is a generator that does nothing itself: it yields what is to be done next and gets the
 answer back; ``drive`` does it. Retries, cache hits, cancellations and pauses are not branches here:
@@ -8,18 +8,27 @@ they are answers to a proposal.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from orchestration.backend.clock import utc_now
+from orchestration.domain import states
 from orchestration.domain.awaitable import RUN_IS_ASYNC
-from orchestration.domain.errors import SuspendSignal
-from orchestration.domain.states import Cancelled, Retrying, Running, State
-from orchestration.sdk.awaiting import in_thread
-from orchestration.sdk.user_code import Told, hooks_for, run_hooks
+from orchestration.domain.errors import RunTimeoutError, SuspendSignal, UpstreamTaskError
+from orchestration.domain.retries import RetryPolicy, retry_policy
+from orchestration.domain.states import Cancelled, Completed, Crashed, Failed, Retrying, Running, State, StateType
+from orchestration.sdk.awaiting import at_once, finish, in_thread
+from orchestration.sdk.interrupts import Terminated, call_within, time_is_up
+from orchestration.sdk.logs import RunLogger
+from orchestration.sdk.parameters import binder_of
+from orchestration.sdk.redaction import redact
+from orchestration.sdk.session import Session
+from orchestration.sdk.upstream import replaced, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +54,30 @@ Effect = Propose | Call | Sleep
 _CALL = Call()
 _RUN, _RETRY = Propose(Running()), Propose(Retrying())
 _PAUSE_POLL_SECONDS = 0.5
+TASK_RAISED = "Task run encountered an exception"
+FLOW_RAISED = "Flow run encountered an exception:"
+_CRASHES: dict[type[BaseException], str] = {
+    KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
+    Terminated: "Execution was aborted by a termination signal.",
+    SystemExit: "Execution was aborted by Python system exit call.",
+    asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
+}
+_HOOKS_BY_TYPE = {
+    StateType.RUNNING: "on_running_hooks", StateType.COMPLETED: "on_completion_hooks",
+    StateType.FAILED: "on_failure_hooks", StateType.CRASHED: "on_crashed_hooks",
+    StateType.CANCELLED: "on_cancellation_hooks", StateType.CANCELLING: "on_cancellation_hooks",
+}
 
 
-class Run(Told, Protocol):
+class Run(Protocol):
     """What the driver asks of a flow run or task run."""
+
+    decorated: Any
+    record: Any
+
+    @property
+    def logger(self) -> RunLogger:
+        """A logger whose lines belong to the run."""
 
     def may_wait(self, state: State) -> bool:
         """Whether proposing this state may wait for a disk, a server or a person, which an event loop must not do."""
@@ -93,9 +122,8 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
     token = RUN_IS_ASYNC.set(is_async)
     try:
         with run.scope():
-            steps = lifecycle(state, run_count)
-            effect = _next(steps, None)
-            while not isinstance(effect, State):
+            steps, answer = lifecycle(state, run_count), None
+            while not isinstance(effect := _next(steps, answer), State):
                 if type(effect) is Propose:
                     waits = is_async and run.may_wait(effect.state)
                     answer = await in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
@@ -103,7 +131,6 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
                         await run_hooks(run, answer, is_async)
                 else:
                     answer = await (_due(effect.state, is_async) if type(effect) is Sleep else run.call())
-                effect = _next(steps, answer)
             return effect
     except SuspendSignal:
         return run.suspended()
@@ -139,3 +166,139 @@ def seconds_until_due(state: State) -> float:
         return _PAUSE_POLL_SECONDS
     due = state.details.scheduled_time
     return max(0.0, (due - utc_now()).total_seconds()) if due is not None else 0.0
+
+
+def hooks_for(decorated: Any, state: State) -> Sequence[Callable[..., Any]]:
+    """The hooks of a flow or task that want to know of this state."""
+    hooks: Sequence[Callable[..., Any]] = getattr(decorated, _HOOKS_BY_TYPE.get(state.type, ""), ())
+    return hooks
+
+
+async def run_hooks(run: Run, state: State, on_loop: bool) -> None:
+    """Call the hooks for a state one after another; async ones ``on_loop``, else on an event loop of their own.
+
+    What they raise is logged and changes nothing.
+    """
+    for hook in hooks_for(run.decorated, state):
+        name = getattr(hook, "__name__", repr(hook))
+        run.logger.info("Running hook %r in response to entering state %r", name, state.name)
+        try:
+            answer = hook(run.decorated, run.record, state)
+            if inspect.isawaitable(answer):
+                _ = await answer if on_loop else finish(answer)
+        except Exception:
+            run.logger.exception("An error was encountered while running hook %r", name)
+        else:
+            run.logger.info("Hook %r finished running successfully", name)
+
+
+async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
+    """What the function of a flow or task returns.
+
+    Raises:
+        RunTimeoutError: it took longer than its ``timeout_seconds``.
+    """
+    args, kwargs = binder_of(decorated).split(parameters)
+    if not decorated.isasync:
+        if decorated.timeout_seconds is None:
+            return decorated.fn(*args, **kwargs)
+        return call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
+    limit = asyncio.timeout(decorated.timeout_seconds)
+    try:
+        async with limit:
+            return await decorated.fn(*args, **kwargs)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise time_is_up(decorated.timeout_seconds) from None
+
+
+def policy_of(decorated: Any, session: Session) -> RetryPolicy:
+    """The retries of a flow or task, as the settings say where its decorator does not."""
+
+    def said(option: str) -> Any:
+        own = getattr(decorated, option)
+        return getattr(session.settings, f"{decorated._kind}_default_{option}") if own is None else own
+
+    return retry_policy(said("retries"), said("retry_delay_seconds") or None, decorated.retry_jitter_factor)
+
+
+def wants_retry(run: Run, failed: State) -> bool:
+    """Whether ``retry_condition_fn``, if there is one, lets a failed run start again."""
+    condition: Callable[..., Any] | None = run.decorated.retry_condition_fn
+    if condition is None:
+        return True
+    try:
+        answer = condition(run.decorated, run.record, failed)
+        return bool(finish(answer) if inspect.isawaitable(answer) else answer)
+    except Exception:
+        run.logger.exception("retry_condition_fn failed; the run is not retried.")
+        return False
+
+
+def tell_of_retry(run: Run, failed: State, when: str) -> None:
+    """Log why a run has failed, and that it starts again."""
+    kind, retries = run.decorated._kind.capitalize(), run.record.policy.retries
+    message = "%s run failed with exception: %r - Retry %d/%d will start %s"
+    run.logger.info(message, kind, failed.data, run.record.run_count, retries, when)
+
+
+def state_of_value(value: Any) -> State:
+    """The state that a returned value asks for.
+
+    A state that the user made is taken as it is. States and futures of runs, alone or in a list, are
+    counted: the run completed if all of them did. Anything else is the result of a completed run.
+    """
+    value = replaced(value, state_of)
+    if isinstance(value, State) and value.details.task_run_id is None and value.details.flow_run_id is None:
+        return value
+    found = states.states_in(value)
+    if not found:
+        return Completed(data=value)
+    unfinished = sum(not state.is_final() for state in found)
+    if unfinished:
+        return Failed(f"{unfinished}/{len(found)} states are not final.", data=value)
+    failed = sum(not state.is_completed() for state in found)
+    if failed:
+        return Failed(f"{failed}/{len(found)} states failed.", data=value)
+    return Completed("All states completed.", data=value)
+
+
+def answer(state: State, return_state: bool) -> Any:
+    """What a call of a flow or task gives: the last state, or the value; raises what was raised.
+
+    Raises:
+        UpstreamTaskError: the run could not start.
+    """
+    if return_state:
+        return state
+    if state.is_pending():
+        raise UpstreamTaskError(state.message or "The run did not start.")
+    return state.outcome()
+
+
+def answered(live: Callable[[], Coroutine[Any, Any, State]], is_async: bool, return_state: bool) -> Any:
+    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
+    if not is_async:
+        return answer(at_once(live()), return_state)
+
+    async def later() -> Any:
+        return answer(await live(), return_state)
+
+    return later()
+
+
+def state_of_error(error: BaseException, subject: str) -> State:
+    """The state of a run whose code raised, or that was ended from outside; ``subject`` begins its message."""
+    if not isinstance(error, Exception):
+        return state_of_crash(error)
+    if isinstance(error, RunTimeoutError):
+        return states.TimedOut(str(error), data=error)
+    return Failed(redact(f"{subject} {type(error).__name__}: {error}"), data=error)
+
+
+def state_of_crash(error: BaseException) -> State:
+    """The state of a run that something other than an exception of its code has ended."""
+    unexpected = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
+    text = next((text for kind, text in _CRASHES.items() if isinstance(error, kind)), unexpected)
+    return Crashed(redact(text), data=error)

@@ -1,4 +1,4 @@
-"""Arguments by name: bound to a signature, checked against its annotations, described for the store."""
+"""Arguments by name: bound to a signature, checked against its annotations, described, put in the names of runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, get_type_hints
 from uuid import UUID
 
-from orchestration.domain.errors import ParameterBindError, ParameterTypeError
+from orchestration.domain.errors import ParameterBindError, ParameterTypeError, UsageError
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 LONGEST_DOCUMENT = 100_000
 LONGEST_SEQUENCE = 1000
 DEEPEST_DOCUMENT = 20
+LONGEST_SHOWN = 80
 """Characters of a parameter that the store keeps; data belongs in a result, not in a parameter."""
 
 
@@ -78,20 +79,67 @@ def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any])
         ParameterTypeError: a value does not fit; the message names the parameter and the reason.
     """
     doubtful = [each for each in binder.signature.parameters.values() if not _surely_fits(each, parameters[each.name])]
-    if not doubtful:
-        return parameters
-    from orchestration.sdk.validation import coerce
+    hints = _hints(fn) if doubtful else {}
+    coerced = {each.name: _coerced(each, hints.get(each.name, Any), parameters[each.name]) for each in doubtful}
+    return {**parameters, **coerced}
 
-    hints = _hints(fn)
-    checked = dict(parameters)
-    for parameter in doubtful:
-        checked[parameter.name] = coerce(parameter, hints.get(parameter.name, Any), parameters[parameter.name])
-    return checked
+
+def _coerced(parameter: inspect.Parameter, annotation: Any, value: Any) -> Any:
+    """The value as the annotation wants it; as it is, when pydantic does not know what the annotation means."""
+    from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+
+    if parameter.kind in _VARIADIC:
+        annotation = tuple[annotation, ...] if parameter.kind is _VARIADIC[0] else dict[str, annotation]
+    try:
+        try:
+            adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        except PydanticUserError:  # a model or dataclass brings a configuration of its own
+            adapter = TypeAdapter(annotation)
+        return adapter.validate_python(value)
+    except PydanticSchemaGenerationError:
+        return value
+    except ValidationError as error:
+        reasons = "; ".join(_reason(each) for each in error.errors(include_url=False))
+        raise ParameterTypeError(f"The parameter {parameter.name!r} is not valid: {reasons}.") from None
+
+
+def _reason(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    given = repr(error.get("input"))
+    shown = given if len(given) <= LONGEST_SHOWN else given[:LONGEST_SHOWN] + "..."
+    return f"{where + ': ' if where else ''}{error['msg']} (given: {shown})"
 
 
 def describe(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as JSON values for the store; what is no such value is named by its type."""
     return {name: _document(value) for name, value in parameters.items()}
+
+
+def given_name(spec: Callable[..., str] | str, parameters: Mapping[str, Any], option: str) -> str:
+    """The name that a template (``"{month}"``) or function makes of a run's parameters.
+
+    Raises:
+        UsageError: the template names no parameter, or the function gives no text.
+    """
+    if isinstance(spec, str):
+        return filled_in(spec, parameters, option, ", ".join(parameters) or "no parameters")
+    takes_parameters = "parameters" in inspect.signature(spec).parameters
+    name = spec(parameters=dict(parameters)) if takes_parameters else spec()
+    if not isinstance(name, str):
+        raise UsageError(f"{option} is a function that gave a {type(name).__name__}; it must return a text.")
+    return name
+
+
+def filled_in(template: str, values: Mapping[str, Any], option: str, may_use: str) -> str:
+    """The text that an option's template makes of values.
+
+    Raises:
+        UsageError: it names something else, or asks a value for what it has not.
+    """
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, AttributeError) as error:
+        raise UsageError(f"{option}={template!r} cannot be filled in ({error}); it may use {may_use}.") from None
 
 
 def _surely_fits(parameter: inspect.Parameter, value: Any) -> bool:

@@ -14,8 +14,8 @@ from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
 from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext
-from orchestration.sdk.outcomes import TASK_RAISED, state_of_error
-from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, checked_workers, usable_cores
+from orchestration.sdk.lifecycle import TASK_RAISED, state_of_error
+from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, checked_workers
 from orchestration.sdk.session import open_session, swap_session
 from orchestration.sdk.start import started_session
 from orchestration.sdk.task_engine import TaskExecution
@@ -28,9 +28,6 @@ class ProcessPoolTaskRunner:
         self._max_workers = checked_workers(max_workers)
         self._pool: ProcessPoolExecutor | None = None
 
-    def start(self) -> None:
-        """Nothing: processes start as tasks come."""
-
     def submit(self, submission: Submitted) -> None:
         """Send a task run to a process; its states and logs are written there, its end is noted here too."""
         run: TaskExecution = submission.run
@@ -39,7 +36,7 @@ class ProcessPoolTaskRunner:
             return
         run.session.recorder.flush()  # the process goes on from the row that is written here
         try:
-            future = self._started().submit(_live, _work(run))
+            future = self._started(run.session.settings).submit(_live, _work(run))
         except Exception as error:  # arguments that cannot be pickled, a pool that broke
             run.enter(state_of_error(error, TASK_RAISED))
             submission.done()
@@ -55,10 +52,10 @@ class ProcessPoolTaskRunner:
         """A fresh pool of the same size."""
         return ProcessPoolTaskRunner(self._max_workers)
 
-    def _started(self) -> ProcessPoolExecutor:
+    def _started(self, settings: Settings) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._max_workers or usable_cores(), mp_context=context)
+            self._pool = ProcessPoolExecutor(self._max_workers, context, _open_store, (settings,))
         return self._pool
 
 
@@ -66,8 +63,7 @@ def _work(run: TaskExecution) -> bytes:
     """All that a process must know to live a task run in another one's stead."""
     around = run.flow
     flow = (around.run, around.parameters, around.results, around.log_prints) if around is not None else None
-    work = (run.session.settings, run.decorated, run.parameters, run.record, TAGS.get(), flow)
-    pickled: bytes = cloudpickle.dumps(work)
+    pickled: bytes = cloudpickle.dumps((run.decorated, run.parameters, run.record, TAGS.get(), flow))
     return pickled
 
 
@@ -86,15 +82,18 @@ def _finish(submission: Submitted, ended: Future[bytes]) -> None:
         submission.done()
 
 
+def _open_store(settings: Settings) -> None:
+    """Open the store of the process that sends the work."""
+    swap_session(open_session(settings))
+
+
 def _live(work: bytes) -> bytes:
     """Live a task run in this process; its record, with its result, goes back."""
-    settings, task, parameters, record, tags, around = cloudpickle.loads(work)
-    _open_store(settings)
-    session = started_session()
-    flow = None
+    task, parameters, record, tags, around = cloudpickle.loads(work)
+    session, flow = started_session(), None
     if around is not None:
         run, given, results, log_prints = around
-        runner = ThreadPoolTaskRunner(settings.task_runner_max_workers)
+        runner = ThreadPoolTaskRunner(session.settings.task_runner_max_workers)
         flow = FlowRunContext(run, session, given, runner, results, log_prints)
     tokens = FLOW_RUN.set(flow), TAGS.set(tags)
     try:
@@ -117,14 +116,3 @@ def _portable(state: State) -> State:
         except Exception:
             return state.evolve(data=None)
     return state
-
-
-def _open_store(settings: Settings) -> None:
-    """Open the store of the process that sent the work, unless it is open already."""
-    global _opened  # noqa: PLW0603 - the store that is open in this process
-    if _opened != settings:
-        swap_session(open_session(settings))
-        _opened = settings
-
-
-_opened: Settings | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,6 @@ from orchestration.sdk.awaiting import THREAD
 
 MOST_THREADS = 64
 """Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
-
-FEW_THREADS = 1
-"""Threads that start at once; a second one beside a busy main thread already doubles what a short task costs."""
 
 LOOK_SECONDS = 0.005
 """How long a pool looks on before it decides whether more threads would help."""
@@ -42,9 +38,6 @@ class Submitted(Protocol):
 class TaskRunner(Protocol):
     """Lets submitted task runs live."""
 
-    def start(self) -> None:
-        """Get ready; called when a flow run submits its first task."""
-
     def submit(self, submission: Submitted) -> None:
         """Let a submission live when there is room."""
 
@@ -65,7 +58,6 @@ class ThreadPoolTaskRunner:
     def __init__(self, max_workers: int | None = None) -> None:
         self._max_workers = checked_workers(max_workers)
         self._most = max_workers or MOST_THREADS
-        self._few = FEW_THREADS
         self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
@@ -74,9 +66,6 @@ class ThreadPoolTaskRunner:
         self._ended = 0
         self._growing = False
         self._stopped = False
-
-    def start(self) -> None:
-        """Nothing: threads start as jobs come."""
 
     def submit(self, submission: Submitted) -> None:
         """Queue a submission; a new thread starts when none is free and the pool is not full."""
@@ -98,17 +87,18 @@ class ThreadPoolTaskRunner:
         return ThreadPoolTaskRunner(self._max_workers)
 
     def _add_thread(self) -> None:
-        """Start a thread if a job waits: a worker while there are few, then the one that starts further workers."""
+        """Start a thread if a job waits: the first one works, the next finds out whether further workers would help.
+
+        A second worker beside a busy main thread already doubles what a short task costs.
+        """
         with self._lock:
-            room = self._room()
-            starts_worker = room > 0 and self._threads < self._few + self._lent
-            starts_grower = room > 0 and not (starts_worker or self._growing)
+            has_room = self._room() > 0
+            starts_worker = has_room and self._threads <= self._lent
+            starts_grower = has_room and not (starts_worker or self._growing)
             self._threads += starts_worker
             self._growing |= starts_grower
-        if starts_worker:
-            self._start(self._work)
-        elif starts_grower:
-            self._start(self._grow)
+        if starts_worker or starts_grower:
+            self._start(self._work if starts_worker else self._grow)
 
     def _room(self) -> int:
         """How many more threads there may be, and have a job."""
@@ -175,8 +165,3 @@ def checked_workers(max_workers: int | None) -> int | None:
     if max_workers is not None and max_workers < 1:
         raise UsageError(f"max_workers is {max_workers}; use 1 or more.")
     return max_workers
-
-
-def usable_cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

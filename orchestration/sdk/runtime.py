@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -19,19 +20,17 @@ from orchestration.sdk.session import Session
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
 class _Fact(Generic[T]):
     """An attribute that looks at the current run; outside a run it makes up ``outside``."""
 
-    def __init__(
-        self, current: ContextVar[Any], tell: Callable[[Any], T], outside: Callable[[], Any] = lambda: None
-    ) -> None:
-        self._current = current
-        self._tell = tell
-        self._outside = outside
+    current: ContextVar[Any]
+    tell: Callable[[Any], T]
+    outside: Callable[[], Any] = lambda: None
 
     def __get__(self, facts: object, owner: type) -> T:
-        context = self._current.get()
-        told: T = self._outside() if context is None else self._tell(context)
+        context = self.current.get()
+        told: T = self.outside() if context is None else self.tell(context)
         return told
 
 
@@ -54,15 +53,15 @@ class _FlowRunFacts:
     """When the run was to start (UTC); outside a run, now."""
     parameters: _Fact[dict[str, Any]] = _Fact(FLOW_RUN, lambda flow: dict(flow.parameters), dict)
     """The parameters of the run."""
-    parent_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_parent(flow.session, flow.run)))
+    parent_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_around(flow)[1:2]))
     """The id of the flow run that this one is a part of."""
-    parent_deployment_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda it: _deployment_id(_parent(it.session, it.run)))
+    parent_deployment_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id(_around(flow)[1:2]))
     """The id of the deployment that the flow run around this one comes from."""
-    root_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_root(flow)))
+    root_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_around(flow)[-1:]))
     """The id of the outermost flow run that this one is a part of."""
-    api_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _api_url(flow.session, "flow_runs", flow.run.id))
+    api_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _url(flow.session, "{api}/flow_runs", flow.run.id))
     """Where a server's interface has the run; ``None`` without a server."""
-    ui_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _ui_url(flow.session, "flow-run", flow.run.id))
+    ui_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _url(flow.session, "{ui}/flow-run", flow.run.id))
     """The page of the run; ``None`` without a server."""
 
 
@@ -81,16 +80,16 @@ class _TaskRunFacts:
     """How often the run has started."""
     parameters: _Fact[dict[str, Any]] = _Fact(TASK_RUN, lambda task: dict(task.parameters), dict)
     """The arguments of the run."""
-    api_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _api_url(task.session, "task_runs", task.record.id))
+    api_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _url(task.session, "{api}/task_runs", task.record.id))
     """Where a server's interface has the run; ``None`` without a server."""
-    ui_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _ui_url(task.session, "task-run", task.record.id))
+    ui_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _url(task.session, "{ui}/task-run", task.record.id))
     """The page of the run; ``None`` without a server."""
 
 
 class _DeploymentFacts:
     """Facts of the deployment that the current flow run comes from."""
 
-    id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id(flow.run))
+    id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id([flow.run]))
     """The id of the deployment that the current flow run comes from."""
     flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: str(flow.run.id))
     """The id of the flow run."""
@@ -98,38 +97,30 @@ class _DeploymentFacts:
     """The parameters that the flow run was created with."""
 
 
-def _id(run: FlowRun | None) -> str | None:
-    return str(run.id) if run is not None else None
+def _id(runs: list[FlowRun]) -> str | None:
+    return str(runs[0].id) if runs else None
 
 
-def _deployment_id(run: FlowRun | None) -> str | None:
-    return str(run.deployment_id) if run is not None and run.deployment_id else None
+def _deployment_id(runs: list[FlowRun]) -> str | None:
+    return str(runs[0].deployment_id) if runs and runs[0].deployment_id else None
 
 
-def _parent(session: Session, run: FlowRun) -> FlowRun | None:
-    """The flow run around a subflow's."""
-    if run.parent_task_run_id is None:
-        return None
-    session.recorder.flush()
-    parent_id = session.backend.task_run(run.parent_task_run_id).flow_run_id
-    return session.backend.flow_run(parent_id) if parent_id is not None else None
+def _around(flow: FlowRunContext) -> list[FlowRun]:
+    """A flow run, and those around it if it is a subflow's, innermost first."""
+    runs, backend = [flow.run], flow.session.backend
+    flow.session.recorder.flush()
+    while runs[-1].parent_task_run_id is not None:
+        parent_id = backend.task_run(runs[-1].parent_task_run_id).flow_run_id
+        if parent_id is None:
+            break
+        runs.append(backend.flow_run(parent_id))
+    return runs
 
 
-def _root(flow: FlowRunContext) -> FlowRun:
-    run = flow.run
-    while (parent := _parent(flow.session, run)) is not None:
-        run = parent
-    return run
-
-
-def _api_url(session: Session, kind: str, run_id: UUID) -> str | None:
-    url = session.settings.api_url
-    return f"{url.rstrip('/')}/{kind}/{run_id}" if url else None
-
-
-def _ui_url(session: Session, kind: str, run_id: UUID) -> str | None:
-    url = session.settings.api_url
-    return f"{url.rstrip('/').removesuffix('/api')}/runs/{kind}/{run_id}" if url else None
+def _url(session: Session, form: str, run_id: UUID) -> str | None:
+    """Where a server has a run; ``None`` without a server."""
+    api = (session.settings.api_url or "").rstrip("/")
+    return f"{form.format(api=api, ui=api.removesuffix('/api') + '/runs')}/{run_id}" if api else None
 
 
 flow_run = _FlowRunFacts()

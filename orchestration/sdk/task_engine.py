@@ -8,50 +8,45 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from orchestration.backend.clock import DICE, utc_now
+from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain.errors import SuspendSignal, UpstreamTaskError
-from orchestration.domain.rules import Abort as Refused, Attempt, Wait, decide
-from orchestration.domain.states import Pending, State, StateType
-from orchestration.sdk import upstream
+from orchestration.domain.rules import Abort, Attempt, Wait, decide
+from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.states import Pending, State, StateDetails, StateType
+from orchestration.sdk import lifecycle, logs, parameters, task_results, upstream
 from orchestration.sdk.awaiting import aside, at_once
 from orchestration.sdk.concurrency import tag_slots
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, TaskRunContext, task_log_fields
-from orchestration.sdk.decorating import Call
-from orchestration.sdk.lifecycle import drive
-from orchestration.sdk.logs import TASK_LOGGER, are_logged, tell
-from orchestration.sdk.naming import given_name
-from orchestration.sdk.outcomes import TASK_RAISED, answered, state_of_error, state_of_value
-from orchestration.sdk.parameters import binder_of
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields
+from orchestration.sdk.lifecycle import TASK_RAISED, answered, state_of_error, state_of_value
+from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
-from orchestration.sdk.task_records import keep_in_step, new_record
-from orchestration.sdk.task_results import LivingTask, committed, from_cache, needs_transaction, undo
 from orchestration.sdk.transactions import ACTIVE
-from orchestration.sdk.user_code import policy_of, returned, tell_of_retry, wants_retry
 
 
-def call_task(task: Any, call: Call) -> Any:
+def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a task in the calling thread, or as a coroutine when it is async."""
-    run = new_task_run(task, binder_of(task).bind(call.args, call.kwargs), call.wait_for)
-    return answered(run.alive, task.isasync, call.return_state)
+    run = new_task_run(task, parameters.binder_of(task).bind(args, kwargs), wait_for)
+    return answered(run.alive, task.isasync, return_state)
 
 
-def new_task_run(task: Any, parameters: dict[str, Any], wait_for: tuple[Any, ...] = ()) -> TaskExecution:
+def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecution:
     """A task run of these arguments, known to the store as Pending."""
     flow = FLOW_RUN.get()
     session = flow.session if flow is not None else started_session()
     if task._policy is None:
-        task._policy = policy_of(task, session)
+        task._policy = lifecycle.policy_of(task, session)
     tags = sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else ()
     facts = {"task_version": task.version, "policy": task._policy, "tags": tags}
     record = new_record(task.name, task.task_key, flow, session, **facts)
-    return TaskExecution(task, parameters, record, session, flow, wait_for)
+    return TaskExecution(task, given, record, session, flow, tuple(wait_for or ()))
 
 
 _NOTHING_AROUND = nullcontext()
 
 
-class TaskExecution(LivingTask):
+class TaskExecution(task_results.LivingTask):
     """One task run while it lives, as its driver sees it."""
 
     __slots__ = ()
@@ -69,7 +64,7 @@ class TaskExecution(LivingTask):
         except BaseException as error:
             self.crash(error)
             raise
-        return await drive(self, self.record.state) if is_ready else self.record.state
+        return await lifecycle.drive(self, self.record.state) if is_ready else self.record.state
 
     def is_ready(self) -> bool:
         """Wait for what the run depends on and put its results in place; false if something did not complete."""
@@ -94,7 +89,7 @@ class TaskExecution(LivingTask):
     def scope(self) -> AbstractContextManager[None]:
         """Name the run, now that its arguments are known."""
         if self.decorated.task_run_name is not None:
-            self.record.name = given_name(self.decorated.task_run_name, self.parameters, "task_run_name")
+            self.record.name = parameters.given_name(self.decorated.task_run_name, self.parameters, "task_run_name")
         return _NOTHING_AROUND
 
     def may_wait(self, state: State) -> bool:
@@ -104,22 +99,20 @@ class TaskExecution(LivingTask):
     def propose(self, state: State) -> State:
         """Decide here, by the rules that the store goes by, and leave the writing to the recorder."""
         if state.type is StateType.RUNNING and self.is_kept:
-            cached = from_cache(self)
+            cached = task_results.from_cache(self)
             if cached is not None:
                 return self.enter(cached)
-        record = self.record
-        now = utc_now()
-        retriable = (
-            state.type is StateType.FAILED and record.policy.allows(record.run_count) and wants_retry(self, state)
-        )
-        attempt = Attempt(now, record.run_count, record.policy, retriable, DICE.random())
-        decision = decide(record.state, state, attempt)
-        if isinstance(decision, Wait | Refused):
+        record, now = self.record, utc_now()
+        may_retry = state.type is StateType.FAILED and record.policy.allows(record.run_count)
+        retriable = may_retry and lifecycle.wants_retry(self, state)
+        decision = decide(record.state, state, Attempt(now, record.run_count, record.policy, retriable, DICE.random()))
+        if isinstance(decision, Wait | Abort):
             return record.state
         if decision.state.name == "AwaitingRetry":
             due = decision.state.details.scheduled_time
             seconds = (due - now).total_seconds() if due is not None else 0.0
-            tell_of_retry(self, state, f"{seconds:.3g} second(s) from now" if seconds else "immediately")
+            when = f"{seconds:.3g} second(s) from now" if seconds else "immediately"
+            lifecycle.tell_of_retry(self, state, when)
         return self.enter(decision.state, now)
 
     async def call(self) -> State:
@@ -132,12 +125,16 @@ class TaskExecution(LivingTask):
                 slots = tag_slots(self.session, self.record.tags)
                 if not self.decorated.isasync:
                     with slots:
-                        return self._outcome(await returned(self.decorated, self.parameters))
+                        return self._outcome(await lifecycle.returned(self.decorated, self.parameters))
                 async with slots:
-                    value = await returned(self.decorated, self.parameters)
-                    return await aside(needs_transaction(self) or any(upstream.find(value)), self._outcome, value)
+                    value = await lifecycle.returned(self.decorated, self.parameters)
+                    waits = task_results.needs_transaction(self) or any(upstream.find(value))
+                    return await aside(waits, self._outcome, value)
             except BaseException as error:
-                return self._failure(error)
+                task_results.undo(self)
+                if not isinstance(error, Exception):
+                    raise  # such as Ctrl-C, which ends the run from outside
+                return state_of_error(error, TASK_RAISED)
 
     def crash(self, error: BaseException) -> None:
         """End the run as Crashed, or as Failed when the engine itself refused something."""
@@ -154,7 +151,7 @@ class TaskExecution(LivingTask):
     @contextmanager
     def _inside(self) -> Iterator[None]:
         """What surrounds the task's function."""
-        log_prints = are_logged(self.decorated, self.flow, self.session.settings)
+        log_prints = logs.are_logged(self.decorated, self.flow, self.session.settings)
         context = TaskRunContext(self.record, self.session, self.parameters, self.decorated.name, log_prints)
         tokens = TASK_RUN.set(context), ACTIVE.set(self)
         try:
@@ -163,21 +160,14 @@ class TaskExecution(LivingTask):
             TASK_RUN.reset(tokens[0])
             ACTIVE.reset(tokens[1])
 
-    def _failure(self, error: BaseException) -> State:
-        """The state of a function that raised; what is no exception, such as Ctrl-C, is raised on."""
-        undo(self)
-        if not isinstance(error, Exception):
-            raise error
-        return state_of_error(error, TASK_RAISED)
-
     def enter(self, state: State, now: datetime | None = None) -> State:
         """Take a state and keep the run's times and counts in step with it."""
-        record, now = self.record, now or utc_now()
-        keep_in_step(record, state, now)
+        now = now or utc_now()
+        keep_in_step(self.record, state, now)
         noted = self.note(state, now)
         if state.is_final():
             level = logging.INFO if state.is_completed() else logging.ERROR
-            tell(TASK_LOGGER, level, f"Finished in state {noted}", task_log_fields(record))
+            logs.tell(logs.TASK_LOGGER, level, f"Finished in state {noted}", task_log_fields(self.record))
         return noted
 
     def _outcome(self, value: Any) -> State:
@@ -187,8 +177,51 @@ class TaskExecution(LivingTask):
             return state
         if self.flow is not None:
             self.flow.produced.remember(state.data, self.record.id)
-        return committed(self, state)
+        return task_results.committed(self, state)
 
 
 def _may_hold(value: Any) -> bool:
     return not isinstance(value, str | int | float | bytes | type(None))
+
+
+def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRunRecord:
+    """The record of a task run, known to the store as Pending."""
+    run_id, flow_run_id, number = new_id(), None, ""
+    if flow is not None:
+        flow_run_id, number = flow.run.id, str(next(flow.task_calls[task_key]))
+        more["flow_run_run_count"] = flow.run.run_count
+    details = StateDetails(flow_run_id=flow_run_id, task_run_id=run_id)
+    number = number or new_id().hex
+    name = f"{name}-{number[-8:]}"
+    record = TaskRunRecord(run_id, flow_run_id, name, task_key, number, utc_now(), details=details, **more)
+    session.recorder.add(record)
+    return record
+
+
+def keep_in_step(record: TaskRunRecord, state: State, now: datetime) -> None:
+    """Count and time a task run that is about to enter a state."""
+    before = record.state
+    if before.type is StateType.RUNNING and before.timestamp is not None:
+        record.total_run_time += (now - before.timestamp).total_seconds()
+    if state.type is StateType.RUNNING:
+        record.run_count += 1
+        record.start_time = record.start_time or now
+    if state.is_final():
+        record.end_time = now
+
+
+def new_parent(flow: Any, parameters: dict[str, Any]) -> TaskRunRecord | None:
+    """The task run that stands for a subflow in the flow run around it; ``None`` for a flow that no flow called."""
+    outer = FLOW_RUN.get()
+    if outer is None:
+        return None
+    inputs = upstream.task_inputs(parameters, (), outer.produced)
+    return new_record(flow.name, flow.name, outer, outer.session, task_inputs=inputs)
+
+
+def mirror(parent: TaskRunRecord, session: Session, state: State, flow_run_id: UUID) -> None:
+    """Let the task run that stands for a subflow enter the state that the subflow has entered."""
+    now = utc_now()
+    keep_in_step(parent, state, now)
+    details = StateDetails(parent.flow_run_id, parent.id, flow_run_id)
+    session.recorder.note(parent, state.evolve(id=new_id(), timestamp=now, details=details, data=None))

@@ -1,20 +1,47 @@
-"""What becomes of a task's result: taken from the cache, or put through a transaction into storage."""
+"""What becomes of a task's result: whether it is kept, and under which key; how it is found, or written."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from orchestration.backend.clock import new_id, utc_now
+from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, NoCache
+from orchestration.domain.errors import HashError
 from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.states import Cached, State, StateDetails, StateType
-from orchestration.sdk import caching
-from orchestration.sdk.context import FlowRunContext, task_log_fields
+from orchestration.domain.states import Cached, RolledBack, State, StateDetails
+from orchestration.sdk import runtime
+from orchestration.sdk.context import FlowRunContext, ResultOptions, task_log_fields
+from orchestration.sdk.hashing import hash_objects, source_of
 from orchestration.sdk.logs import TASK_LOGGER, RunLogger
-from orchestration.sdk.results import StoredValue
+from orchestration.sdk.parameters import filled_in
+from orchestration.sdk.results import ResultStore, StoredValue
 from orchestration.sdk.session import Session
 from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
+
+
+class CacheContext(NamedTuple):
+    """What a cache key function is told of the run."""
+
+    task: Any
+    task_run: Any
+    parameters: Mapping[str, Any]
+
+
+class KeptResults(NamedTuple):
+    """How one task run keeps its result: ``key`` is ``None`` when it cannot be the same call as another."""
+
+    store: ResultStore
+    key: str | None
+    isolation: IsolationLevel | None = None
+    why_no_key: str | None = None
+
+
+_NOT_ASKED = (None, None, None, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -27,14 +54,26 @@ class LivingTask:
     session: Session
     flow: FlowRunContext | None
     wait_for: tuple[Any, ...]
-    kept: caching.KeptResults | None = None
+    kept: KeptResults | None = None
     around: Opener | None = field(default_factory=ACTIVE.get)
     transaction: Transaction | None = None
 
     @property
     def is_kept(self) -> bool:
-        """Whether the result is written to storage."""
-        return caching.is_kept(self.decorated, self.flow, self.session.settings)
+        """Whether the result is written to storage.
+
+        What the task says counts first; a cache policy, key function, storage or storage key asks for it
+        as well; then what the flow says, then the settings.
+        """
+        task = self.decorated
+        if task.persist_result is not None:
+            return bool(task.persist_result)
+        if task.cache_policy is not None and not isinstance(task.cache_policy, NoCache):
+            return True
+        if (task.cache_key_fn, task.result_storage_key, task.result_storage, task.result_serializer) != _NOT_ASKED:
+            return True
+        of_flow = self.flow.results.persist if self.flow is not None else None
+        return self.session.settings.persist_results if of_flow is None else of_flow
 
     @property
     def logger(self) -> RunLogger:
@@ -54,10 +93,9 @@ class LivingTask:
         """The transaction of the run, begun when it is first asked for: it commits with the one around it, or alone."""
         if self.transaction is None:
             kept, lasts = self.kept, self.decorated.cache_expiration
-            key, store = (kept.key or self.record.id.hex, kept.store) if kept else (None, None)
+            key, store, level = (kept.key or self.record.id.hex, kept.store, kept.isolation) if kept else (None,) * 3
             until = utc_now() + lasts if lasts else None
-            modes = None, _isolation(kept), True, True
-            self.transaction = Transaction(key, store, *modes, self.logger, self.around, until)
+            self.transaction = Transaction(key, store, None, level, True, True, self.logger, self.around, until)
             self.transaction.begin()
         return self.transaction
 
@@ -65,9 +103,9 @@ class LivingTask:
 def from_cache(run: LivingTask) -> State | None:
     """The state of a run whose result is there already; one log line says whether, and why not."""
     if run.kept is None:
-        run.kept = caching.kept_results(run.decorated, run.record, run.parameters, run.flow, run.session.settings)
+        run.kept = _kept_results(run)
         run.record.cache_key = run.kept.key
-    if _isolation(run.kept) is IsolationLevel.SERIALIZABLE:
+    if run.kept.isolation is IsolationLevel.SERIALIZABLE:
         run.open_transaction()  # whose beginning waits for the key's lock
     stored = run.kept.store.find(run.kept.key) if run.kept.key is not None else None
     miss = _why_not(run, run.kept, stored)
@@ -92,7 +130,7 @@ def committed(run: LivingTask, state: State) -> State:
 
     def tell() -> None:
         if run.record.state.is_completed():
-            run.note(State(StateType.COMPLETED, "RolledBack", "The transaction was rolled back."), utc_now())
+            run.note(RolledBack("The transaction was rolled back."), utc_now())
 
     transaction = run.open_transaction()
     run.transaction = None
@@ -113,12 +151,41 @@ def undo(run: LivingTask) -> None:
         transaction.rollback()
 
 
-def _isolation(kept: caching.KeptResults | None) -> IsolationLevel | None:
-    level = kept.policy.isolation_level if kept is not None and kept.policy is not None else None
-    return IsolationLevel(level) if level is not None else None
+def _kept_results(run: LivingTask) -> KeptResults:
+    """Where a call's result goes, and the key that makes it the same call as an earlier one."""
+    task, parameters, flow = run.decorated, run.parameters, run.flow
+    options = flow.results if flow is not None else ResultOptions()
+    policy = CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn is not None else task.cache_policy or DEFAULT
+    place = policy.key_storage or task.result_storage or options.storage
+    options = ResultOptions(None, place, task.result_serializer or options.serializer)
+    store = options.store(run.session.settings, policy.lock_manager)
+    if task.result_storage_key is not None:
+        return KeptResults(store, _storage_key(run))
+    isolation = policy.isolation_level and IsolationLevel(policy.isolation_level)
+    inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
+    call = CacheContext(task, run.record, parameters), inputs, flow.parameters if flow is not None else {}
+    try:
+        key = policy.compute_key(*call, hash_objects=hash_objects, source_of=source_of)
+    except Exception as error:  # of the user's key function or policy too; the task itself has not failed
+        failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
+        return KeptResults(store, None, isolation, str(error) if isinstance(error, HashError) else failed)
+    return KeptResults(store, key, isolation, "the cache policy gives no key for this call")
 
 
-def _why_not(run: LivingTask, kept: caching.KeptResults, stored: StoredValue | None) -> str | None:
+def _storage_key(run: LivingTask) -> str:
+    """The storage key that a template such as ``{flow_run.name}/{parameters[month]}.json`` gives."""
+    record, parameters = run.record, run.parameters
+    facts = {"id": record.id, "name": record.name, "task_name": run.decorated.name, "tags": record.tags}
+    known = {
+        "flow_run": runtime.flow_run, "deployment": runtime.deployment,
+        "task_run": SimpleNamespace(**facts, run_count=record.run_count, parameters=parameters),
+        "parameters": parameters,
+    }
+    may_use = f"flow_run, task_run, deployment and parameters ({', '.join(parameters) or 'none here'})"
+    return filled_in(run.decorated.result_storage_key, {**parameters, **known}, "result_storage_key", may_use)
+
+
+def _why_not(run: LivingTask, kept: KeptResults, stored: StoredValue | None) -> str | None:
     """Why a stored result cannot be used; ``None`` when it can."""
     if kept.key is None:
         return kept.why_no_key

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
 
 from orchestration.domain.functions import qualified_name
-from orchestration.sdk.decorating import Call, Decorated, Delay, Hook, WaitFor, decorate, hook_adder
+from orchestration.sdk.decorating import Decorated, Delay, Hook, Options, P, Q, R, T, WaitFor, decorate, hook_adder
 
 if TYPE_CHECKING:
     from orchestration.domain.caching import CachePolicy
 
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
-T = TypeVar("T")
-Options = ParamSpec("Options")
 
 TransactionHook = Callable[[Any], None]
 
@@ -28,7 +23,6 @@ class Task(Decorated[P, R]):
     """A function and what its runs are to be like; made by ``@task``."""
 
     _kind = "task"
-    tags: frozenset[str]
     cache_policy: CachePolicy | None
     cache_key_fn: Any
     cache_expiration: timedelta | None
@@ -37,7 +31,6 @@ class Task(Decorated[P, R]):
     refresh_cache: bool | None
     on_rollback_hooks: list[TransactionHook]
     on_commit_hooks: list[TransactionHook]
-    asset_deps: list[Any]
     viz_return_value: Any
 
     def __init__(
@@ -56,18 +49,17 @@ class Task(Decorated[P, R]):
         asset_deps: list[Any] | None = None, viz_return_value: Any = None,
     ) -> None:  # fmt: skip
         self._keep(locals())
+        self.tags = frozenset(tags or ())
+        self.asset_deps = list(asset_deps or ())
         self.task_key = qualified_name(fn)
 
-    on_completion = hook_adder("on_completion", "a run of this task completes")
-    on_failure = hook_adder("on_failure", "a run of this task fails")
-    on_running = hook_adder("on_running", "a run of this task starts")
     on_rollback = hook_adder("on_rollback", "the transaction around a run is rolled back")
     on_commit = hook_adder("on_commit", "the transaction around a run is committed")
 
-    def _run(self, call: Call) -> Any:
+    def _run(self, *call: Any) -> Any:
         from orchestration.sdk.task_engine import call_task
 
-        return call_task(self, call)
+        return call_task(self, *call)
 
     def submit(self, *args: Any, return_state: bool = False, wait_for: WaitFor = None, **kwargs: Any) -> Any:
         """Run the task in the flow's task runner; a future of its outcome (with ``return_state``, its final state).
@@ -77,7 +69,7 @@ class Task(Decorated[P, R]):
         """
         from orchestration.sdk.submission import submit_task
 
-        return submit_task(self, Call(args, kwargs, return_state, wait_for))
+        return submit_task(self, args, kwargs, wait_for, return_state)
 
     def map(self, *args: Any, return_state: bool = False, wait_for: WaitFor = None, **kwargs: Any) -> Any:
         """Submit one run for each element of the iterable arguments; other arguments go to every run.
@@ -88,7 +80,7 @@ class Task(Decorated[P, R]):
         """
         from orchestration.sdk.submission import map_task
 
-        return map_task(self, Call(args, kwargs, return_state, wait_for))
+        return map_task(self, args, kwargs, wait_for, return_state)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Task[P, R]: ...

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.awaiting import in_thread
-from orchestration.sdk.caching import default_store
+from orchestration.sdk.context import ResultOptions
 from orchestration.sdk.logs import get_logger
 from orchestration.sdk.results import ResultStore, StoredValue
 from orchestration.sdk.start import started_session
@@ -261,7 +261,7 @@ def transaction(
         logger: where to tell of hooks.
     """
     if key is not None:
-        default = default_store(started_session().settings)
+        default = ResultOptions().store(started_session().settings)
         store = default if store is None else store.or_else(default)
     modes = commit_mode, isolation_level, overwrite
     return Transaction(key, store, *modes, write_on_commit, logger or LOGGER, ACTIVE.get())

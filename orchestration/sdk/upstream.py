@@ -1,23 +1,37 @@
-"""What a task run depends on: futures among its arguments and in ``wait_for``, and values of other runs."""
+"""What a run depends on: futures and states among its arguments, marked or not, and values of other runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import UpstreamTaskError
 from orchestration.domain.states import State
-from orchestration.sdk.annotations import allow_failure, quote, unmapped
 from orchestration.sdk.context import Produced
 from orchestration.sdk.futures import TaskFuture
 
 Leaf = TaskFuture[Any] | State
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark(Generic[T]):
+    """An argument, and what the engine is to know of it."""
+
+    value: T
+
+
+class unmapped(Mark[T]):
+    """An argument of ``map`` that every call gets as a whole."""
+
+
+class allow_failure(Mark[T]):
+    """An upstream task run that may fail; its exception is then the argument."""
+
+
+class Upstream(NamedTuple):
     """A future or state that was found, and whether its failure is allowed."""
 
     leaf: Leaf
@@ -26,7 +40,7 @@ class Upstream:
 
 def marks(value: Any) -> Iterator[Any]:
     """The outermost futures, states and marks in a value: itself, or within lists, tuples, sets and mappings."""
-    if isinstance(value, TaskFuture | State | allow_failure | unmapped | quote):
+    if isinstance(value, TaskFuture | State | Mark):
         yield value
     elif isinstance(value, list | tuple | set | frozenset | dict):
         for item in value.values() if isinstance(value, dict) else value:
@@ -35,11 +49,11 @@ def marks(value: Any) -> Iterator[Any]:
 
 
 def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
-    """The futures and states in a value, also within marks that let one look inside."""
+    """The futures and states in a value, also within marks."""
     for each in marks(value):
         if isinstance(each, TaskFuture | State):
             yield Upstream(each, failure_allowed)
-        elif not isinstance(each, quote):
+        else:
             yield from find(each.value, failure_allowed or isinstance(each, allow_failure))
 
 
@@ -47,16 +61,22 @@ def replaced(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
     """The value with each future and state in it exchanged; the very same object when it has none."""
     if isinstance(value, TaskFuture | State):
         return leaf(value)
-    if isinstance(value, allow_failure | unmapped):
+    if isinstance(value, Mark):
         return replaced(value.value, leaf)
-    if isinstance(value, quote):
-        return value.value
     if not isinstance(value, list | tuple | set | frozenset | dict) or next(marks(value), None) is None:
         return value
     if isinstance(value, dict):
         return {key: replaced(item, leaf) for key, item in value.items()}
     items = [replaced(item, leaf) for item in value]
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
+def state_of(leaf: Leaf) -> State:
+    """A state itself, or that in which a future's run has ended."""
+    if isinstance(leaf, State):
+        return leaf
+    leaf.wait()
+    return leaf.state
 
 
 def check(found: Iterable[Upstream]) -> None:
@@ -66,7 +86,7 @@ def check(found: Iterable[Upstream]) -> None:
         UpstreamTaskError: naming the run.
     """
     for each in found:
-        state = each.leaf if isinstance(each.leaf, State) else each.leaf.state
+        state = state_of(each.leaf)
         if not state.is_completed() and not (each.failure_allowed and state.is_final()):
             raise UpstreamTaskError(f"Upstream task run '{_run_id(each.leaf)}' did not reach a 'COMPLETED' state.")
 
@@ -79,22 +99,19 @@ def resolved(parameters: Mapping[str, Any], wait_for: Iterable[Any]) -> dict[str
     """
     found = [*find(dict(parameters)), *find(list(wait_for))]
     for each in found:
-        if not isinstance(each.leaf, State):
-            each.leaf.wait()
+        state_of(each.leaf)
     check(found)
     return {name: replaced(value, value_of) for name, value in parameters.items()}
 
 
 def value_of(leaf: Leaf) -> Any:
     """The result of an ended run, or the exception it ended with."""
-    return (leaf if isinstance(leaf, State) else leaf.state).outcome(raise_on_failure=False)
+    return state_of(leaf).outcome(raise_on_failure=False)
 
 
-def task_inputs(
-    parameters: Mapping[str, Any], wait_for: Iterable[Any], produced: Produced
-) -> dict[str, list[dict[str, str]]]:
+def task_inputs(parameters: Mapping[str, Any], wait_for: Iterable[Any], produced: Produced) -> dict[str, Any]:
     """By argument, the task runs whose results it has; in the form that a task run's document shows."""
-    inputs: dict[str, list[dict[str, str]]] = {}
+    inputs = {}
     for name, value in (*parameters.items(), ("wait_for", list(wait_for))):
         found = [_run_id(each.leaf) for each in find(value)] + [produced.maker(value)]
         runs = [{"input_type": "task_run", "id": str(run_id)} for run_id in found if run_id is not None]

@@ -7,7 +7,7 @@ import orchestration
 from tests.architecture.source import ROOT
 
 EXPORTED = """
-flow Flow task Task unmapped allow_failure quote exponential_backoff
+flow Flow task Task unmapped allow_failure exponential_backoff
 
 State StateType Pending Running Completed Failed Crashed Cancelled Cancelling Scheduled Paused Suspended Retrying
 AwaitingRetry Late Cached RolledBack TimedOut

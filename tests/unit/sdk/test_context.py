@@ -119,7 +119,7 @@ def test_an_id_that_was_used_again_is_no_proof() -> None:
 
     produced, first, second = Produced(), Model(), Model()
     produced.remember(first, new_id())
-    produced._makers[id(second)] = produced._makers[id(first)]
+    produced[id(second)] = produced[id(first)]
     assert produced.maker(second) is None
 
 
@@ -141,5 +141,5 @@ def test_outstanding_runs_are_waited_for() -> None:
     waiting.join(10)
     assert ended.is_set()
     assert not outstanding.abandoned
-    outstanding.abandon()
+    outstanding.abandoned = True
     assert outstanding.abandoned

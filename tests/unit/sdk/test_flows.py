@@ -148,7 +148,7 @@ def test_hooks_can_be_added_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hooks", "why"), [("tell", "on_failure is 'tell'; give a list"), ([1], "on_failure has 1 in its list")]
+    ("hooks", "why"), [("tell", "on_failure is 'tell'; give a list"), ([1], "on_failure is .1.; give a list")]
 )
 def test_hooks_that_are_no_functions_are_refused(hooks: Any, why: str) -> None:
     with pytest.raises(UsageError, match=why):

@@ -8,7 +8,7 @@ import pytest
 
 from orchestration import Cancelled, Crashed, Pending, State, flow, task
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.user_code import hooks_for
+from orchestration.sdk.lifecycle import hooks_for
 
 pytestmark = pytest.mark.usefixtures("session")
 KINDS = ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")

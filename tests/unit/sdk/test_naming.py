@@ -8,7 +8,7 @@ from orchestration import flow, runtime, task
 from orchestration.backend.clock import made_up_name
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.naming import given_name
+from orchestration.sdk.parameters import given_name
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -9,7 +9,7 @@ from orchestration import Cancelled, Completed, Failed, Running, State, flow, ta
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import RunTimeoutError
 from orchestration.domain.states import StateDetails
-from orchestration.sdk.outcomes import state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.lifecycle import state_of_crash, state_of_error, state_of_value
 
 OF_A_RUN = StateDetails(task_run_id=new_id())
 

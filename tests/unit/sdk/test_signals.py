@@ -12,8 +12,8 @@ import pytest
 
 from orchestration.domain.settings import read_settings
 from orchestration.sdk.client import SyncClient
+from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.session import open_session
-from orchestration.sdk.signals import termination_as_exit
 
 ENOUGH = 30.0
 INTERRUPTED = "Execution was aborted by an interrupt signal."

@@ -1,13 +1,12 @@
 """The start of a run in a process: a store, and loggers that write to it."""
 
 import logging
-from pathlib import Path
 
 import pytest
 
 from orchestration import flow, test_harness
 from orchestration.sdk.logs import FLOW_LOGGER, ROOT, TASK_LOGGER, ConsoleHandler, StoreHandler
-from orchestration.sdk.session import Session, close_session, current_session, swap_session
+from orchestration.sdk.session import Session, current_session
 from orchestration.sdk.start import started_session
 
 
@@ -47,17 +46,3 @@ def test_without_a_session_the_first_run_opens_one() -> None:
 
     with test_harness():
         assert main()
-
-
-def test_a_server_that_is_named_is_not_passed_over_in_silence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setenv("ORCHESTRATION_HOME", str(tmp_path))
-    monkeypatch.setenv("ORCHESTRATION_API_URL", "http://127.0.0.1:4200/api")
-    before = swap_session(None)
-    try:
-        started_session()
-    finally:
-        close_session()
-        swap_session(before)
-    assert "Runs are kept on this machine" in capsys.readouterr().err

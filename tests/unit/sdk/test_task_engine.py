@@ -10,11 +10,9 @@ from orchestration import (
     Completed,
     Failed,
     State,
-    TaskFuture,
     allow_failure,
     exponential_backoff,
     flow,
-    quote,
     runtime,
     tags,
     task,
@@ -218,19 +216,6 @@ def test_arguments_without_futures_are_handed_on_as_they_are() -> None:
         return _good(given) is given and _good.submit(given).result() is given
 
     assert main()
-
-
-def test_a_quoted_argument_is_not_looked_into() -> None:
-    @task
-    def looks(x: Any) -> bool:
-        return isinstance(x[0], TaskFuture)
-
-    @flow
-    def main() -> bool:
-        return looks(quote([_good.submit(1)]))
-
-    assert main()
-    assert quote(3).unquote() == 3
 
 
 def test_a_task_does_not_start_when_what_it_needs_failed(client: SyncClient) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from orchestration import State, ThreadPoolTaskRunner, flow, task
 from orchestration.domain.errors import RunTimeoutError
-from orchestration.sdk import timeouts
+from orchestration.sdk import interrupts
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.timeouts import call_within
+from orchestration.sdk.interrupts import call_within
 
 pytestmark = pytest.mark.usefixtures("session")
 BRIEF = 0.05
@@ -141,9 +141,9 @@ def test_the_outer_limit_passes_through_an_inner_one() -> None:
 
     def inner() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        raise timeouts._Expired
+        raise interrupts._Expired
 
-    with pytest.raises(timeouts._Expired):
+    with pytest.raises(interrupts._Expired):
         call_within(ENOUGH, inner)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestration import Completed, Failed, Running, State, TaskFuture, allow_failure, flow, quote, task, unmapped
+from orchestration import Completed, Failed, Running, State, TaskFuture, allow_failure, flow, task, unmapped
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import UpstreamTaskError
 from orchestration.domain.states import StateDetails
@@ -27,19 +27,17 @@ def test_states_are_found_wherever_they_are() -> None:
     assert _found(value) == [(ONE, False), (TWO, False), (BAD, False), (ONE, False)]
     assert _found(allow_failure([BAD, unmapped(ONE)])) == [(BAD, True), (ONE, True)]
     assert _found(unmapped(allow_failure(BAD))) == [(BAD, True)]
-    assert _found(quote([ONE])) == []
     assert _found({ONE: 1}) == []
 
 
 def test_results_take_the_place_of_states_and_the_kind_of_collection_stays() -> None:
-    value = {"list": [ONE, 5], "pair": Pair(TWO, (ONE,)), "set": {ONE}, "bad": allow_failure([BAD]), "q": quote([ONE])}
+    value = {"list": [ONE, 5], "pair": Pair(TWO, (ONE,)), "set": {ONE}, "bad": allow_failure([BAD])}
     replaced = upstream.replaced(value, upstream.value_of)
     assert replaced["list"] == [1, 5]
     assert replaced["pair"] == Pair(2, (1,))
     assert isinstance(replaced["pair"], Pair)
     assert replaced["set"] == {1}
     assert str(replaced["bad"][0]) == "bad"
-    assert replaced["q"] == [ONE]
     assert upstream.replaced(unmapped(ONE), upstream.value_of) == 1
     assert value["list"] == [ONE, 5]
 

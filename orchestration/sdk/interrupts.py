@@ -1,4 +1,4 @@
-"""Time limits that stop sync code: by a signal in the main thread, by a thread of its own elsewhere."""
+"""What stops running code from outside: a time limit that is over, and a termination signal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,40 @@ import ctypes
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError
 from orchestration.sdk.awaiting import THREAD, Errand
+
+EXIT_CODE = 128 + signal.SIGTERM
+
+
+class Terminated(SystemExit):
+    """The exit of a program that was sent SIGTERM."""
+
+
+@contextmanager
+def termination_as_exit(is_outermost: bool) -> Iterator[None]:
+    """Turn SIGTERM into ``Terminated`` while the outermost flow of the main thread runs.
+
+    A handler that the program has set stays in force.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if not (is_outermost and in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL):
+        yield
+        return
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        raise Terminated(EXIT_CODE)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class _Expired(BaseException):
