@@ -96,18 +96,14 @@ def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> St
 
 def decision_document(decision: Decision, current: State | None) -> Document:
     """The document of what the rules decided, for a run that is in ``current``."""
-    match decision:
-        case Accept(state):
-            return {"status": "ACCEPT", "state": state_document(state), "details": {"type": "accept_details"}}
-        case Reject(state, reason):
-            details = {"type": "reject_details", "reason": reason}
-            return {"status": "REJECT", "state": state_document(state), "details": details}
-        case Wait(seconds, reason):
-            wait = {"type": "wait_details", "delay_seconds": max(1, math.ceil(seconds)), "reason": reason}
-            return {"status": "WAIT", "state": None, "details": wait}
-        case _:
-            details = {"type": "abort_details", "reason": decision.reason}
-            return {"status": "ABORT", "state": current and state_document(current), "details": details}
+    status = type(decision).__name__
+    state = current if isinstance(decision, Abort) else None if isinstance(decision, Wait) else decision.state
+    details: Document = {"type": f"{status.lower()}_details"}
+    if not isinstance(decision, Accept):
+        details["reason"] = decision.reason
+    if isinstance(decision, Wait):
+        details["delay_seconds"] = max(1, math.ceil(decision.seconds))
+    return {"status": status.upper(), "state": state and state_document(state), "details": details}
 
 
 def decision_of(document: Mapping[str, Any], revive: Revive) -> Decision:
@@ -181,13 +177,21 @@ def record_of(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
 @lru_cache
 def _readers(kind: type[Any]) -> Mapping[str, Callable[[Any], Any]]:
     """How each field of a record is read from JSON."""
-    hints = get_type_hints(kind)
-    return {field.name: _reader(str(hints[field.name])) for field in fields(kind)}
+    hints = {name: str(hint) for name, hint in get_type_hints(kind).items()}
+    return {
+        each.name: next((read for part, read in _BY_HINT.items() if part in hints[each.name]), lambda value: value)
+        for each in fields(kind)
+    }
 
 
-def _reader(hint: str) -> Callable[[Any], Any]:
-    if "UUID" in hint:
-        return lambda value: UUID(str(value))
-    if "datetime" in hint:
-        return moment_of
-    return tuple if hint.startswith("tuple") else lambda value: value
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+_BY_HINT: Mapping[str, Callable[[Any], Any]] = {
+    "tuple[": tuple, "Sequence[": tuple, "datetime": moment_of, "UUID": lambda value: UUID(str(value)),
+    "'str'": _text, "'int'": int, "'float'": float,
+}
+"""By what the type of a field has in it, in this order: how its value is read."""
