@@ -6,11 +6,11 @@ import json
 import runpy
 import sys
 from abc import ABC
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from inspect import isabstract
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -18,7 +18,7 @@ import typer
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import Kind, Records, Slots, changed, found, group, is_id, opened, value_of
+from orchestration.cli.kinds import Slots, found, group, is_id, kind_of, opened, value_of
 from orchestration.cli.output import AsJson, Limit, Yes, columns, may, print_documents
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError, UsageError
 from orchestration.domain.schemas.filters import among
@@ -26,16 +26,16 @@ from orchestration.domain.schemas.wire import Document, plain
 
 # -- artifacts ------------------------------------------------------------------------------------
 
-ARTIFACT_COLUMNS = columns("ID id exact, Key key text, Type type exact, Updated updated time")
-LATEST = Kind("artifact_collections", "artifact", ARTIFACT_COLUMNS, limit=100, sort="ID_DESC")
-artifact = group(LATEST, "List and read what runs publish.", "ls")
+ARTIFACT = kind_of("artifact")
+artifact = group(ARTIFACT)
 
 
 @artifact.command("inspect")
 def inspect_artifact(key: str, limit: Limit = 10, as_json: AsJson = False) -> None:
     """Show the versions of an artifact, newest first."""
     with opened() as backend:
-        print_documents(_versions(backend, key)[:limit], (*ARTIFACT_COLUMNS, *columns("Data data text")), as_json, "")
+        shown = (*ARTIFACT.columns, *columns("Data data text"))
+        print_documents(_versions(backend, key)[:limit], shown, as_json, "")
 
 
 @artifact.command("delete")
@@ -51,14 +51,13 @@ def delete_artifact(key: str, yes: Yes = False) -> None:
 
 def _versions(backend: Backend, key: str) -> list[Document]:
     where = among("artifacts", **{"id" if is_id(key) else "key": [key]})
-    return list(found(backend, "artifacts", where, sort="ID_DESC")) or [LATEST.missing(key)]
+    return list(found(backend, "artifacts", where, sort="ID_DESC")) or [ARTIFACT.missing(key)]
 
 
 # -- variables ------------------------------------------------------------------------------------
 
-VARIABLE_COLUMNS = columns("Name name text, Value value text, Tags tags text, Updated updated time")
-VARIABLE = Kind("variables", "variable", VARIABLE_COLUMNS, kept_by="name")
-variable = group(VARIABLE, "Get, set and list variables.", "ls inspect delete unset")
+VARIABLE = kind_of("variable")
+variable = group(VARIABLE)
 
 Value = Annotated[str, typer.Argument(help="JSON, or a text.")]
 Overwrite = Annotated[bool, typer.Option(help="Change it if it is there.")]
@@ -80,19 +79,8 @@ def set_variable(name: str, value: Value, overwrite: Overwrite = False, tag: Tag
 
 # -- work pools and queues ------------------------------------------------------------------------
 
-PAUSES = {"pause": {"is_paused": True}, "resume": {"is_paused": False}}
-SWITCHES: dict[str, Any] = {**PAUSES, "clear-concurrency-limit": {"concurrency_limit": None}}
-POOL_COLUMNS = columns(
-    "Name name text, Type type text, Status status exact, Limit concurrency_limit exact, ID id exact"
-)
-POOL = Kind("work_pools", "work pool", POOL_COLUMNS, kept_by="name")
-work_pool = group(POOL, "Make and manage work pools.", "ls inspect delete set-concurrency-limit", **SWITCHES)
-
-QUEUE_COLUMNS = columns(
-    "Name name text, Pool work_pool_name text, Priority priority exact, Limit concurrency_limit exact, ID id exact"
-)
-QUEUE = Kind("work_queues", "work queue", QUEUE_COLUMNS, parent="work_pools")
-work_queue = group(QUEUE, "Manage the queues of work pools.", "ls inspect delete set-concurrency-limit", **SWITCHES)
+POOL, QUEUE = kind_of("work-pool"), kind_of("work-queue")
+work_pool, work_queue = group(POOL), group(QUEUE)
 
 Template = Annotated[Path | None, typer.Option("--base-job-template", help="A JSON file.", exists=True, dir_okay=False)]
 Paused = Annotated[bool, typer.Option(help="Let no worker start its runs yet.")]
@@ -128,31 +116,23 @@ TAG = "tag:"
 
 
 def _limits(backend: Backend, on_tags: bool) -> list[Document]:
-    every = [plain(asdict(each)) for each in backend.concurrency_limits()]
-    ours = [each for each in every if each["name"].startswith(TAG) == on_tags]
-    return [{**each, "tag": each["name"].removeprefix(TAG)} for each in ours]
+    every = [{**plain(asdict(each)), "tag": each.name.removeprefix(TAG)} for each in backend.concurrency_limits()]
+    return [each for each in every if each["name"].startswith(TAG) == on_tags]
 
 
 def _save_limit(backend: Backend, new: Document) -> None:
     backend.set_concurrency_limit(new["name"], new["limit"], new["slot_decay_per_second"], new["active"])
 
 
-ON_TAG = Records(
-    "tag", "concurrency limit", columns("ID id exact, Tag tag text, Limit limit exact, In use active_slots exact"),
-    key="tag", rows=partial(_limits, on_tags=True), save=_save_limit,
-    remove=lambda backend, limit: backend.delete_concurrency_limit(limit["name"]),
-)  # fmt: skip
-NAMED_COLUMNS = columns(
-    "Name name text, Limit limit exact, Active active exact, In use active_slots exact, "
-    "Decay slot_decay_per_second exact"
+def _remove_limit(backend: Backend, limit: Document) -> None:
+    backend.delete_concurrency_limit(limit["name"])
+
+
+ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, on_tags=True), remove=_remove_limit)
+NAMED = kind_of(
+    "global-concurrency-limit", rows=partial(_limits, on_tags=False), save=_save_limit, remove=_remove_limit
 )
-NAMED = replace(
-    ON_TAG, noun="global concurrency limit", columns=NAMED_COLUMNS, key="name", rows=partial(_limits, on_tags=False)
-)
-concurrency_limit = group(ON_TAG, "Limit how many tasks with a tag run at once.", "ls inspect delete")
-global_concurrency_limit = group(
-    NAMED, "Limit what asks for slots by name.", "ls inspect delete", enable={"active": True}, disable={"active": False}
-)
+concurrency_limit, global_concurrency_limit = group(ON_TAG), group(NAMED)
 
 Total = Annotated[int, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
 NewTotal = Annotated[int | None, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
@@ -184,7 +164,7 @@ def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None
     changes = {field: value for field, value in given.items() if value is not None}
     if not changes:
         raise UsageError("Say what to change: --limit or --slot-decay-per-second.")
-    changed(NAMED, name, changes)
+    NAMED.change(name, changes)
 
 
 # -- blocks ---------------------------------------------------------------------------------------
@@ -192,32 +172,24 @@ def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None
 
 def _blocks(backend: Backend) -> list[Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
-    saved = [(each.block_type, each) for each in backend.blocks.block_documents(limit=sys.maxsize)]
+    saved = [plain(asdict(each)) for each in backend.blocks.block_documents(limit=sys.maxsize)]
+    shown = ("id", "data", "created", "updated")
     return [
-        {"id": str(each.id), "slug": f"{kind.slug if kind else ''}/{each.name}", "type": each.block_type_name,
-         "data": each.data, "created": plain(each.created), "updated": plain(each.updated)}
-        for kind, each in saved
-    ]  # fmt: skip
+        {"slug": f"{each['block_type']['slug']}/{each['name']}", **{name: each[name] for name in shown}}
+        for each in saved
+    ]
 
 
 def _types(backend: Backend) -> list[Document]:
     return [plain(asdict(each)) for each in backend.blocks.block_types()]
 
 
-def _remove_type(backend: Backend, document: Document) -> None:
-    if document["is_protected"]:
-        raise OrchestrationError(f"The block type {document['slug']!r} is protected; it cannot be deleted.")
-    backend.blocks.delete_block_type(document["slug"])
+def _remove_block(backend: Backend, saved: Document) -> None:
+    backend.blocks.delete_block_document(UUID(saved["id"]))
 
 
-BLOCK_COLUMNS, TYPE_COLUMNS = columns("ID id exact, Slug slug text"), columns("Slug slug exact, Says description text")
-BLOCKS = Records(
-    "blocks", "block", BLOCK_COLUMNS, key="slug", rows=_blocks,
-    remove=lambda backend, saved: backend.blocks.delete_block_document(UUID(saved["id"])),
-)  # fmt: skip
-TYPES = Records("types", "block type", TYPE_COLUMNS, key="slug", rows=_types, remove=_remove_type)
-block = group(BLOCKS, "List saved blocks, register types, rotate the key.", "ls inspect delete")
-block.add_typer(group(TYPES, "List and delete block types.", "ls inspect delete"), name="type")
+block = group(kind_of("block", rows=_blocks, remove=_remove_block))
+block.add_typer(group(kind_of("block type", rows=_types)), name="type")
 
 File = Annotated[Path, typer.Option("--file", "-f", help="A file that defines blocks.", exists=True, dir_okay=False)]
 

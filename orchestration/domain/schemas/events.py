@@ -31,7 +31,8 @@ T = TypeVar("T")
 
 def is_told_by_client(event: Mapping[str, Any]) -> bool:
     """Whether an event is a client's word that a task run entered a state."""
-    return event["resource"].get("prefect.orchestration") == "client" and event["event"].startswith(TASK_RUN)
+    name: str = event["event"]
+    return name.startswith(TASK_RUN) and event["resource"].get("prefect.orchestration") == "client"
 
 
 def events_of(change: TaskRunChange) -> list[Document]:
