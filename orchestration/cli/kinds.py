@@ -37,20 +37,8 @@ def opened(is_local: bool = False) -> Iterator[Backend]:
         backend.close()
 
 
-def found(
-    backend: Backend, resource: str, where: Mapping[str, Any], limit: int = sys.maxsize, sort: str | None = None
-) -> Iterator[Document]:
-    """A listing of any length, page by page; what is of a flow tells that flow's name, which Prefect leaves out."""
-    for offset in range(0, limit, PAGE):
-        size = min(PAGE, limit - offset)
-        page = backend.find(resource, Query(where, sort, size, offset))
-        yield from with_flow_names(backend, page)
-        if len(page) < size:
-            return
-
-
 def with_flow_names(backend: Backend, documents: list[Document]) -> list[Document]:
-    """The same documents; those of a flow have its name."""
+    """The same documents; those of a flow have its name, which Prefect leaves out."""
     ids = {each["flow_id"] for each in documents if "flow_id" in each and "flow_name" not in each}
     if not ids:
         return documents
@@ -83,7 +71,9 @@ class Kind:
 
     def found(self, backend: Backend, where: Mapping[str, Any], limit: int) -> list[Document]:
         """Those that a filter lets through."""
-        return self.rows(backend)[:limit] if self.rows else list(found(backend, self.resource, where, limit, self.sort))
+        if self.rows:
+            return self.rows(backend)[:limit]
+        return with_flow_names(backend, backend.find(self.resource, Query(where, self.sort, limit)))
 
     def one(self, backend: Backend, text: str) -> Document:
         """The one that a person means by an id, or a name.

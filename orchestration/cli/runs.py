@@ -12,13 +12,13 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Name, found, group, kind_of, opened, value_of
+from orchestration.cli.kinds import Name, group, kind_of, opened, value_of
 from orchestration.cli.output import AsJson, Limit, print_documents, print_json
 from orchestration.domain import states
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.moments import moment_meant, span_meant
 from orchestration.domain.rules import Abort, Reject, Wait
-from orchestration.domain.schemas.filters import among
+from orchestration.domain.schemas.filters import PAGE, Query, among
 from orchestration.domain.schemas.wire import Document, moment_text, state_document, state_of
 
 POLL_SECONDS = 0.5
@@ -138,18 +138,15 @@ def lines_of(
     """The log lines of a flow run; with ``follow`` those to come as well, until it has ended."""
     where: dict[str, Any] = among("logs", flow_run_id=[run_id])
     shown: dict[str, datetime] = {}
-    while True:
-        has_ended = not follow or _has_ended(backend.read("flow_runs", id=run_id))
-        for line in found(backend, "logs", where, sort="TIMESTAMP_ASC"):
-            if line["id"] not in shown:
-                yield line
+    for _ in looks_at(backend, run_id, wait) if follow else [None]:
+        offset = 0
+        while page := backend.find("logs", Query(where, "TIMESTAMP_ASC", PAGE, offset)):
+            yield from (line for line in page if line["id"] not in shown)
             if follow:
-                shown[line["id"]] = datetime.fromisoformat(line["timestamp"])
-        if has_ended:
-            return
+                shown |= {line["id"]: datetime.fromisoformat(line["timestamp"]) for line in page}
+            offset += len(page)
         if shown:
             where["logs"]["timestamp"] = {"after_": moment_text(max(shown.values()) - LATE_LINES)}
-        wait(POLL_SECONDS)
 
 
 def watch(backend: Backend, run_id: str, patience: float | None, wait: Callable[[float], None] = time.sleep) -> None:
@@ -159,18 +156,23 @@ def watch(backend: Backend, run_id: str, patience: float | None, wait: Callable[
         Exit: it did not complete, or not within ``patience`` seconds.
     """
     end, shown = time.monotonic() + (patience or float("inf")), None
-    while True:
-        run = backend.read("flow_runs", id=run_id)
+    for run in looks_at(backend, run_id, wait):
         state = run["state"]
         if state and state["id"] != shown:
             shown = state["id"]
             typer.echo(" | ".join(filter(None, (state["timestamp"], state["name"], state["message"]))))
-        if _has_ended(run):
-            raise typer.Exit(0 if run["state_type"] == states.StateType.COMPLETED else 1)
-        if time.monotonic() > end:
+        if not _has_ended(run) and time.monotonic() > end:
             typer.echo(f"The run has not ended within {patience:g} seconds; it goes on.", err=True)
-            raise typer.Exit(1)
+            break
+    raise typer.Exit(0 if run["state_type"] == states.StateType.COMPLETED else 1)
+
+
+def looks_at(backend: Backend, run_id: str, wait: Callable[[float], None]) -> Iterator[Document]:
+    """A flow run again and again, the last time when it has ended."""
+    while not _has_ended(run := backend.read("flow_runs", id=run_id)):
+        yield run
         wait(POLL_SECONDS)
+    yield run
 
 
 def _has_ended(run: Document) -> bool:

@@ -18,10 +18,10 @@ import typer
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import Slots, found, group, is_id, kind_of, opened, value_of
+from orchestration.cli.kinds import Slots, group, is_id, kind_of, opened, value_of
 from orchestration.cli.output import AsJson, Limit, Yes, columns, may, print_documents
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError, UsageError
-from orchestration.domain.schemas.filters import among
+from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, plain
 
 # -- artifacts ------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def delete_artifact(key: str, yes: Yes = False) -> None:
 
 def _versions(backend: Backend, key: str) -> list[Document]:
     where = among("artifacts", **{"id" if is_id(key) else "key": [key]})
-    return list(found(backend, "artifacts", where, sort="ID_DESC")) or [ARTIFACT.missing(key)]
+    return backend.find("artifacts", Query(where, "ID_DESC", sys.maxsize)) or [ARTIFACT.missing(key)]
 
 
 # -- variables ------------------------------------------------------------------------------------
@@ -82,7 +82,6 @@ def set_variable(name: str, value: Value, overwrite: Overwrite = False, tag: Tag
 POOL, QUEUE = kind_of("work-pool"), kind_of("work-queue")
 work_pool, work_queue = group(POOL), group(QUEUE)
 
-Template = Annotated[Path | None, typer.Option("--base-job-template", help="A JSON file.", exists=True, dir_okay=False)]
 Paused = Annotated[bool, typer.Option(help="Let no worker start its runs yet.")]
 Type = Annotated[str, typer.Option("--type", "-t", help="What its workers start.")]
 Pool = Annotated[str, typer.Option("--pool", "-p", help="The name of its work pool.")]
@@ -90,15 +89,9 @@ Priority = Annotated[int | None, typer.Option("--priority", "-q", help="1 is the
 
 
 @work_pool.command("create")
-def create_pool(
-    name: str, type_: Type = "process", template: Template = None, paused: Paused = False, overwrite: Overwrite = False
-) -> None:
+def create_pool(name: str, type_: Type = "process", paused: Paused = False, overwrite: Overwrite = False) -> None:
     """Make a work pool."""
-    try:
-        given = {} if template is None else {"base_job_template": json.loads(template.read_text(encoding="utf-8"))}
-    except ValueError as error:
-        raise ConfigurationError(f"The file {template} is not JSON: {error}.") from None
-    POOL.create({"name": name, "type": type_, "is_paused": paused, **given}, overwrite)
+    POOL.create({"name": name, "type": type_, "is_paused": paused}, overwrite)
 
 
 @work_queue.command("create")
@@ -221,5 +214,6 @@ def rotate_key() -> None:
         fresh = backend.blocks.rotate_key()
     settings = current_settings()
     where = f"it lies in {settings.home / 'encryption.key'}."
-    said = f"from now on, set ORCHESTRATION_ENCRYPTION_KEY={fresh}" if settings.encryption_key else where
-    typer.echo(f"All blocks are encrypted with a new key; {said}")
+    if settings.encryption_key:
+        where = f"from now on, set ORCHESTRATION_ENCRYPTION_KEY={fresh}"
+    typer.echo(f"All blocks are encrypted with a new key; {where}")

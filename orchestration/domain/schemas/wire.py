@@ -110,15 +110,11 @@ def decision_of(document: Mapping[str, Any], revive: Revive) -> Decision:
     """The decision of a document."""
     details = document.get("details") or {}
     reason = details.get("reason") or ""
-    match document["status"]:
-        case "WAIT":
-            return Wait(details["delay_seconds"], reason)
-        case "ABORT":
-            return Abort(reason)
-        case "REJECT":
-            return Reject(state_of(document["state"], revive), reason)
-        case _:
-            return Accept(state_of(document["state"], revive))
+    status = document["status"]
+    if status in ("WAIT", "ABORT"):
+        return Wait(details["delay_seconds"], reason) if status == "WAIT" else Abort(reason)
+    state = state_of(document["state"], revive)
+    return Reject(state, reason) if status == "REJECT" else Accept(state)
 
 
 def policy_document(policy: RetryPolicy) -> Document:
@@ -137,7 +133,7 @@ def policy_of(document: Mapping[str, Any] | None) -> RetryPolicy:
 
 def flow_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> FlowRun:
     """The flow run of a document."""
-    return _run(FlowRun, document, revive).evolve(owner=owner_of(document.get("labels") or {}))
+    return _run(FlowRun, document, revive, owner=owner_of(document.get("labels") or {}))
 
 
 def task_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> TaskRun:
@@ -145,12 +141,9 @@ def task_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) ->
     return _run(TaskRun, document, revive)
 
 
-def _run(kind: type[T], document: Mapping[str, Any], revive: Revive) -> T:
-    state = document.get("state")
-    return record_of(
-        kind, {name: value for name, value in document.items() if name != "state"},
-        state=state_of(state, revive) if state else None, policy=policy_of(document.get("empirical_policy")),
-    )
+def _run(kind: type[T], document: Mapping[str, Any], revive: Revive, **given: Any) -> T:
+    state = document.get("state") and state_of(document["state"], revive)
+    return record_of(kind, document, state=state, policy=policy_of(document.get("empirical_policy")), **given)
 
 
 def owner_label(owner: Owner | None) -> Document:
@@ -169,8 +162,8 @@ def owner_of(labels: Mapping[str, Any]) -> Owner | None:
 def record_of(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
     """A record of ``kind`` with the fields that the document has for it; those ``given`` are taken as they are."""
     record: Any = kind
-    wanted = {name: read for name, read in _readers(record).items() if name not in given}
-    found = {name: read(document[name]) for name, read in wanted.items() if document.get(name) is not None}
+    read = {name: reader for name, reader in _readers(record).items() if name not in given}
+    found = {name: reader(document[name]) for name, reader in read.items() if document.get(name) is not None}
     return kind(**found, **given)
 
 
