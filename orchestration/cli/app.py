@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,24 +16,8 @@ from typer.main import get_command
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.settings import CHOICE
 
-GROUPS = {
-    "version": ("settings", "Show versions, and where runs are kept."),
-    "server": ("server", "Start, stop and look after a server."),
-    "flow": ("runs", "List flows."),
-    "flow-run": ("runs", "List, follow, cancel and retry flow runs."),
-    "task-run": ("runs", "List task runs, newest first."),
-    "artifact": ("things", "List and read what runs publish."),
-    "variable": ("things", "Get, set and list variables."),
-    "block": ("things", "List saved blocks, register types, rotate the key."),
-    "deployment": ("runs", "List, run, pause and delete deployments."),
-    "work-pool": ("things", "Make and manage work pools."),
-    "work-queue": ("things", "Manage the queues of work pools."),
-    "concurrency-limit": ("things", "Limit how many tasks with a tag run at once."),
-    "global-concurrency-limit": ("things", "Limit what asks for slots by name (gcl)."),
-    "profile": ("settings", "Make and choose named sets of settings."),
-    "config": ("settings", "Show and change settings."),
-}
-"""By name of a group, the module that has it, under the same name, and what ``--help`` says before that is loaded."""
+GROUPS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("groups.toml").read_text(encoding="utf-8"))
+"""By name of a group, what ``groups.toml`` says of it; groups within groups have no module of their own."""
 
 SHORT = {"gcl": "global-concurrency-limit"}
 JSON = ("-o", "--output")
@@ -43,19 +29,19 @@ class Groups(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the groups."""
-        return list(GROUPS)
+        return [name for name, said in GROUPS.items() if "module" in said]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load a group."""
         name = SHORT.get(cmd_name, cmd_name)
-        if name not in GROUPS:
+        if name not in self.list_commands(ctx):
             return None
-        return get_command(getattr(import_module(f"{__package__}.{GROUPS[name][0]}"), name.replace("-", "_")))
+        return get_command(getattr(import_module(f"{__package__}.{GROUPS[name]['module']}"), name.replace("-", "_")))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Tell of the groups without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, said) for name, (_, said) in GROUPS.items()])
+            formatter.write_dl([(name, GROUPS[name]["help"]) for name in self.list_commands(ctx)])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, with one spelling for JSON."""

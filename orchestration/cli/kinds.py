@@ -1,4 +1,4 @@
-"""Groups of commands from descriptions: what a thing is called, where it is kept, and which columns its table has."""
+"""Groups of commands from what ``groups.toml`` says of a kind of thing: how it is called, kept and listed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +15,8 @@ import typer
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.output import AsJson, Column, Limit, Yes, may, new_app, print_documents, print_fields
+from orchestration.cli.app import GROUPS
+from orchestration.cli.output import AsJson, Column, Limit, Yes, columns, may, new_app, print_documents, print_fields
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import PAGE, Query, among
 from orchestration.domain.schemas.wire import Document, StoredDocument
@@ -36,20 +37,8 @@ def opened(is_local: bool = False) -> Iterator[Backend]:
         backend.close()
 
 
-def found(
-    backend: Backend, resource: str, where: Mapping[str, Any], limit: int = sys.maxsize, sort: str | None = None
-) -> Iterator[Document]:
-    """A listing of any length, page by page; what is of a flow tells that flow's name, which Prefect leaves out."""
-    for offset in range(0, limit, PAGE):
-        size = min(PAGE, limit - offset)
-        page = backend.find(resource, Query(where, sort, size, offset))
-        yield from with_flow_names(backend, page)
-        if len(page) < size:
-            return
-
-
 def with_flow_names(backend: Backend, documents: list[Document]) -> list[Document]:
-    """The same documents; those of a flow have its name."""
+    """The same documents; those of a flow have its name, which Prefect leaves out."""
     ids = {each["flow_id"] for each in documents if "flow_id" in each and "flow_name" not in each}
     if not ids:
         return documents
@@ -57,27 +46,34 @@ def with_flow_names(backend: Backend, documents: list[Document]) -> list[Documen
     return [{"flow_name": names.get(each["flow_id"]), **each} for each in documents]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of thing that people list, look at, change and remove.
+    """A kind of thing that people list, look at, change and remove; ``groups.toml`` says what its fields mean.
 
-    ``key`` is the field with what people call it, ``kept_by`` the one by which the store finds it, and ``parent`` the
-    resource whose name may stand before its own, as in ``flow/deployment``.
+    Where the store keeps them in a way of its own, ``rows`` gives all of them, and ``save`` and ``remove`` take one.
     """
 
     resource: str
     noun: str
+    help: str
     columns: tuple[Column, ...]
+    verbs: tuple[str, ...] = ()
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     key: str = "name"
     kept_by: str = "id"
     limit: int = PAGE
     sort: str | None = None
     parent: str = ""
     is_local: bool = False
+    rows: Callable[[Backend], list[Document]] | None = None
+    save: Callable[[Backend, Document], object] | None = None
+    remove: Callable[[Backend, Document], object] | None = None
 
     def found(self, backend: Backend, where: Mapping[str, Any], limit: int) -> list[Document]:
         """Those that a filter lets through."""
-        return list(found(backend, self.resource, where, limit, self.sort))
+        if self.rows:
+            return self.rows(backend)[:limit]
+        return with_flow_names(backend, backend.find(self.resource, Query(where, self.sort, limit)))
 
     def one(self, backend: Backend, text: str) -> Document:
         """The one that a person means by an id, or a name.
@@ -86,20 +82,20 @@ class Kind:
             ObjectNotFound: there is none.
             UsageError: there are several of that name.
         """
-        if is_id(text):
-            return with_flow_names(backend, [backend.read(self.resource, id=text)])[0]
         above, _, name = text.rpartition("/") if self.parent else ("", "", text)
-        where = {**among(self.resource, **{self.key: [name]}), **(among(self.parent, name=[above]) if above else {})}
-        matching = self.found(backend, where, 2)
+        named = {**among(self.resource, **{self.key: [name]}), **among(self.parent, name=above and [above])}
+        where = among(self.resource, id=[text]) if is_id(text) else named
+        matching = self.found(backend, where, sys.maxsize if self.rows else 2)
+        if self.rows:
+            matching = [each for each in matching if text in (each[self.key], each["id"])]
         if len(matching) > 1:
             raise UsageError(f"More than one {self.noun} is named {text!r}; give the id instead.")
         return matching[0] if matching else self.missing(text)
 
     def missing(self, text: str) -> Document:
         """Say that there is none of that name."""
-        raise ObjectNotFound(
-            f"There is no {self.noun} {text!r}; list them with `orchestrate {self.noun.replace(' ', '-')} ls`."
-        )
+        group_name = self.noun.replace(" ", "-")
+        raise ObjectNotFound(f"There is no {self.noun} {text!r}; list them with `orchestrate {group_name} ls`.")
 
     def create(self, document: Mapping[str, Any], overwrite: bool | None = None) -> None:
         """Keep a new one, or with ``overwrite`` one in the place of what has its name."""
@@ -111,90 +107,73 @@ class Kind:
                 raise ObjectAlreadyExists(f"There is already a {self.noun} {document['name']!r}{hint}") from None
         typer.echo(f"Saved {self.noun} {document['name']!r}.", err=self.is_local)
 
-    def change(self, backend: Backend, document: Document, changes: Mapping[str, Any]) -> None:
-        """Give one other values in some fields."""
-        backend.change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
-
-    def delete(self, backend: Backend, document: Document) -> None:
-        """Remove one."""
-        backend.delete(self.resource, **{self.kept_by: document[self.kept_by]})
-
-    def show(self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int = PAGE) -> None:
+    def show(self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int | None = None) -> None:
         """Print those that a filter lets through."""
         with opened(self.is_local) as backend:
-            documents = self.found(backend, where, limit)
+            documents = self.found(backend, where, limit or self.limit)
         print_documents(documents, self.columns, as_json, f"There are no {self.noun}s to show.")
 
+    def change(self, name: str, changes: Mapping[str, Any], verb: str = "change") -> None:
+        """Give one other values in some fields, and say so."""
+        with opened(self.is_local) as backend:
+            document = self.one(backend, name)
+            if self.save:
+                self.save(backend, {**document, **changes})
+            else:
+                backend.change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
+        typer.echo(f"{verb.capitalize()}d {self.noun} {document[self.key]!r}.")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records(Kind):
-    """A kind that the store keeps in a way of its own: ``rows`` gives all of them, ``save`` and ``remove`` take one."""
+    def changing(self, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
+        """The command that gives one these values."""
 
-    rows: Callable[[Backend], list[Document]]
-    remove: Callable[[Backend, Document], object]
-    save: Callable[[Backend, Document], None] | None = None
+        def change(name: Name) -> None:
+            self.change(name, changes, verb)
 
-    def found(self, backend: Backend, where: Mapping[str, Any], limit: int) -> list[Document]:
-        """The first of them."""
-        return self.rows(backend)[:limit]
+        return change
 
-    def one(self, backend: Backend, text: str) -> Document:
-        """The one that a person means by an id, or a name."""
-        meant = (each for each in self.rows(backend) if text in (each[self.key], each["id"]))
-        return next(meant, None) or self.missing(text)
+    # -- commands, under their own names -------------------------------------------------------------------------------
 
-    def change(self, backend: Backend, document: Document, changes: Mapping[str, Any]) -> None:
-        """Give one other values in some fields."""
-        if self.save:
-            self.save(backend, {**document, **changes})
+    def ls(self, limit: Limit = None, as_json: AsJson = False) -> None:
+        self.show(as_json, limit=limit)
 
-    def delete(self, backend: Backend, document: Document) -> None:
-        """Remove one."""
-        self.remove(backend, document)
+    def inspect(self, name: Name, as_json: AsJson = False) -> None:
+        with opened(self.is_local) as backend:
+            print_fields(self.one(backend, name), as_json)
+
+    def delete(self, name: Name, yes: Yes = False) -> None:
+        with opened(self.is_local) as backend:
+            document = self.one(backend, name)
+            may(f"Delete the {self.noun} {document[self.key]!r}, and all that is part of it?", yes)
+            if self.remove:
+                self.remove(backend, document)
+            else:
+                backend.delete(self.resource, **{self.kept_by: document[self.kept_by]})
+        typer.echo(f"Deleted {self.noun} {document[self.key]!r}.")
+
+    unset = delete
+
+    def set_concurrency_limit(self, name: Name, concurrency_limit: Slots) -> None:
+        self.change(name, {"concurrency_limit": concurrency_limit})
+
+    def clear_concurrency_limit(self, name: Name) -> None:
+        self.change(name, {"concurrency_limit": None})
 
 
-def group(kind: Kind, help_text: str, commands: str, **changes: Mapping[str, Any]) -> typer.Typer:
-    """A group with some of the commands that are here, and with commands that each change one in the same way."""
+def kind_of(name: str, **own: Any) -> Kind:
+    """The kind that a group is about; ``own`` are the fields that are functions."""
+    said = {field: value for field, value in GROUPS[name].items() if field != "module"}
+    return Kind(**{**said, "columns": columns(*said["columns"]), **own})
 
-    def ls(limit: Limit = kind.limit, as_json: AsJson = False) -> None:
-        kind.show(as_json, limit=limit)
 
-    def inspect(name: Name, as_json: AsJson = False) -> None:
-        with opened(kind.is_local) as backend:
-            print_fields(kind.one(backend, name), as_json)
-
-    def delete(name: Name, yes: Yes = False) -> None:
-        with opened(kind.is_local) as backend:
-            document = kind.one(backend, name)
-            may(f"Delete the {kind.noun} {document[kind.key]!r}, and all that is part of it?", yes)
-            kind.delete(backend, document)
-        typer.echo(f"Deleted {kind.noun} {document[kind.key]!r}.")
-
-    def set_limit(name: Name, concurrency_limit: Slots) -> None:
-        changed(kind, name, {"concurrency_limit": concurrency_limit})
-
-    ready: dict[str, Callable[..., None]] = {"ls": ls, "inspect": inspect, "delete": delete, "unset": delete}
-    ready |= {"set-concurrency-limit": set_limit, **{verb: _change(kind, verb, each) for verb, each in changes.items()}}
-    app = new_app(help_text)
-    for verb in (*commands.split(), *changes):
+def group(kind: Kind) -> typer.Typer:
+    """A group with the commands that are the same for all kinds."""
+    app = new_app(kind.help)
+    commands = {verb: getattr(kind, verb.replace("-", "_")) for verb in kind.verbs}
+    commands |= {verb: kind.changing(verb, changes) for verb, changes in kind.changes.items()}
+    for verb, command in commands.items():
         said = f"{verb.replace('-', ' ').capitalize()} {'of a' if '-' in verb else 'a'} {kind.noun}."
-        app.command(verb, help=f"List {kind.noun}s." if verb == "ls" else said)(ready[verb])
+        app.command(verb, help=f"List {kind.noun}s." if verb == "ls" else said)(command)
     return app
-
-
-def changed(kind: Kind, name: str, changes: Mapping[str, Any], verb: str = "change") -> None:
-    """Give one other values in some fields, and say so."""
-    with opened(kind.is_local) as backend:
-        document = kind.one(backend, name)
-        kind.change(backend, document, changes)
-    typer.echo(f"{verb.capitalize()}d {kind.noun} {document[kind.key]!r}.")
-
-
-def _change(kind: Kind, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
-    def change(name: Name) -> None:
-        changed(kind, name, changes, verb)
-
-    return change
 
 
 def is_id(text: str) -> bool:

@@ -22,7 +22,7 @@ COLOURS = {
 """Of the states that somebody looks for, on a terminal."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; -o json does so too.")]
-Limit = Annotated[int, typer.Option(help="How many at most.", min=1)]
+Limit = Annotated[int | None, typer.Option(help="How many at most.", min=1)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -34,9 +34,9 @@ class Column(NamedTuple):
     kind: str  # text, or exact, which is never cut short, or time
 
 
-def columns(text: str) -> tuple[Column, ...]:
-    """Columns, each given by its title, field and kind, such as ``Name flow_name text, ID id exact``."""
-    return tuple(Column(*column.rsplit(" ", 2)) for column in text.split(", "))
+def columns(*texts: str) -> tuple[Column, ...]:
+    """Columns, each given by its title, field and kind, such as ``Name flow_name text``."""
+    return tuple(Column(*text.rsplit(" ", 2)) for text in texts)
 
 
 def new_app(help_text: str) -> typer.Typer:

@@ -12,14 +12,14 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Kind, Name, found, group, opened, value_of
-from orchestration.cli.output import AsJson, Limit, columns, new_app, print_documents, print_json
+from orchestration.cli.kinds import Name, group, kind_of, opened, value_of
+from orchestration.cli.output import AsJson, Limit, print_documents, print_json
 from orchestration.domain import states
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.moments import moment_meant, span_meant
 from orchestration.domain.rules import Abort, Reject, Wait
-from orchestration.domain.schemas.filters import among
-from orchestration.domain.schemas.wire import Document, moment_of, moment_text, state_document
+from orchestration.domain.schemas.filters import PAGE, Query, among
+from orchestration.domain.schemas.wire import Document, moment_text, state_document, state_of
 
 POLL_SECONDS = 0.5
 LATE_LINES = timedelta(seconds=5)
@@ -35,28 +35,15 @@ In = Annotated[str | None, typer.Option(help="Such as `5 minutes`.")]
 FlowNames = Annotated[list[str] | None, typer.Option("--flow-name", help="Only those of this flow.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Print its states until it has ended.")]
 
-FLOW_COLUMNS = columns("ID id exact, Name name text, Tags tags text, Created created time")
-FLOW = Kind("flows", "flow", FLOW_COLUMNS, limit=15, sort="CREATED_DESC")
-RUN_COLUMNS = columns("ID id exact, Name name text, State state_name exact, Started start_time time")
-FLOW_RUN_COLUMNS = (RUN_COLUMNS[0], *columns("Flow flow_name text"), *RUN_COLUMNS[1:])
-FLOW_RUN = Kind("flow_runs", "flow run", FLOW_RUN_COLUMNS, sort="ID_DESC")
-TASK_RUN = Kind("task_runs", "task run", RUN_COLUMNS, limit=15, sort="ID_DESC")
-DEPLOYMENT_COLUMNS = columns(
-    "Flow flow_name text, Name name text, Paused paused exact, Pool work_pool_name text, ID id exact"
-)
-DEPLOYMENT = Kind("deployments", "deployment", DEPLOYMENT_COLUMNS, parent="flows")
-PAUSES = {"pause": {"paused": True}, "resume": {"paused": False}}
-flow = group(FLOW, "List flows.", "ls inspect")
-flow_run = group(FLOW_RUN, "List, follow, cancel and retry flow runs.", "inspect delete")
-task_run = group(TASK_RUN, "List task runs, newest first.", "ls inspect")
-deployment = group(DEPLOYMENT, "List, run, pause and delete deployments.", "ls inspect delete", **PAUSES)
-schedule = new_app("List the schedules of a deployment.")
+FLOW_RUN, DEPLOYMENT, SCHEDULE = kind_of("flow-run"), kind_of("deployment"), kind_of("deployment schedule")
+flow, flow_run, task_run, deployment = (group(kind_of(name)) for name in ("flow", "flow-run", "task-run", "deployment"))
+schedule = group(SCHEDULE)
 deployment.add_typer(schedule, name="schedule")
 
 
 @flow_run.command("ls")
 def list_runs(
-    flow_name: FlowNames = None, limit: Limit = 15, state: States = None, state_type: StateTypes = None,
+    flow_name: FlowNames = None, limit: Limit = None, state: States = None, state_type: StateTypes = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List flow runs, newest first."""
@@ -88,10 +75,10 @@ def cancel(name: Name) -> None:
     """Cancel a flow run."""
     with opened() as backend:
         run = FLOW_RUN.one(backend, name)
-        state = backend.flow_run(UUID(run["id"])).state
-        if state is not None and state.is_final():
-            raise OrchestrationError(f"The flow run {run['name']!r} is {state.name}; there is nothing to cancel.")
-        has_no_process = state is None or state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
+        if _has_ended(run):
+            raise OrchestrationError(f"The flow run {name!r} is {run['state_name']}; there is nothing to cancel.")
+        state = state_of(run["state"]) if run["state"] else states.Scheduled()
+        has_no_process = state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
         _enter(backend, run["id"], states.Cancelled() if has_no_process else states.Cancelling(), force=False)
     typer.echo(f"Flow run {run['name']!r} was {'cancelled' if has_no_process else 'told to stop'}.")
 
@@ -141,8 +128,8 @@ def list_schedules(name: Name, as_json: AsJson = False) -> None:
     """List the schedules of a deployment."""
     with opened() as backend:
         where = among("schedules", deployment_id=[DEPLOYMENT.one(backend, name)["id"]])
-        shown = columns("ID id exact, Active active exact, Schedule schedule text")
-        print_documents(list(found(backend, "schedules", where)), shown, as_json, "The deployment has no schedules.")
+        schedules = SCHEDULE.found(backend, where, SCHEDULE.limit)
+        print_documents(schedules, SCHEDULE.columns, as_json, "The deployment has no schedules.")
 
 
 def lines_of(
@@ -150,18 +137,16 @@ def lines_of(
 ) -> Iterator[Document]:
     """The log lines of a flow run; with ``follow`` those to come as well, until it has ended."""
     where: dict[str, Any] = among("logs", flow_run_id=[run_id])
-    shown: set[str] = set()
-    while follow:
-        has_ended = _has_ended(backend.read("flow_runs", id=run_id))
-        lines = list(found(backend, "logs", where, sort="TIMESTAMP_ASC"))
-        yield from (line for line in lines if line["id"] not in shown)
-        if has_ended:
-            return
-        if lines and (last := moment_of(lines[-1]["timestamp"])):
-            shown = {line["id"] for line in lines}
-            where["logs"]["timestamp"] = {"after_": moment_text(last - LATE_LINES)}
-        wait(POLL_SECONDS)
-    yield from found(backend, "logs", where, sort="TIMESTAMP_ASC")
+    shown: dict[str, datetime] = {}
+    for _ in looks_at(backend, run_id, wait) if follow else [None]:
+        offset = 0
+        while page := backend.find("logs", Query(where, "TIMESTAMP_ASC", PAGE, offset)):
+            yield from (line for line in page if line["id"] not in shown)
+            if follow:
+                shown |= {line["id"]: datetime.fromisoformat(line["timestamp"]) for line in page}
+            offset += len(page)
+        if shown:
+            where["logs"]["timestamp"] = {"after_": moment_text(max(shown.values()) - LATE_LINES)}
 
 
 def watch(backend: Backend, run_id: str, patience: float | None, wait: Callable[[float], None] = time.sleep) -> None:
@@ -171,18 +156,23 @@ def watch(backend: Backend, run_id: str, patience: float | None, wait: Callable[
         Exit: it did not complete, or not within ``patience`` seconds.
     """
     end, shown = time.monotonic() + (patience or float("inf")), None
-    while True:
-        run = backend.read("flow_runs", id=run_id)
+    for run in looks_at(backend, run_id, wait):
         state = run["state"]
         if state and state["id"] != shown:
             shown = state["id"]
             typer.echo(" | ".join(filter(None, (state["timestamp"], state["name"], state["message"]))))
-        if _has_ended(run):
-            raise typer.Exit(0 if run["state_type"] == states.StateType.COMPLETED else 1)
-        if time.monotonic() > end:
+        if not _has_ended(run) and time.monotonic() > end:
             typer.echo(f"The run has not ended within {patience:g} seconds; it goes on.", err=True)
-            raise typer.Exit(1)
+            break
+    raise typer.Exit(0 if run["state_type"] == states.StateType.COMPLETED else 1)
+
+
+def looks_at(backend: Backend, run_id: str, wait: Callable[[float], None]) -> Iterator[Document]:
+    """A flow run again and again, the last time when it has ended."""
+    while not _has_ended(run := backend.read("flow_runs", id=run_id)):
+        yield run
         wait(POLL_SECONDS)
+    yield run
 
 
 def _has_ended(run: Document) -> bool:

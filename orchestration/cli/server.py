@@ -9,8 +9,8 @@ import typer
 
 from orchestration.backend.connect import open_database
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import Kind, changed, group
-from orchestration.cli.output import AsJson, Yes, columns, may, new_app, print_fields
+from orchestration.cli.kinds import group, kind_of
+from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
 from orchestration.domain.addresses import HOST, PORT, url_of
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.keys import Role, digest, new_key
@@ -19,14 +19,11 @@ from orchestration.services import background as processes
 
 server = new_app("Start, stop and look after a server.")
 database = new_app("Bring the server's database up to date, or empty it.")
-KEY_COLUMNS = columns("Name name text, Role role exact, Made created time, Revoked revoked time")
-KEYS = Kind("api_keys", "key", KEY_COLUMNS, kept_by="name", is_local=True)
-key = group(KEYS, "Make and revoke the API keys of this machine's server.", "ls")
-AUDIT_COLUMNS = columns("When created time, Key key_name text, Did method exact, Path path text, Status status exact")
-AUDIT = Kind("audit", "change", AUDIT_COLUMNS, limit=100, is_local=True)
+KEYS = kind_of("server key")
+key = group(KEYS)
 server.add_typer(database, name="database")
 server.add_typer(key, name="key")
-server.add_typer(group(AUDIT, "Read what holders of keys changed.", "ls"), name="audit")
+server.add_typer(group(kind_of("server audit")), name="audit")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="ORCHESTRATION_SERVER_API_HOST")]
 Port = Annotated[int, typer.Option(help="Of that address.", envvar="ORCHESTRATION_SERVER_API_PORT", min=1, max=65535)]
@@ -103,4 +100,4 @@ def create(name: str, role: RoleOf = Role.OPERATOR) -> None:
 @key.command("revoke")
 def revoke(name: str) -> None:
     """Let a key open nothing any more."""
-    changed(KEYS, name, {"revoked": datetime.now(UTC)}, verb="revoke")
+    KEYS.change(name, {"revoked": datetime.now(UTC)}, verb="revoke")

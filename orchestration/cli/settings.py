@@ -48,7 +48,7 @@ def ls(as_json: AsJson = False) -> None:
     profiles = read_profiles()
     in_use, every = chosen(os.environ, profiles), profiles.by_name.items()
     rows = [{"name": name, "active": name == in_use, "settings": len(values)} for name, values in every]
-    print_documents(rows, columns("Name name text, Active active exact, Settings settings exact"), as_json, "")
+    print_documents(rows, columns("Name name text", "Active active exact", "Settings settings exact"), as_json, "")
 
 
 @profile.command("use")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import runpy
 from abc import ABC
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from inspect import isabstract
 from pathlib import Path
+<<<<<<< HEAD
 from typing import Annotated, Any
+=======
+from typing import Annotated
+from uuid import UUID
+>>>>>>> shrink-cli
 
 import typer
 
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import Kind, Records, Slots, changed, found, group, is_id, opened, value_of
+from orchestration.cli.kinds import Slots, group, is_id, kind_of, opened, value_of
 from orchestration.cli.output import AsJson, Limit, Yes, columns, may, print_documents
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError, UsageError
 from orchestration.domain.schemas.filters import Query, among
@@ -24,16 +29,16 @@ from orchestration.domain.schemas.wire import Document, plain
 
 # -- artifacts ------------------------------------------------------------------------------------
 
-ARTIFACT_COLUMNS = columns("ID id exact, Key key text, Type type exact, Updated updated time")
-LATEST = Kind("artifact_collections", "artifact", ARTIFACT_COLUMNS, limit=100, sort="ID_DESC")
-artifact = group(LATEST, "List and read what runs publish.", "ls")
+ARTIFACT = kind_of("artifact")
+artifact = group(ARTIFACT)
 
 
 @artifact.command("inspect")
 def inspect_artifact(key: str, limit: Limit = 10, as_json: AsJson = False) -> None:
     """Show the versions of an artifact, newest first."""
     with opened() as backend:
-        print_documents(_versions(backend, key)[:limit], (*ARTIFACT_COLUMNS, *columns("Data data text")), as_json, "")
+        shown = (*ARTIFACT.columns, *columns("Data data text"))
+        print_documents(_versions(backend, key)[:limit], shown, as_json, "")
 
 
 @artifact.command("delete")
@@ -49,14 +54,13 @@ def delete_artifact(key: str, yes: Yes = False) -> None:
 
 def _versions(backend: Backend, key: str) -> list[Document]:
     where = among("artifacts", **{"id" if is_id(key) else "key": [key]})
-    return list(found(backend, "artifacts", where, sort="ID_DESC")) or [LATEST.missing(key)]
+    return backend.find("artifacts", Query(where, "ID_DESC", sys.maxsize)) or [ARTIFACT.missing(key)]
 
 
 # -- variables ------------------------------------------------------------------------------------
 
-VARIABLE_COLUMNS = columns("Name name text, Value value text, Tags tags text, Updated updated time")
-VARIABLE = Kind("variables", "variable", VARIABLE_COLUMNS, kept_by="name")
-variable = group(VARIABLE, "Get, set and list variables.", "ls inspect delete unset")
+VARIABLE = kind_of("variable")
+variable = group(VARIABLE)
 
 Value = Annotated[str, typer.Argument(help="JSON, or a text.")]
 Overwrite = Annotated[bool, typer.Option(help="Change it if it is there.")]
@@ -78,21 +82,9 @@ def set_variable(name: str, value: Value, overwrite: Overwrite = False, tag: Tag
 
 # -- work pools and queues ------------------------------------------------------------------------
 
-PAUSES = {"pause": {"is_paused": True}, "resume": {"is_paused": False}}
-SWITCHES: dict[str, Any] = {**PAUSES, "clear-concurrency-limit": {"concurrency_limit": None}}
-POOL_COLUMNS = columns(
-    "Name name text, Type type text, Status status exact, Limit concurrency_limit exact, ID id exact"
-)
-POOL = Kind("work_pools", "work pool", POOL_COLUMNS, kept_by="name")
-work_pool = group(POOL, "Make and manage work pools.", "ls inspect delete set-concurrency-limit", **SWITCHES)
+POOL, QUEUE = kind_of("work-pool"), kind_of("work-queue")
+work_pool, work_queue = group(POOL), group(QUEUE)
 
-QUEUE_COLUMNS = columns(
-    "Name name text, Pool work_pool_name text, Priority priority exact, Limit concurrency_limit exact, ID id exact"
-)
-QUEUE = Kind("work_queues", "work queue", QUEUE_COLUMNS, parent="work_pools")
-work_queue = group(QUEUE, "Manage the queues of work pools.", "ls inspect delete set-concurrency-limit", **SWITCHES)
-
-Template = Annotated[Path | None, typer.Option("--base-job-template", help="A JSON file.", exists=True, dir_okay=False)]
 Paused = Annotated[bool, typer.Option(help="Let no worker start its runs yet.")]
 Type = Annotated[str, typer.Option("--type", "-t", help="What its workers start.")]
 Pool = Annotated[str, typer.Option("--pool", "-p", help="The name of its work pool.")]
@@ -100,15 +92,9 @@ Priority = Annotated[int | None, typer.Option("--priority", "-q", help="1 is the
 
 
 @work_pool.command("create")
-def create_pool(
-    name: str, type_: Type = "process", template: Template = None, paused: Paused = False, overwrite: Overwrite = False
-) -> None:
+def create_pool(name: str, type_: Type = "process", paused: Paused = False, overwrite: Overwrite = False) -> None:
     """Make a work pool."""
-    try:
-        given = {} if template is None else {"base_job_template": json.loads(template.read_text(encoding="utf-8"))}
-    except ValueError as error:
-        raise ConfigurationError(f"The file {template} is not JSON: {error}.") from None
-    POOL.create({"name": name, "type": type_, "is_paused": paused, **given}, overwrite)
+    POOL.create({"name": name, "type": type_, "is_paused": paused}, overwrite)
 
 
 @work_queue.command("create")
@@ -126,31 +112,23 @@ TAG = "tag:"
 
 
 def _limits(backend: Backend, on_tags: bool) -> list[Document]:
-    every = [plain(asdict(each)) for each in backend.concurrency_limits()]
-    ours = [each for each in every if each["name"].startswith(TAG) == on_tags]
-    return [{**each, "tag": each["name"].removeprefix(TAG)} for each in ours]
+    every = [{**plain(asdict(each)), "tag": each.name.removeprefix(TAG)} for each in backend.concurrency_limits()]
+    return [each for each in every if each["name"].startswith(TAG) == on_tags]
 
 
 def _save_limit(backend: Backend, new: Document) -> None:
     backend.set_concurrency_limit(new["name"], new["limit"], new["slot_decay_per_second"], new["active"])
 
 
-ON_TAG = Records(
-    "tag", "concurrency limit", columns("ID id exact, Tag tag text, Limit limit exact, In use active_slots exact"),
-    key="tag", rows=partial(_limits, on_tags=True), save=_save_limit,
-    remove=lambda backend, limit: backend.delete_concurrency_limit(limit["name"]),
-)  # fmt: skip
-NAMED_COLUMNS = columns(
-    "Name name text, Limit limit exact, Active active exact, In use active_slots exact, "
-    "Decay slot_decay_per_second exact"
+def _remove_limit(backend: Backend, limit: Document) -> None:
+    backend.delete_concurrency_limit(limit["name"])
+
+
+ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, on_tags=True), remove=_remove_limit)
+NAMED = kind_of(
+    "global-concurrency-limit", rows=partial(_limits, on_tags=False), save=_save_limit, remove=_remove_limit
 )
-NAMED = replace(
-    ON_TAG, noun="global concurrency limit", columns=NAMED_COLUMNS, key="name", rows=partial(_limits, on_tags=False)
-)
-concurrency_limit = group(ON_TAG, "Limit how many tasks with a tag run at once.", "ls inspect delete")
-global_concurrency_limit = group(
-    NAMED, "Limit what asks for slots by name.", "ls inspect delete", enable={"active": True}, disable={"active": False}
-)
+concurrency_limit, global_concurrency_limit = group(ON_TAG), group(NAMED)
 
 Total = Annotated[int, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
 NewTotal = Annotated[int | None, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
@@ -182,7 +160,7 @@ def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None
     changes = {field: value for field, value in given.items() if value is not None}
     if not changes:
         raise UsageError("Say what to change: --limit or --slot-decay-per-second.")
-    changed(NAMED, name, changes)
+    NAMED.change(name, changes)
 
 
 # -- blocks ---------------------------------------------------------------------------------------
@@ -190,18 +168,23 @@ def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None
 
 def _blocks(backend: Backend) -> list[Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
+<<<<<<< HEAD
     saved = [(each.block_type, each) for each in backend.blocks.block_documents()]
+=======
+    saved = [plain(asdict(each)) for each in backend.blocks.block_documents(limit=sys.maxsize)]
+    shown = ("id", "data", "created", "updated")
+>>>>>>> shrink-cli
     return [
-        {"id": str(each.id), "slug": f"{kind.slug if kind else ''}/{each.name}", "type": each.block_type_name,
-         "data": each.data, "created": plain(each.created), "updated": plain(each.updated)}
-        for kind, each in saved
-    ]  # fmt: skip
+        {"slug": f"{each['block_type']['slug']}/{each['name']}", **{name: each[name] for name in shown}}
+        for each in saved
+    ]
 
 
 def _types(backend: Backend) -> list[Document]:
     return backend.find("block_types", Query(limit=2**31))
 
 
+<<<<<<< HEAD
 def _remove_type(backend: Backend, document: Document) -> None:
     if document["is_protected"]:
         raise OrchestrationError(f"The block type {document['slug']!r} is protected; it cannot be deleted.")
@@ -216,6 +199,14 @@ BLOCKS = Records(
 TYPES = Records("types", "block type", TYPE_COLUMNS, key="slug", rows=_types, remove=_remove_type)
 block = group(BLOCKS, "List saved blocks, register types, rotate the key.", "ls inspect delete")
 block.add_typer(group(TYPES, "List and delete block types.", "ls inspect delete"), name="type")
+=======
+def _remove_block(backend: Backend, saved: Document) -> None:
+    backend.blocks.delete_block_document(UUID(saved["id"]))
+
+
+block = group(kind_of("block", rows=_blocks, remove=_remove_block))
+block.add_typer(group(kind_of("block type", rows=_types)), name="type")
+>>>>>>> shrink-cli
 
 File = Annotated[Path, typer.Option("--file", "-f", help="A file that defines blocks.", exists=True, dir_okay=False)]
 
@@ -247,5 +238,6 @@ def rotate_key() -> None:
         fresh = backend.blocks.rotate_key()
     settings = current_settings()
     where = f"it lies in {settings.home / 'encryption.key'}."
-    said = f"from now on, set ORCHESTRATION_ENCRYPTION_KEY={fresh}" if settings.encryption_key else where
-    typer.echo(f"All blocks are encrypted with a new key; {said}")
+    if settings.encryption_key:
+        where = f"from now on, set ORCHESTRATION_ENCRYPTION_KEY={fresh}"
+    typer.echo(f"All blocks are encrypted with a new key; {where}")

@@ -6,16 +6,15 @@ hashed and how source is read come as arguments, so that this file reads nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from copy import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestration.domain.errors import UsageError
 
-Hasher = Callable[..., str]
 Values = dict[str, Any]
 """Values by the name of the argument or parameter."""
+_PLACES = ("key_storage", "isolation_level", "lock_manager")
 
 
 @dataclass(frozen=True)
@@ -31,18 +30,14 @@ class CachePolicy:
     lock_manager: Any = field(default=None, kw_only=True)
 
     @classmethod
-    def from_cache_key_fn(cls, cache_key_fn: Callable[[Any, dict[str, Any]], str | None]) -> CacheKeyFnPolicy:
+    def from_cache_key_fn(cls, cache_key_fn: Callable[[Any, Values], str | None]) -> CacheKeyFnPolicy:
         """The policy that asks a function of (task run context, arguments)."""
         return CacheKeyFnPolicy(cache_key_fn)
 
     def configure(self, key_storage: Any = None, lock_manager: Any = None, isolation_level: Any = None) -> CachePolicy:
         """A copy with another place for its keys, lock manager or isolation level."""
-        policy = copy(self)
         given = {"key_storage": key_storage, "lock_manager": lock_manager, "isolation_level": isolation_level}
-        for name, value in given.items():
-            if value is not None:
-                object.__setattr__(policy, name, value)
-        return policy
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         """The key of a call, or ``None`` not to cache it.
@@ -56,13 +51,14 @@ class CachePolicy:
         raise NotImplementedError("Give your CachePolicy a compute_key method.")
 
     def __add__(self, other: CachePolicy) -> CachePolicy:
-        if isinstance(other, NoCache):
-            return self
-        return _compound([self, other])
+        return self if isinstance(other, NoCache) else _compound([self, other])
 
     def __sub__(self, other: str) -> CachePolicy:
         if not isinstance(other, str):
             raise UsageError("Subtract the name of an argument from a cache policy, as in INPUTS - 'debug'.")
+        return self._without(other)
+
+    def _without(self, argument: str) -> CachePolicy:
         return self
 
 
@@ -70,7 +66,7 @@ class CachePolicy:
 class CacheKeyFnPolicy(CachePolicy):
     """The key that a function of (task run context, arguments) gives."""
 
-    cache_key_fn: Callable[[Any, dict[str, Any]], str | None] | None = None
+    cache_key_fn: Callable[[Any, Values], str | None] | None = None
 
     def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         return self.cache_key_fn(task_ctx, inputs) if self.cache_key_fn else None
@@ -84,12 +80,10 @@ class CompoundCachePolicy(CachePolicy):
 
     def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         keys = [policy.compute_key(task_ctx, inputs, flow_parameters, **kwargs) for policy in self.policies]
-        given = [key for key in keys if key is not None]
-        return _hash(kwargs, *given) if given else None
+        return _hash(kwargs, *(key for key in keys if key is not None))
 
-    def __sub__(self, other: str) -> CachePolicy:
-        super().__sub__(other)
-        return replace(self, policies=tuple(policy - other for policy in self.policies))
+    def _without(self, argument: str) -> CachePolicy:
+        return replace(self, policies=tuple(policy - argument for policy in self.policies))
 
 
 @dataclass(frozen=True)
@@ -104,66 +98,51 @@ class NoCache(CachePolicy):
 
 
 @dataclass(frozen=True)
-class TaskSource(CachePolicy):
-    """The same call while the task's source code stays the same."""
-
-    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
-        return _hash(kwargs, kwargs["source_of"](task_ctx.task)) if task_ctx else None
-
-
-@dataclass(frozen=True)
-class FlowParameters(CachePolicy):
-    """The same call while the flow run's parameters stay the same."""
-
-    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
-        return _hash(kwargs, flow_parameters) if flow_parameters else None
-
-
-@dataclass(frozen=True)
-class RunId(CachePolicy):
-    """The same call only within one flow run (outside flows: one task run)."""
-
-    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
-        if not task_ctx:
-            return None
-        return str(task_ctx.task_run.flow_run_id or task_ctx.task_run.id)
-
-
-@dataclass(frozen=True)
 class Inputs(CachePolicy):
     """The same call while the arguments, but for the excluded ones, stay the same."""
 
     exclude: tuple[str, ...] = ()
 
     def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
-        if not inputs:
-            return None
-        counted: Mapping[str, Any] = {name: value for name, value in inputs.items() if name not in self.exclude}
-        return _hash(kwargs, counted)
+        counted = {name: value for name, value in inputs.items() if name not in self.exclude}
+        return _hash(kwargs, *([counted] if inputs else []))
 
-    def __sub__(self, other: str) -> CachePolicy:
-        super().__sub__(other)
-        return replace(self, exclude=(*self.exclude, other))
+    def _without(self, argument: str) -> CachePolicy:
+        return replace(self, exclude=(*self.exclude, argument))
 
 
-INPUTS = Inputs()
-TASK_SOURCE = TaskSource()
-RUN_ID = RunId()
-FLOW_PARAMETERS = FlowParameters()
-NO_CACHE = NoCache()
-NONE = NO_CACHE
+@dataclass(frozen=True)
+class Surroundings(CachePolicy):
+    """The same call while one thing around it stays the same; ``key_of`` gives its key."""
+
+    key_of: Callable[[Any, Values, Values], str | None]
+
+    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
+        return self.key_of(task_ctx, flow_parameters, kwargs)
 
 
-def _hash(tools: Mapping[str, Any], *values: Any) -> str:
-    hasher: Hasher = tools["hash_objects"]
-    return hasher(*values)
+def _source(task_ctx: Any, _flow_parameters: Values, tools: Values) -> str | None:
+    return _hash(tools, tools["source_of"](task_ctx.task)) if task_ctx else None
+
+
+def _flow_parameters(_task_ctx: Any, flow_parameters: Values, tools: Values) -> str | None:
+    return _hash(tools, flow_parameters) if flow_parameters else None
+
+
+def _run(task_ctx: Any, _flow_parameters: Values, _tools: Values) -> str | None:
+    """Of the flow run; outside flows, of the task run."""
+    return str(task_ctx.task_run.flow_run_id or task_ctx.task_run.id) if task_ctx else None
+
+
+def _hash(tools: Values, *values: Any) -> str | None:
+    return str(tools["hash_objects"](*values)) if values else None
 
 
 def _compound(parts: list[CachePolicy]) -> CompoundCachePolicy:
     """One policy of many, flattened, with the storage, isolation and locks that any of them names."""
     chosen: dict[str, Any] = {}
-    for name in ("key_storage", "isolation_level", "lock_manager"):
-        values = [getattr(part, name) for part in parts if getattr(part, name) is not None]
+    for name in _PLACES:
+        values = [value for part in parts if (value := getattr(part, name)) is not None]
         if any(value != values[0] for value in values):
             raise UsageError(f"These cache policies name two different values of {name}; give them the same one.")
         chosen[name] = values[0] if values else None
@@ -171,4 +150,7 @@ def _compound(parts: list[CachePolicy]) -> CompoundCachePolicy:
     return CompoundCachePolicy(tuple(flat), **chosen)
 
 
+INPUTS = Inputs()
+TASK_SOURCE, RUN_ID, FLOW_PARAMETERS = Surroundings(_source), Surroundings(_run), Surroundings(_flow_parameters)
+NONE = NO_CACHE = NoCache()
 DEFAULT = INPUTS + TASK_SOURCE + RUN_ID

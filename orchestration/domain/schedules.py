@@ -17,8 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import heappop, heappush
-from itertools import accumulate, islice, repeat
-from operator import add
+from itertools import count, islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -115,7 +114,7 @@ class Interval(Schedule):
         known = self.anchor_date.tzinfo is not None
         anchor = _wall(self.anchor_date if known else self.anchor_date.replace(tzinfo=self._zone()), self._zone())
         first = anchor - (anchor - start) // self.interval * self.interval
-        return accumulate(repeat(self.interval), add, initial=first)
+        return (first + self.interval * number for number in count())
 
 
 @dataclass(frozen=True)

@@ -106,16 +106,10 @@ def _value(setting: Field[Any], text: str) -> Any:
         raise ConfigurationError(f"{VARIABLES[setting.name]} is {text!r}; use {advice}.") from None
 
 
-def _seconds(text: str) -> float:
-    if not 0 <= (seconds := float(text)) < math.inf:
+def _number(text: str, kind: type[Any] = int, least: int = 0) -> Any:
+    if not least <= (number := kind(text)) < math.inf:
         raise ValueError(text)
-    return seconds
-
-
-def _count(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise ValueError(text)
-    return int(text)
+    return number
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -128,9 +122,10 @@ def _choice(*allowed: str) -> tuple[Callable[[str], Any], str]:
 
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _READERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
-    "str | None": (str, "a text"), "bool": (lambda text: _FLAGS[text.lower()], "true or false"),
-    "float": (_seconds, "a number of seconds, 0 or more"), "int": (_count, "a whole number, 0 or more"),
-    "int | None": (partial(_count, least=1), "a whole number, 1 or more"),
+    "str | None": (str, "a text"), "int": (_number, "a whole number, 0 or more"),
+    "int | None": (partial(_number, least=1), "a whole number, 1 or more"),
+    "float": (partial(_number, kind=float), "a number of seconds, 0 or more"),
+    "bool": (lambda text: _FLAGS[text.lower()], "true or false"),
     "tuple[str, ...]": (_names, "names with commas between them"),
     "Path | None": (lambda text: Path(text).expanduser().absolute(), "a path"),
     "sqlite_synchronous": _choice("NORMAL", "FULL"), "logging_level": _choice(*LOG_LEVELS),

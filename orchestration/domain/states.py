@@ -89,6 +89,16 @@ class StateDetails:
 NO_DETAILS = StateDetails()
 
 
+def _is(kind: StateType, purpose: str) -> Callable[[State], bool]:
+    """A method that tells whether a state is of one type."""
+
+    def is_of_type(state: State) -> bool:
+        return state.type is kind
+
+    is_of_type.__doc__ = purpose
+    return is_of_type
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class State:
     """One moment in the life of a run; ``id`` and ``timestamp`` are given when the state is proposed."""
@@ -101,41 +111,15 @@ class State:
     timestamp: datetime | None = None
     id: UUID | None = None
 
-    def is_scheduled(self) -> bool:
-        """Whether the run waits for a time."""
-        return self.type is StateType.SCHEDULED
-
-    def is_pending(self) -> bool:
-        """Whether the run is about to start."""
-        return self.type is StateType.PENDING
-
-    def is_running(self) -> bool:
-        """Whether the user's code is running."""
-        return self.type is StateType.RUNNING
-
-    def is_completed(self) -> bool:
-        """Whether the run succeeded."""
-        return self.type is StateType.COMPLETED
-
-    def is_failed(self) -> bool:
-        """Whether the user's code failed."""
-        return self.type is StateType.FAILED
-
-    def is_crashed(self) -> bool:
-        """Whether the run ended because its process or infrastructure did."""
-        return self.type is StateType.CRASHED
-
-    def is_cancelled(self) -> bool:
-        """Whether the run was cancelled."""
-        return self.type is StateType.CANCELLED
-
-    def is_cancelling(self) -> bool:
-        """Whether a cancellation is under way."""
-        return self.type is StateType.CANCELLING
-
-    def is_paused(self) -> bool:
-        """Whether the run waits for a person."""
-        return self.type is StateType.PAUSED
+    is_scheduled = _is(StateType.SCHEDULED, "Whether the run waits for a time.")
+    is_pending = _is(StateType.PENDING, "Whether the run is about to start.")
+    is_running = _is(StateType.RUNNING, "Whether the user's code is running.")
+    is_completed = _is(StateType.COMPLETED, "Whether the run succeeded.")
+    is_failed = _is(StateType.FAILED, "Whether the user's code failed.")
+    is_crashed = _is(StateType.CRASHED, "Whether the run ended because its process or infrastructure did.")
+    is_cancelled = _is(StateType.CANCELLED, "Whether the run was cancelled.")
+    is_cancelling = _is(StateType.CANCELLING, "Whether a cancellation is under way.")
+    is_paused = _is(StateType.PAUSED, "Whether the run waits for a person.")
 
     def is_final(self) -> bool:
         """Whether the run has ended."""

@@ -80,23 +80,13 @@ def masked(data: Mapping[str, Any], secret_fields: list[str]) -> dict[str, Any]:
     document = dict(data)
     for path in secret_fields:
         head, _, rest = path.partition(".")
-        if head == "*":
-            document.update((key, _masked_below(value)) for key, value in document.items())
-        elif head in document:
-            document[head] = _masked_at(document[head], rest)
+        for key in list(document) if head == "*" else {head} & document.keys():
+            document[key] = _masked_value(document[key], head if head == "*" else rest)
     return document
 
 
-def _masked_at(value: Any, rest: str) -> Any:
+def _masked_value(value: Any, rest: str) -> Any:
     """The value with its secrets masked; a path that stops short of them, or a list, is masked whole."""
-    if value is None:
-        return None
     if rest and isinstance(value, Mapping):
         return masked(value, [rest])
-    return MASK
-
-
-def _masked_below(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _masked_below(inner) for key, inner in value.items()}
-    return MASK
+    return None if value is None else MASK

@@ -6,28 +6,33 @@ task run as it was when the events were sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.recording import PENDING, TaskRunChange, TaskRunRecord
 from orchestration.domain.schemas.wire import Document, Revive, StoredDocument
-from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
+from orchestration.domain.states import NO_DETAILS, State, StateDetails
 
 TASK_RUN, FLOW_RUN = "prefect.task-run.", "prefect.flow-run."
 ID, ROLE = "prefect.resource.id", "prefect.resource.role"
-_TOLD = ("task_version", "cache_key", "task_inputs", "run_count", "flow_run_run_count", "total_run_time")
+_NAMES = ("name", "task_key", "dynamic_key")
+_TOLD = (
+    "task_version", "cache_key", "task_inputs", "run_count", "flow_run_run_count", "total_run_time", "start_time",
+    "end_time", "tags",
+)  # fmt: skip
 _OWN_IDS = ("flow_run_id", "task_run_id")
+T = TypeVar("T")
 
 
 def is_told_by_client(event: Mapping[str, Any]) -> bool:
     """Whether an event is a client's word that a task run entered a state."""
-    resource = event.get("resource")
-    is_client = isinstance(resource, Mapping) and resource.get("prefect.orchestration") == "client"
-    return is_client and str(event.get("event")).startswith(TASK_RUN)
+    name: str = event["event"]
+    return name.startswith(TASK_RUN) and event["resource"].get("prefect.orchestration") == "client"
 
 
 def events_of(change: TaskRunChange) -> list[Document]:
@@ -38,173 +43,25 @@ def events_of(change: TaskRunChange) -> list[Document]:
     record, states, is_new = change
     if is_new:
         states = [PENDING.evolve(id=record.id, timestamp=record.created), *states]
-    run_id, related = f"{TASK_RUN}{record.id}", _related(record)
-    named = {"name": record.name, "task_key": record.task_key, "dynamic_key": record.dynamic_key}
-    events = []
-    before: State | None = None
+    related = [{ID: f"prefect.tag.{tag}", ROLE: "tag"} for tag in record.tags]
+    if record.flow_run_id is not None:
+        related.append({ID: f"{FLOW_RUN}{record.flow_run_id}", ROLE: "flow-run"})
+    named = {name: getattr(record, name) for name in _NAMES}
+    events: list[Document] = []
     for state in states:
-        kind = state.type.value
-        told = {
-            "type": kind,
-            "name": state.name,
-            "message": state.message,
-            "state_details": {} if state.details is record.details else _details(state.details),
-            "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
-        }
-        payload = {
-            "intended": {"from": before and before.type.value, "to": kind},
-            "initial_state": before and {"type": before.type.value, "name": before.name},
-            "validated_state": told,
-            "task_run": named if state is not states[-1] else {**named, **_standing(record)},
-        }
-        event = {
-            "id": str(state.id),
-            "occurred": wire.moment_text(state.timestamp),
-            "event": TASK_RUN + state.name,
-            "resource": {
-                ID: run_id,
-                "prefect.resource.name": record.name,
-                "prefect.state-message": state.message or "",
-                "prefect.state-name": state.name,
-                "prefect.state-type": kind,
-                "prefect.orchestration": "client",
-            },
-            "related": related,
-            "payload": payload,
-            "follows": before and str(before.id),
-        }
-        events.append(event)
-        before = state
+        told = {**wire.state_document(state), "state_details": _details(state.details)}
+        run = named if state is not states[-1] else {**named, **_standing(record)}
+        labels = {
+            ID: f"{TASK_RUN}{record.id}", "prefect.resource.name": record.name,
+            "prefect.state-message": state.message or "", "prefect.state-name": state.name,
+            "prefect.state-type": state.type.value, "prefect.orchestration": "client",
+        }  # fmt: skip
+        events.append({
+            "id": told.pop("id"), "occurred": told.pop("timestamp"), "event": TASK_RUN + state.name,
+            "resource": labels, "related": related, "payload": {"validated_state": told, "task_run": run},
+            "follows": events[-1]["id"] if events else None,
+        })  # fmt: skip
     return events
-
-
-def changes_of(events: Iterable[Mapping[str, Any]], revive: Revive = StoredDocument) -> list[TaskRunChange]:
-    """The task runs that a client's events tell of, each with its states; events of other kinds are passed over.
-
-    Raises:
-        ValueError: a field of an event is missing or wrong; the message names it.
-    """
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for event in events:
-        if is_told_by_client(event):
-            found.setdefault(str(event["resource"].get(ID)), []).append(event)
-    return [_change(told, revive) for told in found.values()]
-
-
-def _change(told: list[Mapping[str, Any]], revive: Revive) -> TaskRunChange:
-    try:
-        flow_run_id = next(_flow_run_ids(told[0]), None)
-        run_id = _id_after(TASK_RUN, told[0]["resource"][ID])
-        details = StateDetails(flow_run_id=flow_run_id, task_run_id=run_id)
-        states = [_state(event, details, revive) for event in told]
-        last = max(range(len(told)), key=lambda place: (_time_of(told[place]), place))
-        return TaskRunChange(_record(told[last]["payload"]["task_run"], states, last, details), states, is_new=False)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise next(filter(None, map(_fault, told)), ValueError(f"An event cannot be read: {error!r}.")) from error
-
-
-def _record(run: Mapping[str, Any], states: list[State], last: int, details: StateDetails) -> TaskRunRecord:
-    policy, created = run.get("empirical_policy"), run.get("expected_start_time")
-    start, end = run.get("start_time"), run.get("end_time")
-    assert details.task_run_id is not None  # noqa: S101 - every event has one, or it could not be read
-    return TaskRunRecord(
-        id=details.task_run_id,
-        flow_run_id=details.flow_run_id,
-        name=_text(run, "name"),
-        task_key=_text(run, "task_key"),
-        dynamic_key=_text(run, "dynamic_key"),
-        created=_time(created) if created else min(state.timestamp for state in states if state.timestamp),
-        state=states[last],
-        new_states=None,
-        is_new=False,
-        task_version=run.get("task_version"),
-        cache_key=run.get("cache_key"),
-        policy=wire.policy_of(policy) if policy else NEVER,
-        tags=tuple(run.get("tags") or ()),
-        task_inputs=run.get("task_inputs"),
-        run_count=int(run.get("run_count") or 0),
-        flow_run_run_count=int(run.get("flow_run_run_count") or 0),
-        start_time=_time(start) if start else None,
-        end_time=_time(end) if end else None,
-        total_run_time=float(run.get("total_run_time") or 0),
-        details=details,
-    )
-
-
-def _state(event: Mapping[str, Any], shared: StateDetails, revive: Revive) -> State:
-    given = event["payload"]["validated_state"]
-    kind, data, said = StateType(given["type"]), given.get("data"), given.get("state_details")
-    return State(
-        kind,
-        given.get("name") or kind.value.capitalize(),
-        given.get("message"),
-        NO_DATA if data is None else revive(data),
-        shared if not said else _read_details(said, shared),
-        _time_of(event),
-        UUID(event["id"]),
-    )
-
-
-def _read_details(said: Mapping[str, Any], shared: StateDetails) -> StateDetails:
-    own = {name: getattr(shared, name) for name in _OWN_IDS}
-    details = wire.record_of(StateDetails, {name: value for name, value in said.items() if name not in own}, **own)
-    return shared if details == shared else details
-
-
-def _time_of(event: Mapping[str, Any]) -> datetime:
-    return _time(event["occurred"])
-
-
-def _time(text: str) -> datetime:
-    moment = wire.moment_of(text)
-    if moment is None:
-        raise ValueError("there is no time")
-    return moment
-
-
-def _text(document: Mapping[str, Any], name: str) -> str:
-    text = document[name]
-    if not isinstance(text, str):
-        raise TypeError(f"{text!r} is no text")
-    return text
-
-
-def _id_after(prefix: str, resource_id: str) -> UUID:
-    if not resource_id.startswith(prefix):
-        raise ValueError(f"{resource_id!r} does not start with {prefix!r}")
-    return UUID(resource_id[len(prefix) :])
-
-
-def _flow_run_ids(event: Mapping[str, Any]) -> Iterator[UUID]:
-    """The flow run that the task run is part of; events name it in the role ``flow-run``."""
-    for each in event.get("related") or ():
-        if each[ROLE] == "flow-run":
-            yield _id_after(FLOW_RUN, each[ID])
-
-
-_FIELDS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "id": lambda event: UUID(event["id"]),
-    "occurred": _time_of,
-    f"resource.{ID}": lambda event: _id_after(TASK_RUN, event["resource"][ID]),
-    "related": lambda event: list(_flow_run_ids(event)),
-    "payload.validated_state": lambda event: _state(event, NO_DETAILS, StoredDocument),
-    "payload.task_run": lambda event: _record(
-        event["payload"]["task_run"],
-        [_state(event, NO_DETAILS, StoredDocument)],
-        0,
-        StateDetails(task_run_id=UUID(int=0)),
-    ),
-}
-"""How each field of an event is read on its own, to find the one that is at fault."""
-
-
-def _fault(event: Mapping[str, Any]) -> ValueError | None:
-    for name, read in _FIELDS.items():
-        try:
-            read(event)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            return ValueError(f"The field {name} of a task run's event is missing or wrong: {error!r}.")
-    return None
 
 
 def _details(details: StateDetails) -> Document:
@@ -213,19 +70,69 @@ def _details(details: StateDetails) -> Document:
     return {name: wire.plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
 
 
-def _related(record: TaskRunRecord) -> list[Document]:
-    related = [{ID: f"prefect.tag.{tag}", ROLE: "tag"} for tag in record.tags]
-    if record.flow_run_id is not None:
-        related.append({ID: f"{FLOW_RUN}{record.flow_run_id}", ROLE: "flow-run"})
-    return related
-
-
 def _standing(record: TaskRunRecord) -> Document:
     """What changes while a task run lives, and what says how it came to be."""
-    document = {name: getattr(record, name) for name in _TOLD}
-    document.update({name: wire.moment_text(getattr(record, name)) for name in ("start_time", "end_time")})
-    document["expected_start_time"] = wire.moment_text(record.created)
-    document["tags"] = list(record.tags)
-    if record.policy is not NEVER:
-        document["empirical_policy"] = wire.policy_document(record.policy)
-    return {name: value for name, value in document.items() if value is not None}
+    told = {name: getattr(record, name) for name in _TOLD}
+    policy = None if record.policy is NEVER else wire.policy_document(record.policy)
+    told.update(expected_start_time=record.created, empirical_policy=policy)
+    return {name: wire.plain(value) for name, value in told.items() if value is not None}
+
+
+def changes_of(events: Iterable[Mapping[str, Any]], revive: Revive = StoredDocument) -> list[TaskRunChange]:
+    """The task runs that a client's events tell of, each with its states; events of other kinds are passed over.
+
+    Args:
+        events: each with its id, time, name and resource.
+        revive: turns what a state says of a stored result into what can load it.
+
+    Raises:
+        ValueError: a field of an event is missing or wrong; the message names it.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for event in events:
+        if is_told_by_client(event):
+            found.setdefault(event["resource"][ID], []).append(event)
+    return [_change(told, revive) for told in found.values()]
+
+
+def _change(told: list[Mapping[str, Any]], revive: Revive) -> TaskRunChange:
+    run_id = _read(told[0], f"resource.{ID}", lambda event: _id_after(TASK_RUN, event["resource"][ID]))
+    shared = StateDetails(flow_run_id=_read(told[0], "related", _flow_run_id), task_run_id=run_id)
+    states = [_read(event, "payload.validated_state", lambda each: _state(each, shared, revive)) for event in told]
+    last = max(range(len(told)), key=lambda place: (datetime.fromisoformat(told[place]["occurred"]), place))
+    record = _read(told[last], "payload.task_run", lambda event: _record(event, states, states[last], shared))
+    return TaskRunChange(record, states, is_new=False)
+
+
+def _read(event: Mapping[str, Any], field: str, read: Callable[[Mapping[str, Any]], T]) -> T:
+    try:
+        return read(event)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"The field {field} of a task run's event is missing or wrong: {error!r}.") from error
+
+
+def _record(event: Mapping[str, Any], states: list[State], state: State, details: StateDetails) -> TaskRunRecord:
+    run = event["payload"]["task_run"]
+    created = wire.moment_of(run.get("expected_start_time")) or min(each.timestamp for each in states if each.timestamp)
+    ids = {"id": details.task_run_id, "flow_run_id": details.flow_run_id}
+    own = {"state": state, "created": created, "details": details, "is_new": False, "new_states": None}
+    return wire.record_of(TaskRunRecord, run, policy=wire.policy_of(run.get("empirical_policy")), **ids, **own)
+
+
+def _state(event: Mapping[str, Any], shared: StateDetails, revive: Revive) -> State:
+    told = event["payload"]["validated_state"]
+    state = wire.state_of({**told, "id": event["id"], "timestamp": event["occurred"]}, revive)
+    details = replace(state.details, **{name: getattr(shared, name) for name in _OWN_IDS})
+    return state.evolve(details=shared if details == shared else details)
+
+
+def _id_after(prefix: str, resource_id: str) -> UUID:
+    if not resource_id.startswith(prefix):
+        raise ValueError(f"{resource_id!r} does not start with {prefix!r}")
+    return UUID(resource_id[len(prefix) :])
+
+
+def _flow_run_id(event: Mapping[str, Any]) -> UUID | None:
+    """The flow run that the task run is part of; events name it in the role ``flow-run``."""
+    ids = (_id_after(FLOW_RUN, each[ID]) for each in event.get("related") or () if each[ROLE] == "flow-run")
+    return next(ids, None)

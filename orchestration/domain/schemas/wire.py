@@ -96,33 +96,25 @@ def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> St
 
 def decision_document(decision: Decision, current: State | None) -> Document:
     """The document of what the rules decided, for a run that is in ``current``."""
-    match decision:
-        case Accept(state):
-            return {"status": "ACCEPT", "state": state_document(state), "details": {"type": "accept_details"}}
-        case Reject(state, reason):
-            details = {"type": "reject_details", "reason": reason}
-            return {"status": "REJECT", "state": state_document(state), "details": details}
-        case Wait(seconds, reason):
-            wait = {"type": "wait_details", "delay_seconds": max(1, math.ceil(seconds)), "reason": reason}
-            return {"status": "WAIT", "state": None, "details": wait}
-        case _:
-            details = {"type": "abort_details", "reason": decision.reason}
-            return {"status": "ABORT", "state": current and state_document(current), "details": details}
+    status = type(decision).__name__
+    state = current if isinstance(decision, Abort) else None if isinstance(decision, Wait) else decision.state
+    details: Document = {"type": f"{status.lower()}_details"}
+    if not isinstance(decision, Accept):
+        details["reason"] = decision.reason
+    if isinstance(decision, Wait):
+        details["delay_seconds"] = max(1, math.ceil(decision.seconds))
+    return {"status": status.upper(), "state": state and state_document(state), "details": details}
 
 
 def decision_of(document: Mapping[str, Any], revive: Revive) -> Decision:
     """The decision of a document."""
     details = document.get("details") or {}
     reason = details.get("reason") or ""
-    match document["status"]:
-        case "WAIT":
-            return Wait(details["delay_seconds"], reason)
-        case "ABORT":
-            return Abort(reason)
-        case "REJECT":
-            return Reject(state_of(document["state"], revive), reason)
-        case _:
-            return Accept(state_of(document["state"], revive))
+    status = document["status"]
+    if status in ("WAIT", "ABORT"):
+        return Wait(details["delay_seconds"], reason) if status == "WAIT" else Abort(reason)
+    state = state_of(document["state"], revive)
+    return Reject(state, reason) if status == "REJECT" else Accept(state)
 
 
 def policy_document(policy: RetryPolicy) -> Document:
@@ -141,7 +133,7 @@ def policy_of(document: Mapping[str, Any] | None) -> RetryPolicy:
 
 def flow_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> FlowRun:
     """The flow run of a document."""
-    return _run(FlowRun, document, revive).evolve(owner=owner_of(document.get("labels") or {}))
+    return _run(FlowRun, document, revive, owner=owner_of(document.get("labels") or {}))
 
 
 def task_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> TaskRun:
@@ -149,12 +141,9 @@ def task_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) ->
     return _run(TaskRun, document, revive)
 
 
-def _run(kind: type[T], document: Mapping[str, Any], revive: Revive) -> T:
-    state = document.get("state")
-    return record_of(
-        kind, {name: value for name, value in document.items() if name != "state"},
-        state=state_of(state, revive) if state else None, policy=policy_of(document.get("empirical_policy")),
-    )
+def _run(kind: type[T], document: Mapping[str, Any], revive: Revive, **given: Any) -> T:
+    state = document.get("state") and state_of(document["state"], revive)
+    return record_of(kind, document, state=state, policy=policy_of(document.get("empirical_policy")), **given)
 
 
 def owner_label(owner: Owner | None) -> Document:
@@ -173,21 +162,29 @@ def owner_of(labels: Mapping[str, Any]) -> Owner | None:
 def record_of(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
     """A record of ``kind`` with the fields that the document has for it; those ``given`` are taken as they are."""
     record: Any = kind
-    wanted = {name: read for name, read in _readers(record).items() if name not in given}
-    found = {name: read(document[name]) for name, read in wanted.items() if document.get(name) is not None}
+    read = {name: reader for name, reader in _readers(record).items() if name not in given}
+    found = {name: reader(document[name]) for name, reader in read.items() if document.get(name) is not None}
     return kind(**found, **given)
 
 
 @lru_cache
 def _readers(kind: type[Any]) -> Mapping[str, Callable[[Any], Any]]:
     """How each field of a record is read from JSON."""
-    hints = get_type_hints(kind)
-    return {field.name: _reader(str(hints[field.name])) for field in fields(kind)}
+    hints = {name: str(hint) for name, hint in get_type_hints(kind).items()}
+    return {
+        each.name: next((read for part, read in _BY_HINT.items() if part in hints[each.name]), lambda value: value)
+        for each in fields(kind)
+    }
 
 
-def _reader(hint: str) -> Callable[[Any], Any]:
-    if "UUID" in hint:
-        return lambda value: UUID(str(value))
-    if "datetime" in hint:
-        return moment_of
-    return tuple if hint.startswith("tuple") else lambda value: value
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+_BY_HINT: Mapping[str, Callable[[Any], Any]] = {
+    "tuple[": tuple, "Sequence[": tuple, "datetime": moment_of, "UUID": lambda value: UUID(str(value)),
+    "'str'": _text, "'int'": int, "'float'": float,
+}
+"""By what the type of a field has in it, in this order: how its value is read."""

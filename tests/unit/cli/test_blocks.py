@@ -8,7 +8,6 @@ import pytest
 from pydantic import SecretStr
 
 from orchestration import Secret
-from orchestration.cli.kinds import opened
 from orchestration.persistence import crypto
 from orchestration.sdk.session import close_session
 from tests.support.command_line import asked, orchestrate, table
@@ -61,15 +60,6 @@ def test_the_types_of_a_file_are_registered(tmp_path: Path) -> None:
     assert asked("block", "type", "inspect", "depot")["description"] == "Where cabs sleep."
     assert "from depots import Depot" in asked("block", "type", "inspect", "depot")["code_example"]
     assert [row[0] for row in table("block", "type", "ls")[1:]] == ["depot", "fleet", "secret"]
-    orchestrate("block", "type", "delete", "fleet")
-    assert [each["slug"] for each in asked("block", "type", "ls")] == ["depot", "secret"]
-
-
-def test_a_protected_type_stays() -> None:
-    with opened() as backend:
-        backend.create("block_types", {"slug": "slack", "name": "Slack", "is_protected": True})
-    assert "protected" in orchestrate("block", "type", "delete", "slack", code=1)
-    assert "slack" in [each["slug"] for each in asked("block", "type", "ls")]
 
 
 def test_what_defines_no_blocks_is_told_of(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from orchestration.cli.output import ago, cells, columns, lines_of, may, print_documents
 
 NOW = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
-COLUMNS = columns("ID id exact, Name name text, Tags tags text, On on exact, Seen seen time")
+COLUMNS = columns("ID id exact", "Name name text", "Tags tags text", "On on exact", "Seen seen time")
 
 
 @pytest.mark.parametrize(

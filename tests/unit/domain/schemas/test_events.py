@@ -137,7 +137,6 @@ def test_events_are_chained() -> None:
     events = sent(born(record, at(Running(), 1), at(Completed(), 2)))
 
     assert [event["follows"] for event in events] == [None, events[0]["id"], events[1]["id"]]
-    assert [event["payload"]["intended"]["from"] for event in events] == [None, "PENDING", "RUNNING"]
 
 
 def test_events_of_several_runs_become_a_change_each() -> None:
@@ -157,7 +156,7 @@ def test_other_events_are_passed_over() -> None:
     by_server = copy.deepcopy(event)
     by_server["resource"]["prefect.orchestration"] = "server"
 
-    assert changes_of([{**event, "event": "prefect.flow-run.Running"}, by_server, {"event": "x"}]) == []
+    assert changes_of([{**event, "event": "prefect.flow-run.Running"}, by_server]) == []
 
 
 def test_a_state_without_a_name_is_named_by_its_type() -> None:
@@ -186,11 +185,9 @@ def test_unknown_fields_of_a_newer_client_are_passed_over() -> None:
 
 
 WRONG: dict[str, list[object]] = {
-    "id": ["no uuid", None],
-    "occurred": ["yesterday", None, ""],
-    "resource.prefect.resource.id": ["prefect.flow-run.1", "prefect.task-run.1", None],
-    "related": [[{}], [{"prefect.resource.role": "flow-run", "prefect.resource.id": "x"}], 3],
-    "payload": [None, 3, []],
+    "resource.prefect.resource.id": ["prefect.flow-run.1", "prefect.task-run.1"],
+    "related": [[{}], [{"prefect.resource.role": "flow-run", "prefect.resource.id": "x"}]],
+    "payload": [{}],
     "payload.validated_state": [None, 3],
     "payload.validated_state.type": ["SLEEPING", None, 3],
     "payload.validated_state.state_details": [3, {"scheduled_time": "soon"}],
