@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import runpy
+import sys
 from abc import ABC
 from dataclasses import asdict
 from functools import partial
 from inspect import isabstract
 from pathlib import Path
-<<<<<<< HEAD
-from typing import Annotated, Any
-=======
 from typing import Annotated
-from uuid import UUID
->>>>>>> shrink-cli
 
 import typer
 
@@ -168,12 +164,8 @@ def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None
 
 def _blocks(backend: Backend) -> list[Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
-<<<<<<< HEAD
-    saved = [(each.block_type, each) for each in backend.blocks.block_documents()]
-=======
-    saved = [plain(asdict(each)) for each in backend.blocks.block_documents(limit=sys.maxsize)]
+    saved = [plain(asdict(each)) for each in backend.blocks.block_documents()]
     shown = ("id", "data", "created", "updated")
->>>>>>> shrink-cli
     return [
         {"slug": f"{each['block_type']['slug']}/{each['name']}", **{name: each[name] for name in shown}}
         for each in saved
@@ -184,29 +176,12 @@ def _types(backend: Backend) -> list[Document]:
     return backend.find("block_types", Query(limit=2**31))
 
 
-<<<<<<< HEAD
-def _remove_type(backend: Backend, document: Document) -> None:
-    if document["is_protected"]:
-        raise OrchestrationError(f"The block type {document['slug']!r} is protected; it cannot be deleted.")
-    backend.delete("block_types", id=document["id"])
-
-
-BLOCK_COLUMNS, TYPE_COLUMNS = columns("ID id exact, Slug slug text"), columns("Slug slug exact, Says description text")
-BLOCKS = Records(
-    "blocks", "block", BLOCK_COLUMNS, key="slug", rows=_blocks,
-    remove=lambda backend, saved: backend.delete("block_documents", id=saved["id"]),
-)  # fmt: skip
-TYPES = Records("types", "block type", TYPE_COLUMNS, key="slug", rows=_types, remove=_remove_type)
-block = group(BLOCKS, "List saved blocks, register types, rotate the key.", "ls inspect delete")
-block.add_typer(group(TYPES, "List and delete block types.", "ls inspect delete"), name="type")
-=======
 def _remove_block(backend: Backend, saved: Document) -> None:
-    backend.blocks.delete_block_document(UUID(saved["id"]))
+    backend.delete("block_documents", id=saved["id"])
 
 
 block = group(kind_of("block", rows=_blocks, remove=_remove_block))
 block.add_typer(group(kind_of("block type", rows=_types)), name="type")
->>>>>>> shrink-cli
 
 File = Annotated[Path, typer.Option("--file", "-f", help="A file that defines blocks.", exists=True, dir_okay=False)]
 
