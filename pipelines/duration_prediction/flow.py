@@ -24,7 +24,7 @@ from pipelines.duration_prediction.champions import (
     load_model,
     promote,
 )
-from pipelines.duration_prediction.config import METRICS_KEY, REPORT_KEY, MonthPlan, TrainingConfig, plan_months
+from pipelines.duration_prediction.config import METRICS_KEY, REPORT_KEY, MonthPlan, TrainingConfig
 from pipelines.duration_prediction.data import Trips
 from pipelines.duration_prediction.drift import Drift, measure_drift, profile_trips
 from pipelines.duration_prediction.evaluation import Evaluation, evaluate_model
@@ -54,7 +54,7 @@ from pipelines.duration_prediction.store import Store, find_store, model_name
 from pipelines.duration_prediction.wiring.mail import mail_failure, mail_report, open_mailbox
 from pipelines.duration_prediction.wiring.months import download_months, load
 from pipelines.duration_prediction.wiring.records import model_fingerprint, provenance, record_training
-from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over
+from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over, months_of_run
 from pipelines.duration_prediction.zone_names import read_zone_names
 from pipelines.progress import progress_bar
 
@@ -109,12 +109,12 @@ def duration_prediction(
 ) -> TrainingOutcome:
     """Learn trip durations from some months, judge the model on a later one, and tell people about it.
 
-    Months are written 2021-01; see `plan_months` for those left out. The report, or the news of a failure, goes to
+    Months are written 2021-01; see `months_of_run` for those left out. The report, or the news of a failure, goes to
     `mail_to`, by default to the user of the mail block. The same months, settings and code give the same version of the
     registered model, however often they run. Raises PipelineError where the months cannot be used, and the blocks'
     errors.
     """
-    plan = plan_months(train_months, validate_month)
+    plan = months_of_run(train_months, validate_month, training)
     mailbox = open_mailbox(mail_block, mail_to)
     store = find_store(os.environ, home())
     got = download_months(s3_block, plan.months, training.colour)

@@ -1,6 +1,7 @@
 """What the flows ask the store of runs, and this machine."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -8,13 +9,24 @@ from uuid import UUID
 from orchestration import get_client, runtime
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.settings import read_settings
-from pipelines.duration_prediction.config import METRICS_KEY
+from pipelines.duration_prediction.config import METRICS_KEY, MonthPlan, TrainingConfig, months_from_slot, plan_months
 from pipelines.duration_prediction.failure import LAST_LINES
 
 
 def home() -> Path:
     """The folder for all that outlives a run, whatever the current one is."""
     return read_settings(os.environ, Path.home()).home
+
+
+def months_of_run(train: Sequence[str] | None, validate: str | None, training: TrainingConfig) -> MonthPlan:
+    """The months that are named; where none is, those that the slot of a deployment's run decides, if it is one.
+
+    Raises MonthError for months that make no sense.
+    """
+    slot = runtime.flow_run.scheduled_start_time if runtime.deployment.id else None
+    if train or validate or slot is None:
+        return plan_months(train, validate)
+    return months_from_slot(slot, training.n_months, training.publication_lag)
 
 
 def last_log_lines(flow_run_id: UUID) -> list[str]:
