@@ -38,7 +38,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
     add_error_answers(app)
-    for each in (routes.router(), streams.router, own.router):
+    for each in (own.router, streams.router, routes.router()):
         app.include_router(each)
     app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app

@@ -36,7 +36,9 @@ async def body_of(scope: Scope, receive: Receive) -> bytes:
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
         raise HTTPException(400, "The address has a NUL character.")
     _check_depth(body)
-    return b"" if body.strip() == b"null" else _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body)
+    if body.strip() == b"null":
+        return b""
+    return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
