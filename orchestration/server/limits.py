@@ -16,6 +16,7 @@ PATIENCE = 30.0
 DEEPEST = 200
 """Levels of JSON within one another."""
 
+_BEGINS = (rb"\u0000", rb"\ud", rb"\uD")
 _ESCAPES = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -38,7 +39,9 @@ async def body_of(scope: Scope, receive: Receive) -> bytes:
     _check_depth(body)
     if body.strip() == b"null":
         return b""
-    return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body)
+    if any(begin in body for begin in _BEGINS):
+        return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body)
+    return body
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

@@ -24,10 +24,6 @@ from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import StateDetails, StateType
 
-MOST_VALUES = 10_000
-"""Values that a filter may list; a statement has room for three times as many."""
-MOST_PATTERNS = 100
-"""Tags, beginnings and patterns that a filter may list; each is a condition of its own."""
 LAST = datetime(9000, 1, 1, tzinfo=UTC)
 """Dates beyond have no span after them."""
 
@@ -84,6 +80,10 @@ def _known(resource: Document) -> Document:
     return resource
 
 
+def _labels(given: Any) -> Any:
+    return {} if given is None else given
+
+
 def _base_url(request: Request) -> str:
     return str(request.base_url)
 
@@ -105,7 +105,7 @@ _KINDS: dict[str, Any] = {
     "Body": Body, "Lenient": Lenient, "StateDetails": create_model("StateDetails", __base__=Lenient, **_DETAILS),
     "any": Any, "flag": bool, "float": float, "id": UUID, "int": int, "text": str, "state": StateType, "time": Moment,
     "early_time": Annotated[Moment, Limits(lt=LAST)], "number": Annotated[int, Limits(ge=-(2**63), lt=2**63)],
-    "labels": Annotated[dict[str, bool | int | float | str], pydantic.BeforeValidator(lambda labels: labels or {})],
+    "labels": Annotated[dict[str, bool | int | float | str], pydantic.BeforeValidator(_labels)],
     "schedule": Annotated[Document, AfterValidator(_times)],
     "resource": Annotated[dict[str, str | None], AfterValidator(_known)],
     "page_token": Annotated[str, InAddress(alias="page-token")],
@@ -150,7 +150,12 @@ _read_requests()
 
 # -- listings ----------------------------------------------------------------------------------------------------------
 
+MOST_VALUES = 10_000
+"""Values that a filter may list; a statement has room for three times as many."""
+MOST_PATTERNS = 100
+"""Tags, beginnings and patterns that a filter may list; each is a condition of its own."""
 _STORED_AS = {"work_pool_queues": "work_queues"}
+_FILTERS = {*GRAMMAR, *_STORED_AS}
 _OPERATOR = Literal["and_", "or_"]
 
 
@@ -210,8 +215,7 @@ def listing_model(resource: str, filters: str, body: str = "", sort: str = "") -
 def where_of(body: Body, resource: str, within: Mapping[str, Any]) -> Document:
     """The filters of a request as the backend has them; ``within`` are values that fields of ``resource`` have."""
     dumped = body.model_dump(mode="json", exclude_none=True)
-    filters = {*GRAMMAR, *_STORED_AS}
-    where = {_resource_of(name, resource): given for name, given in dumped.items() if name in filters}
+    where = {_resource_of(name, resource): given for name, given in dumped.items() if name in _FILTERS}
     if within:
         narrowed = {name: {"any_": [str(value)]} for name, value in within.items()}
         where[resource] = {**where.get(resource, {}), **narrowed}

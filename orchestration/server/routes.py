@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache, partial
 from inspect import Parameter, Signature, getdoc
 from pathlib import Path
@@ -18,9 +19,9 @@ from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import moment_of
 from orchestration.server.answers import Json
 from orchestration.server.api import admin, blocks, concurrency, documents, events, flow_runs, task_runs, work
+from orchestration.server.api.documents import Keys
 from orchestration.server.models import field_of, kind_of, listing_model
 
-Keys = Mapping[str, Any]
 MODULES = {
     "admin": admin, "blocks": blocks, "concurrency": concurrency, "events": events, "flow_runs": flow_runs,
     "task_runs": task_runs, "work": work,
@@ -59,7 +60,7 @@ def _add(to: APIRouter, method: str, path: str, row: Mapping[str, Any], tag: str
             return answer
         if status == 204:  # noqa: PLR2004
             return Response(status_code=status)
-        return Json(answer, 200 if status == 201 and was_made_before(answer, began) else status)  # noqa: PLR2004
+        return Json(answer, 200 if status == 201 and _was_made_before(answer, began) else status)  # noqa: PLR2004
 
     arguments: list[tuple[str, Any, Any]] = [("backend", Annotated[Backend, Depends(_backend)], ...)]
     kinds = re.findall(r"{(\w+)(?::(\w+))?}", path)
@@ -71,10 +72,9 @@ def _add(to: APIRouter, method: str, path: str, row: Mapping[str, Any], tag: str
         Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=Parameter.empty if given is ... else given)
         for name, kind, given in arguments
     ])  # fmt: skip
-    about = getdoc(getattr(handler, "func", handler))
     to.add_api_route(
         path, endpoint, methods=[method], status_code=status, response_model=None, tags=[tag], name=row["do"],
-        description=about,
+        description=getdoc(getattr(handler, "func", handler)),
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _located(backend: Backend, keys: Keys) -> Keys:
     return found
 
 
-def was_made_before(answer: Any, began: Any) -> bool:
+def _was_made_before(answer: Any, began: datetime) -> bool:
     """Whether what a request was to make was there when it came."""
     created = moment_of(answer["created"]) if isinstance(answer, dict) else None
     return created is not None and created < began
