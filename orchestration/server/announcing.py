@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectAlreadyExists
+from orchestration.domain.errors import ObjectAlreadyExists, UsageError
 from orchestration.domain.rules import Accept, Decision, Reject
-from orchestration.domain.schemas.events import FLOW_RUN, ID, ROLE
+from orchestration.domain.schemas.events import FLOW_RUN, ID, ROLE, changes_of, is_told_by_client
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.domain.states import State, StateDetails
+from orchestration.server.feed import Feed
 
 LONGEST = 100_000
 """Characters of a state's message that an event carries."""
@@ -25,10 +27,10 @@ RELATED = ("flow", "deployment", "work_queue", "work_pool")
 
 
 class AnnouncingBackend:
-    """A backend that also stores an event for each state that a flow run enters, and tells of what it wrote."""
+    """A backend that also stores an event for each state that a flow run enters, and tells a feed of events."""
 
-    def __init__(self, backend: Backend, wrote_event: Callable[[], None], wrote_logs: Callable[[], None]) -> None:
-        self._backend, self._wrote_event, self._wrote_logs = backend, wrote_event, wrote_logs
+    def __init__(self, backend: Backend, feed: Feed) -> None:
+        self._backend, self._feed = backend, feed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -57,11 +59,26 @@ class AnnouncingBackend:
                 self._backend.propose_task_run_state(run.parent_task_run_id, of_child, force=True)
         return decision
 
-    def record(self, batch: Batch) -> None:
-        """Store a batch and wake those who wait for log lines."""
-        self._backend.record(batch)
-        if batch.logs:
-            self._wrote_logs()
+    def take_events(self, events: list[Document], key: UUID | None = None) -> None:
+        """Keep events; those that were told before change nothing. Those of task runs are only told on, not kept."""
+        received = moment_text(utc_now())
+        try:
+            changes = changes_of(events)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        if changes:
+            self._backend.record(Batch(changes, (), key, is_foreign=True))
+        for event in events:
+            whole = {**event, "received": received, "resource_id": event["resource"][ID]}
+            if is_told_by_client(event):
+                self._feed.tell([whole])
+            else:
+                self._keep(whole)
+
+    def _keep(self, event: Document) -> None:
+        with suppress(ObjectAlreadyExists):  # it was sent again
+            self._backend.create("events", event)
+            self._feed.wake()
 
     def _announced(self, run: FlowRun) -> FlowRun:
         if run.state is not None:
@@ -69,11 +86,7 @@ class AnnouncingBackend:
         return run
 
     def _announce(self, run_id: UUID, state: State, before: State | None) -> None:
-        try:
-            self._backend.create("events", state_event(self._backend.read("flow_runs", id=run_id), state, before))
-        except ObjectAlreadyExists:
-            return  # the state was sent again
-        self._wrote_event()
+        self._keep(state_event(self._backend.read("flow_runs", id=run_id), state, before))
 
 
 def state_event(run: Document, state: State, before: State | None) -> Document:

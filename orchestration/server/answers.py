@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from orchestration.domain.errors import (
-    ConfigurationError,
-    ObjectAlreadyExists,
-    ObjectNotFound,
-    OrchestrationError,
-    StoreError,
-    UsageError,
-)
+from orchestration.domain import errors
+from orchestration.domain.rules import Decision
+from orchestration.domain.schemas.wire import decision_document, moment_of, state_document
+from orchestration.domain.states import State
 
 STATUS: dict[type[Exception], int] = {
-    ObjectNotFound: 404,
-    ObjectAlreadyExists: 409,
-    UsageError: 422,
-    ConfigurationError: 422,
-    StoreError: 503,
-    OrchestrationError: 500,
-}
+    errors.ObjectNotFound: 404, errors.ObjectAlreadyExists: 409, errors.UsageError: 422,
+    errors.ConfigurationError: 422, errors.StoreError: 503, errors.OrchestrationError: 500,
+}  # fmt: skip
 """What an error is to the caller; the first kind that fits counts."""
 
 
@@ -47,9 +41,31 @@ def _text(content: Any) -> str:
         return json.dumps(finite, separators=(",", ":"))
 
 
-def refusal(status: int, sentence: str, **more: Any) -> Json:
+def of_decision(decision: Decision, began: datetime) -> Json:
+    """The answer that tells a decision: 201 when a new state came of it."""
+    document = decision_document(decision, None)
+    entered = moment_of(document["state"]["timestamp"]) if document["state"] else None
+    return Json(document, 201 if entered is not None and entered >= began else 200)
+
+
+def of_state(states: list[State], state_id: UUID | None = None) -> Json:
+    """The answer that tells the states of a run, or one of them."""
+    documents = [state_document(state) for state in states if state_id in (None, state.id)]
+    if state_id is not None and not documents:
+        raise errors.ObjectNotFound(f"There is no state with the id {state_id}.")
+    return Json(documents if state_id is None else documents[0])
+
+
+def refusal(status: int, sentence: str) -> Json:
     """The answer that says what was wrong; both words for it are Prefect's."""
-    return Json({"detail": sentence, "exception_message": sentence, **more}, status)
+    return Json({"detail": sentence, "exception_message": sentence}, status)
+
+
+def refusal_of(error: HTTPException) -> Json:
+    """The answer that says why something was refused."""
+    answer = refusal(error.status_code, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _of_error(_request: Request, error: Exception) -> Response:
@@ -63,12 +79,9 @@ async def _of_fault(_request: Request, _error: Exception) -> Response:
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
-    said = error.detail
-    if error.status_code in (404, 405) and said in ("Not Found", "Method Not Allowed"):
-        said = f"There is nothing at {request.method} {request.url.path}."
-    answer = refusal(error.status_code, said)
-    answer.headers.update(error.headers or {})
-    return answer
+    if error.status_code in (404, 405) and error.detail in ("Not Found", "Method Not Allowed"):
+        error.detail = f"There is nothing at {request.method} {request.url.path}."
+    return refusal_of(error)
 
 
 async def _of_validation(_request: Request, error: Exception) -> Response:
@@ -89,7 +102,7 @@ def _plain(value: Any) -> Any:
 
 
 HANDLERS: dict[type[Exception], Callable[[Request, Exception], Any]] = {
-    OrchestrationError: _of_error,
+    errors.OrchestrationError: _of_error,
     HTTPException: _of_http,
     RequestValidationError: _of_validation,
     Exception: _of_fault,

@@ -11,48 +11,14 @@ from fastapi import FastAPI
 
 from orchestration.backend.port import Backend
 from orchestration.domain.settings import Settings
+from orchestration.server import own, routes, streams
 from orchestration.server.announcing import AnnouncingBackend
 from orchestration.server.answers import add_error_answers
-from orchestration.server.api import (
-    admin,
-    artifacts,
-    blocks,
-    concurrency,
-    deployments,
-    docs,
-    events,
-    fixed,
-    flow_runs,
-    flows,
-    logs,
-    states,
-    task_runs,
-    variables,
-    work_pools,
-    x,
-)
-from orchestration.server.auth import Auth
+from orchestration.server.auth import Access
 from orchestration.server.feed import Feed
-from orchestration.server.limits import Limits
-from orchestration.server.metrics import Counting, Metrics
+from orchestration.server.gate import Gate
+from orchestration.server.metrics import Metrics
 
-RESOURCES = (
-    admin,
-    artifacts,
-    blocks,
-    concurrency,
-    deployments,
-    events,
-    fixed,
-    flow_runs,
-    flows,
-    logs,
-    states,
-    task_runs,
-    variables,
-    work_pools,
-    x,
-)
 THREADS = 16
 """Requests that are in the store at once; more wait their turn."""
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -64,25 +30,17 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """The application; all that it keeps is in its ``state``."""
     app = FastAPI(
-        title="Orchestration",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=_lifespan,
-        responses=ERRORS,
+        title="Orchestration", docs_url=None, redoc_url=None, lifespan=_lifespan, responses=ERRORS,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-    )
-    state = app.state
-    state.settings, state.metrics = settings, Metrics()
-    state.events, state.logs = Feed(backend, "events"), Feed(backend, "logs")
-    state.backend = AnnouncingBackend(backend, state.events.wake, state.logs.wake)
+    )  # fmt: skip
+    state, access = app.state, Access(settings, backend)
+    state.settings, state.metrics, state.csrf = settings, Metrics(), access.csrf
+    state.events = Feed(backend)
+    state.backend = AnnouncingBackend(backend, state.events)
     add_error_answers(app)
-    for module in RESOURCES:
-        app.include_router(module.router, prefix="/api")
-    app.include_router(admin.metrics)
-    app.include_router(docs.router)
-    app.add_middleware(Limits)
-    app.add_middleware(Auth, settings=settings, backend=backend)
-    app.add_middleware(Counting, metrics=state.metrics)
+    for each in (own.router, streams.router, routes.router()):
+        app.include_router(each)
+    app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Who may do what: one middleware over every request and every stream.
+"""Who may do what, and whether a change was asked for by who seems to ask: answers for the gate.
 
 Off, as long as there is neither an auth string nor an API key; ``domain.addresses.check_exposure`` then lets the
 server be reached from its own machine alone. A basic auth string stands for an admin, as with Prefect; keys have roles.
@@ -10,31 +10,34 @@ import base64
 import binascii
 import hmac
 import json
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, QueryParams
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Scope
 
-from orchestration.backend.clock import utc_now
+from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectNotFound
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.keys import Role, digest
+from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.domain.settings import Settings
-from orchestration.server.answers import refusal
-from orchestration.server.csrf import CsrfTokens
 
 OPEN = frozenset({"/api/health", "/api/ready"})
 """Paths, compared whole, that tell everybody whether the server lives, and nothing else."""
 
 ADMINS_OWN = ("/api/admin/storage", "/api/x/keys", "/api/x/audit")
-READING = ("/filter", "/count", "/paginate", "/history", "/lateness")
+SAFE = ("GET", "HEAD", "OPTIONS")
+READING = ("/filter", "/count", "/paginate", "/history")
 """How the paths end that are asked with POST and change nothing."""
 
-POLICY_VIOLATION = 1008
 REFUSED = "Unauthorized"
+LIFE = timedelta(hours=1)
+"""Of a token against forged requests."""
 KEYS_LIFE = timedelta(seconds=2)
 """For how long it is taken for granted that there is still no key."""
 
@@ -47,92 +50,59 @@ class Caller:
     role: Role
 
 
-def may(role: Role, method: str, path: str, secrets: bool) -> bool:
+def may(role: Role, scope: Scope) -> bool:
     """Whether a role suffices: viewers read all but secrets, operators do all but what only admins may."""
-    reads = method in ("GET", "HEAD", "OPTIONS") or (method == "POST" and path.rstrip("/").endswith(READING))
+    method, path, query = scope["method"], scope["path"], QueryParams(scope["query_string"])
+    reads = method in SAFE or (method == "POST" and path.rstrip("/").endswith(READING))
+    asks_for_secrets = query.get("include_secrets", "").lower() in ("1", "true", "yes", "on")
     if role is Role.ADMIN:
         return True
     if path.startswith(ADMINS_OWN) and not (reads and path.startswith("/api/admin")):
         return False
-    return role is Role.OPERATOR or (reads and not secrets)
+    return role is Role.OPERATOR or (reads and not asks_for_secrets)
 
 
-class Auth:
-    """Lets through who is known and may; notes in the audit log what holders of keys changed."""
+class Access:
+    """Tells who a caller is, and refuses who is not known or may not."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, backend: Backend) -> None:
-        self._app = app
+    def __init__(self, settings: Settings, backend: Backend) -> None:
+        self.csrf = CsrfTokens(backend) if settings.server_csrf_protection else None
         self._string = settings.server_api_auth_string
         self._backend = backend
-        self._csrf = CsrfTokens(backend) if settings.server_csrf_protection else None
         self._none_until = utc_now()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or stream."""
-        if scope["type"] == "lifespan" or scope["path"] in OPEN or not await run_in_threadpool(self._is_on):
-            await self._guarded(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._app(scope, self._after_hello(scope, receive, send), send)
-        else:
-            await self._serve(scope, receive, send)
+    def caller_of(self, scope: Scope) -> Caller | None:
+        """Whom a request came from; ``None`` where nobody is asked.
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], scope["path"]
-        caller = await run_in_threadpool(self._caller, Headers(scope=scope).get("authorization", ""))
-        if caller is None:
-            answer = refusal(401, REFUSED)
-            answer.headers["WWW-Authenticate"] = "Basic, Bearer"
-            await answer(scope, receive, send)
-            return
-        secrets = QueryParams(scope["query_string"]).get("include_secrets", "").lower() in ("1", "true", "yes", "on")
-        if not may(caller.role, method, path, secrets):
-            await refusal(403, f"The key {caller.name!r} is a {caller.role}'s, who may not do this.")(
-                scope, receive, send
-            )
-            return
-        status: list[int] = []
+        Raises:
+            HTTPException: the caller is not known, may not do this, or lacks a token that no foreign page can know.
+        """
+        headers, caller = Headers(scope=scope), None
+        if scope["path"] not in OPEN and self.is_on():
+            caller = self._known(headers.get("authorization", ""))
+            if caller is None:
+                raise HTTPException(401, REFUSED, {"WWW-Authenticate": "Basic, Bearer"})
+            if not may(caller.role, scope):
+                raise HTTPException(403, f"The key {caller.name!r} is a {caller.role}'s, who may not do this.")
+        if self.csrf is not None and scope["method"] not in SAFE:
+            client, token = headers.get("prefect-csrf-client"), headers.get("prefect-csrf-token")
+            if fault := self.csrf.fault(client, token, utc_now()):
+                raise HTTPException(403, fault)
+        return caller
 
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                status.append(message["status"])
-            await send(message)
+    def note(self, caller: Caller, scope: Scope, status: int) -> None:
+        """Note in the audit log what a holder of a key changed."""
+        if not may(Role.VIEWER, scope):
+            told = {"key_name": caller.name, "method": scope["method"], "path": scope["path"][:1000], "status": status}
+            self._backend.create("audit", told)
 
-        scope["caller"] = caller
-        await self._guarded(scope, receive, noting)
-        if not may(Role.VIEWER, method, path, secrets):
-            told = {"key_name": caller.name, "method": method, "path": path[:1000], "status": (status or [500])[0]}
-            await run_in_threadpool(self._backend.create, "audit", told)
+    def may_stream(self, scope: Scope, hello: Message) -> bool:
+        """Whether the first message of a stream, ``{"type": "auth", "token": ...}``, is of somebody who may use it."""
+        caller = self._holder(_token(hello))
+        return caller is not None and (caller.role is not Role.VIEWER or scope["path"].endswith("/out"))
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request that, where that is asked for, brings a token that no foreign page can know."""
-        if self._csrf is not None and scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            headers = Headers(scope=scope)
-            fault = await run_in_threadpool(
-                self._csrf.fault, headers.get("prefect-csrf-client"), headers.get("prefect-csrf-token"), utc_now()
-            )
-            if fault is not None:
-                await refusal(403, fault)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _after_hello(self, scope: Scope, receive: Receive, send: Send) -> Receive:
-        """The messages of a stream, of which the first must tell who is there: ``{"type": "auth", "token": ...}``."""
-        known: list[Caller] = []
-
-        async def next_message() -> Message:
-            message = await receive()
-            if known or message["type"] != "websocket.receive":
-                return message
-            caller = await run_in_threadpool(self._holder, _token(message))
-            if caller is None or (caller.role is Role.VIEWER and not scope["path"].endswith("/out")):
-                await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": REFUSED})
-                return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
-            known.append(caller)
-            return message
-
-        return next_message
-
-    def _is_on(self) -> bool:
+    def is_on(self) -> bool:
+        """Whether anybody is asked who they are."""
         if self._string is not None:
             return True
         now = utc_now()
@@ -142,7 +112,7 @@ class Auth:
             self._none_until = now + KEYS_LIFE
         return False
 
-    def _caller(self, header: str) -> Caller | None:
+    def _known(self, header: str) -> Caller | None:
         """Whom an ``Authorization`` header names."""
         scheme, _, credentials = header.partition(" ")
         if scheme.lower() == "basic":
@@ -171,3 +141,42 @@ def _token(message: Message) -> str:
         return ""
     hello = isinstance(said, dict) and said.get("type") == "auth"
     return str(said.get("token") or "") if hello else ""
+
+
+class CsrfTokens:
+    """Tokens that only a client which can read our answers knows; the protocol is that of Prefect's client.
+
+    It signs who a token is for and until when, with a secret that all servers of a database share.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._secret = _shared_secret(backend).encode()
+
+    def token(self, client: str, now: datetime) -> Document:
+        """The document of a token for a client."""
+        until = now + LIFE
+        born, expires = moment_text(now), moment_text(until)
+        about = {"id": str(new_id()), "created": born, "updated": born, "client": client, "expiration": expires}
+        return {**about, "token": self._signed(client, int(until.timestamp()))}
+
+    def fault(self, client: str | None, token: str | None, now: datetime) -> str | None:
+        """What is wrong with a token, if anything; the words are those that Prefect's client looks for."""
+        if not client or not token:
+            return "Missing CSRF token."
+        until = token.partition(".")[0]
+        lives = until.isdecimal() and now < datetime.fromtimestamp(int(until[:11]), UTC)
+        if not lives or not hmac.compare_digest(token, self._signed(client, int(until))):
+            return "Invalid CSRF token or client identifier."
+        return None
+
+    def _signed(self, client: str, until: int) -> str:
+        return f"{until}.{hmac.digest(self._secret, f'{client} {until}'.encode(), 'sha256').hex()}"
+
+
+def _shared_secret(backend: Backend) -> str:
+    try:
+        return str(backend.read("settings", name="csrf-secret")["value"])
+    except ObjectNotFound:
+        with suppress(ObjectAlreadyExists):  # another server was quicker
+            backend.create("settings", {"name": "csrf-secret", "value": secrets.token_urlsafe(32)})
+        return str(backend.read("settings", name="csrf-secret")["value"])

@@ -1,10 +1,10 @@
-"""New rows as they come, for many listeners at the price of one."""
+"""New events as they come, for many listeners at the price of one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from anyio.to_thread import run_sync
@@ -29,8 +29,8 @@ class Feed:
     again for a while. Listeners hold neither a thread nor a connection while nothing happens.
     """
 
-    def __init__(self, backend: Backend, resource: str) -> None:
-        self._backend, self._resource = backend, resource
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._listeners: dict[object, deque[Document]] = {}
         self._gaps: dict[int, float] = {}
         self._last = 0
@@ -39,15 +39,19 @@ class Feed:
 
     def wake(self) -> None:
         """Look for new rows at once; to be called from any thread."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the server is ending
-                self._loop.call_soon_threadsafe(self._written.set)
+        self._soon(self._look_at_once)
 
     def tell(self, rows: list[Document]) -> None:
         """Hand over rows that are not stored; to be called from any thread."""
+        self._soon(self._publish, rows)
+
+    def _soon(self, do: Callable[..., None], *with_these: object) -> None:
         if self._loop is not None:
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._publish, rows)
+            with suppress(RuntimeError):  # the server is ending
+                self._loop.call_soon_threadsafe(do, *with_these)
+
+    def _look_at_once(self) -> None:
+        self._written.set()
 
     def _publish(self, rows: list[Document]) -> None:
         for waiting in self._listeners.values():
@@ -99,12 +103,11 @@ class Feed:
             self._written.set()
 
     def _newest(self) -> int:
-        found = self._backend.find(self._resource, Query(sort="SEQUENCE_DESC", limit=1))
+        found = self._backend.find("events", Query(sort="SEQUENCE_DESC", limit=1))
         return int(found[0]["sequence"]) if found else 0
 
     def _read_from(self, number: int) -> list[Document]:
-        where = {self._resource: {"sequence": {"ge_": number}}}
-        return self._backend.find(self._resource, Query(where, "SEQUENCE_ASC"))
+        return self._backend.find("events", Query({"events": {"sequence": {"ge_": number}}}, "SEQUENCE_ASC"))
 
     def _new(self, rows: list[Document]) -> list[Document]:
         """Those that were not handed over before; takes note of numbers that are missing among them."""

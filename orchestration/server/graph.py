@@ -47,15 +47,6 @@ def graph(
     }
 
 
-def upstream(task: Document) -> Document:
-    """A task run with the runs that it waited for, as the first form of the graph has it."""
-    same = (
-        "id", "name", "state", "expected_start_time", "start_time", "end_time", "total_run_time", "estimated_run_time",
-    )  # fmt: skip
-    inputs = [each for given in task["task_inputs"].values() for each in given]
-    return {**{name: task[name] for name in same}, "upstream_dependencies": inputs, "untrackable_result": False}
-
-
 def _node(task: Document, subflow: Document | None, names: Mapping[str, str], artifacts: list[Document]) -> Document:
     shown = subflow or task
     is_done = task["state_type"] == "COMPLETED"

@@ -1,34 +1,233 @@
-"""Models of requests, made from tables of their fields."""
+"""Models of requests: those of ``requests.toml``, and those that listings have from the filter language.
+
+So what is refused here, and what ``/openapi.json`` says, is what the store understands.
+"""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_type_hints
 from uuid import UUID
 
-from pydantic import Field, create_model
+import pydantic
+from fastapi import Depends, Header, Query as InAddress, Request
+from pydantic import AfterValidator, BaseModel, Field as Limits, conlist, create_model
 
-from orchestration.server.values import Body, Count, Mapped, Moment, Tags
+from orchestration.domain.errors import UsageError
+from orchestration.domain.schedules import document_of, schedule_of
+from orchestration.domain.schemas.events import ID
+from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields
+from orchestration.domain.schemas.wire import Document
+from orchestration.domain.states import StateDetails, StateType
 
-Positive = Annotated[int, Field(gt=0, le=2**31 - 1)]
-KINDS: Mapping[str, Any] = {
-    "text": (str | None, None), "id": (UUID | None, None), "moment": (Moment | None, None), "tags": Tags,
-    "count": (Count | None, None), "positive": (Positive | None, None), "document": (dict[str, Any] | None, None),
-    "documents": (list[dict[str, Any]] | None, None), "mapped": Mapped, "off": (bool, False), "on": (bool, True),
-    "switch": (bool | None, None),
+LAST = datetime(9000, 1, 1, tzinfo=UTC)
+"""Dates beyond have no span after them."""
+
+
+class Body(BaseModel):
+    """What a request may say; a field that is not known is an error."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    def given(self) -> Document:
+        """The fields that the request names, as JSON."""
+        return self.whole(exclude_unset=True)
+
+    def whole(self, exclude_unset: bool = False) -> Document:
+        """All fields, as JSON; those that were not named have their defaults."""
+        dumped = self.model_dump(mode="json", exclude_unset=exclude_unset)
+        return {name.removesuffix("_"): value for name, value in dumped.items()}
+
+
+class Lenient(Body):
+    """What a request may say; fields that are not known are left out, and so are those that are null."""
+
+    model_config = pydantic.ConfigDict(extra="ignore")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+# -- kinds of values, checked so far that no store can choke on them ---------------------------------------------------
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time without a zone is UTC, as with Prefect."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("is out of the range of dates") from None
+
+
+def _times(given: Document) -> Document:
+    """What a schedule can be made of."""
+    try:
+        return document_of(schedule_of(given))
+    except (UsageError, ValueError, TypeError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _known(resource: Document) -> Document:
+    """The labels of a resource, its id among them."""
+    if not resource.get(ID):
+        raise ValueError(f"needs the label {ID}")
+    return resource
+
+
+def _labels(given: Any) -> Any:
+    return {} if given is None else given
+
+
+def _base_url(request: Request) -> str:
+    return str(request.base_url)
+
+
+def _csrf_tokens(request: Request) -> Any:
+    return request.app.state.csrf
+
+
+def _sent_again(key: Annotated[UUID | None, Header(alias="Idempotency-Key")] = None) -> UUID | None:
+    return key
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+_DETAILS: dict[str, Any] = {
+    name: (Union[Moment if "datetime" in str(hint) else hint, None], None)  # noqa: UP007 - the hint may be text
+    for name, hint in get_type_hints(StateDetails).items()
 }
-"""What a field that may be left out holds, by the word that tables have for it, and what it is then."""
+_KINDS: dict[str, Any] = {
+    "Body": Body, "Lenient": Lenient, "StateDetails": create_model("StateDetails", __base__=Lenient, **_DETAILS),
+    "any": Any, "flag": bool, "float": float, "id": UUID, "int": int, "text": str, "state": StateType, "time": Moment,
+    "early_time": Annotated[Moment, Limits(lt=LAST)], "number": Annotated[int, Limits(ge=-(2**63), lt=2**63)],
+    "labels": Annotated[dict[str, bool | int | float | str], pydantic.BeforeValidator(_labels)],
+    "schedule": Annotated[Document, AfterValidator(_times)],
+    "resource": Annotated[dict[str, str | None], AfterValidator(_known)],
+    "page_token": Annotated[str, InAddress(alias="page-token")],
+    "idempotency_key": Annotated[Any, Depends(_sent_again)], "base_url": Annotated[str, Depends(_base_url)],
+    "csrf_tokens": Annotated[Any, Depends(_csrf_tokens)],
+}  # fmt: skip
+"""By the words that the tables have for them, ``requests.toml`` and ``routes.toml``."""
 
 
-def model(name: str, base: type[Body] = Body, own: Mapping[str, Any] | None = None, **by_kind: str) -> Any:
-    """The model of a request.
+def kind_of(said: str) -> Any:
+    """The type that a table means: a kind or a model, ``[one]``, ``{one}``, ``one?`` or ``one | other``."""
+    if said.endswith("?"):
+        return kind_of(said[:-1]) | None
+    match said[0], said[-1]:
+        case "[", "]":
+            return list[kind_of(said[1:-1])]  # type: ignore[misc]
+        case "{", "}":
+            return dict[str, kind_of(said[1:-1])]  # type: ignore[misc]
+    first, _, other = said.partition(" | ")
+    return Union[_KINDS[first], kind_of(other)] if other else _KINDS[first]  # noqa: UP007 - made at run time
+
+
+def field_of(said: str | list[Any]) -> tuple[Any, Any]:
+    """The type of a field, and what it is unless it is given; ``...`` where it must be."""
+    if isinstance(said, list):
+        return kind_of(said[0]), said[1]
+    return kind_of(said), None if said.endswith("?") else ...
+
+
+def _read_requests() -> None:
+    """Add the kinds and models of ``requests.toml``, in its order."""
+    tables = tomllib.loads(Path(__file__).with_name("requests.toml").read_text(encoding="utf-8"))
+    for name, bounds in tables.pop("kinds").items():
+        _KINDS[name] = Annotated[kind_of(bounds.pop("of")), Limits(**bounds)]
+    for name, fields in tables.items():
+        base = _KINDS[fields.pop("extends", "Body")]
+        own: Any = {field: field_of(said) for field, said in fields.items()}
+        _KINDS[name] = create_model(name, __base__=base, **own)
+
+
+_read_requests()
+
+# -- listings ----------------------------------------------------------------------------------------------------------
+
+MOST_VALUES = 10_000
+"""Values that a filter may list; a statement has room for three times as many."""
+MOST_PATTERNS = 100
+"""Tags, beginnings and patterns that a filter may list; each is a condition of its own."""
+_STORED_AS = {"work_pool_queues": "work_queues"}
+_FILTERS = {*GRAMMAR, *_STORED_AS}
+_OPERATOR = Literal["and_", "or_"]
+
+
+@lru_cache
+def _field_filter(of: Field) -> type[Body]:
+    """The model of a filter on one field, such as ``{"any_": [...]}``."""
+    value = _KINDS.get(of.kind, str)
+    patterns: Any = conlist(value, max_length=MOST_PATTERNS)
+    listed: Any = patterns if of.kind in ("tags", "json") else conlist(value, max_length=MOST_VALUES)
+    kinds = {
+        **dict.fromkeys(("any_", "not_any_", "all_", "id_", "type_"), listed),
+        **dict.fromkeys(("startswith_", "not_startswith_"), patterns),
+        **dict.fromkeys(("is_null_", "exists_", "eq_"), bool),
+    }
+    name = _title(f"{of.kind} {' '.join(of.operators)} filter")
+    return _narrowing(name, {operator: kinds.get(operator, value) for operator in of.operators})
+
+
+def _filter(name: str, grammar: Fields) -> type[Body]:
+    kinds = {
+        field: _field_filter(of) if isinstance(of, Field) else _filter(f"{name}{_title(field)}", of)
+        for field, of in grammar.items()
+    }
+    return _narrowing(name, kinds)
+
+
+def _narrowing(name: str, kinds: Mapping[str, Any]) -> type[Body]:
+    """A model whose fields may all be left out."""
+    fields: dict[str, Any] = {field: (kind | None, None) for field, kind in {**kinds, "operator": _OPERATOR}.items()}
+    return create_model(name, __base__=Body, **fields)
+
+
+@lru_cache
+def filter_model(resource: str) -> type[Body]:
+    """The model of a resource's filter."""
+    return _filter(f"{_title(resource)}Filter", GRAMMAR[resource])
+
+
+def listing_model(resource: str, filters: str, body: str = "", sort: str = "") -> type[Body]:
+    """The model of a request that narrows a listing of a resource.
 
     Args:
-        name: what ``/openapi.json`` calls it.
-        base: the model whose fields it has as well; those that are named here take their place.
-        own: fields of a kind that only this model has: the kind, or the kind and the default.
-        by_kind: the names of fields that may be left out, by their kind, one of ``KINDS``.
+        resource: what is listed.
+        filters: the names of the filters, with blanks between them.
+        body: the model whose fields the request has as well.
+        sort: the order that a page has unless another one is asked for.
     """
-    fields = {field: KINDS[kind] for kind, names in by_kind.items() for field in names.split()}
-    fields |= {field: kind if isinstance(kind, tuple) else (kind, ...) for field, kind in (own or {}).items()}
-    return create_model(name, __base__=base, **fields)
+    fields: dict[str, Any] = {
+        name: (filter_model(_resource_of(name, resource)) | None, None) for name in filters.split()
+    }
+    base: type[Body] = _KINDS[body or "Lenient"]
+    if "limit" in base.model_fields:
+        fields["sort"] = (Literal[SORTS[resource]], sort or SORTS[resource][0])
+    return create_model(f"{_title(resource)}{body or 'Where'}", __base__=base, **fields)
+
+
+def where_of(body: Body, resource: str, within: Mapping[str, Any]) -> Document:
+    """The filters of a request as the backend has them; ``within`` are values that fields of ``resource`` have."""
+    dumped = body.model_dump(mode="json", exclude_none=True)
+    where = {_resource_of(name, resource): given for name, given in dumped.items() if name in _FILTERS}
+    if within:
+        narrowed = {name: {"any_": [str(value)]} for name, value in within.items()}
+        where[resource] = {**where.get(resource, {}), **narrowed}
+    return where
+
+
+def _resource_of(name: str, resource: str) -> str:
+    """The resource that the filter of this name is about, in a listing of ``resource``."""
+    if name == "artifacts" and resource == "artifact_collections":
+        return resource
+    return _STORED_AS.get(name, name)
+
+
+def _title(name: str) -> str:
+    return "".join(word.capitalize() for word in name.replace(" ", "_").split("_"))

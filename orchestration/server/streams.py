@@ -1,29 +1,66 @@
-"""Websockets of the server, as Prefect's clients open them."""
+"""Events by websocket, as Prefect's clients open them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any
+from datetime import timedelta
 
 from anyio import create_task_group
 from anyio.to_thread import run_sync
-from pydantic import BaseModel, ValidationError
+from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from orchestration.domain.schemas.wire import Document
-from orchestration.server.feed import Feed
+from orchestration.backend.clock import utc_now
+from orchestration.domain.errors import UsageError
+from orchestration.domain.schemas.wire import Document, moment_of, moment_text
+from orchestration.server.api.events import document_of, looked_through
+from orchestration.server.event_filters import includes
+from orchestration.server.models import kind_of
 
-PROTOCOL_ERROR, REFUSED = 1002, 1008
+PROTOCOL_ERROR, INVALID, REFUSED = 1002, 1003, 1008
+LOOK_BACK = timedelta(days=5)
 
-Before = Callable[[], list[Document]]
+router = APIRouter(prefix="/api/events")
 
 
-async def accept(websocket: WebSocket) -> bool:
-    """Take a connection; a client that speaks Prefect's protocol first says who it is, which is Auth's to judge."""
+@router.websocket("/in")
+async def take(websocket: WebSocket) -> None:
+    """Take events one by one."""
+    with suppress(WebSocketDisconnect):
+        if not await _accept(websocket):
+            return
+        async for text in websocket.iter_text():
+            try:
+                event = document_of(kind_of("Event").model_validate_json(text))
+                await run_sync(websocket.app.state.backend.take_events, [event])
+            except (ValueError, UsageError) as error:
+                await websocket.close(INVALID, f"Invalid event: {error}"[:120])
+                return
+
+
+@router.websocket("/out")
+async def send(websocket: WebSocket) -> None:
+    """Send the events that a filter lets through: those of late, unless they are not wanted, and those that come."""
+    with suppress(WebSocketDisconnect):
+        if not await _accept(websocket):
+            return
+        said = await _next_message(websocket)
+        try:
+            if said.get("type") != "filter":
+                raise ValueError("Expected 'filter' message")
+            wanted = kind_of("EventFilter").model_validate(said.get("filter")).whole()
+        except ValueError as error:
+            await websocket.close(PROTOCOL_ERROR, f"Invalid filter: {error}"[:120])
+            return
+        await _send_all(websocket, wanted, said.get("backfill", True))
+
+
+async def _accept(websocket: WebSocket) -> bool:
+    """Take a connection; a client that speaks Prefect's protocol first says who it is, which is the gate's to judge."""
     speaks = "prefect" in websocket.scope["subprotocols"]
     await websocket.accept("prefect" if speaks else None)
-    said = await next_message(websocket) if speaks else {"type": "auth"}
+    said = await _next_message(websocket) if speaks else {"type": "auth"}
     if said.get("type") != "auth":
         await websocket.close(REFUSED, "Expected 'auth' message")
         return False
@@ -32,7 +69,7 @@ async def accept(websocket: WebSocket) -> bool:
     return True
 
 
-async def next_message(websocket: WebSocket) -> Document:
+async def _next_message(websocket: WebSocket) -> Document:
     """The next message as a document; an empty one when it is none."""
     try:
         said = await websocket.receive_json()
@@ -41,40 +78,30 @@ async def next_message(websocket: WebSocket) -> Document:
     return said if isinstance(said, dict) else {}
 
 
-async def filter_of(websocket: WebSocket, kind: type[BaseModel]) -> tuple[Any, Document] | None:
-    """The filter that a client names, and the whole message; ``None`` when it named none and the stream was closed."""
-    said = await next_message(websocket)
-    try:
-        if said.get("type") != "filter":
-            raise ValueError("Expected 'filter' message")
-        return kind.model_validate(said.get("filter")), said
-    except (ValueError, ValidationError) as error:
-        await websocket.close(PROTOCOL_ERROR, f"Invalid filter: {error}"[:120])
-        return None
-
-
-async def send_all(
-    websocket: WebSocket, feed: Feed, kind: str, wanted: Callable[[Document], bool], before: Before | None = None
-) -> None:
-    """Send rows until the client goes: those that ``before`` gives, then those that come and are wanted."""
-    async with feed.listen() as rows:
+async def _send_all(websocket: WebSocket, wanted: Document, backfill: bool) -> None:
+    """Send events until the client goes: with ``backfill`` those of late, then those that come."""
+    occurred, earliest = wanted["occurred"] or {}, utc_now() - LOOK_BACK
+    since = max(moment_of(occurred.get("since")) or earliest, earliest)
+    wanted |= {"order": "ASC", "occurred": {**occurred, "since": moment_text(since)}}
+    state = websocket.app.state
+    async with state.events.listen() as events:
         seen = set()
-        for row in await run_sync(before) if before else ():
-            seen.add(row["id"])
-            await websocket.send_json({"type": kind, kind: row})
+        for event in await run_sync(looked_through, state.backend, wanted) if backfill else ():
+            seen.add(event["id"])
+            await websocket.send_json({"type": "event", "event": event})
         async with create_task_group() as group:
-            group.start_soon(_send, websocket, rows, lambda row: row["id"] not in seen and wanted(row), kind)
+            group.start_soon(
+                _send, websocket, events, lambda event: event["id"] not in seen and includes(wanted, event)
+            )
             await _until_gone(websocket)
             group.cancel_scope.cancel()
 
 
-async def _send(
-    websocket: WebSocket, rows: AsyncIterator[Document], wanted: Callable[[Document], bool], kind: str
-) -> None:
+async def _send(websocket: WebSocket, events: AsyncIterator[Document], is_wanted: Callable[[Document], bool]) -> None:
     with suppress(WebSocketDisconnect):
-        async for row in rows:
-            if wanted(row):
-                await websocket.send_json({"type": kind, kind: row})
+        async for event in events:
+            if is_wanted(event):
+                await websocket.send_json({"type": "event", "event": event})
 
 
 async def _until_gone(websocket: WebSocket) -> None:

@@ -2,107 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import PlainTextResponse
-
+from orchestration.backend.clock import utc_now
+from orchestration.backend.port import Backend
+from orchestration.backend.processes import this_process
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.server.answers import Json
-from orchestration.server.bodies import StorageDefault
-from orchestration.server.routes import BackendOf
-
-PREFECT = "3.8.8"
-"""The version whose interface this is; Prefect's client warns where it is newer."""
+from orchestration.domain.schemas.wire import Document
+from orchestration.server.api.documents import Keys
 
 STORAGE = "default_result_storage"
-router = APIRouter(tags=["Admin"])
+WORKERS: Document = json.loads(Path(__file__).with_name("workers.json").read_text(encoding="utf-8"))
+"""By package and kind: what a kind of worker is, and what a work pool of it may be told."""
 
 
-@router.get("/health", response_model=None)
-async def health() -> Json:
-    """Whether the server answers."""
-    return Json(True)
-
-
-@router.get("/ready", response_model=None)
-def ready(backend: BackendOf) -> Json:
+def ready(backend: Backend, _keys: Keys, _body: None) -> Document:
     """Whether the server can use its store."""
     backend.count("variables")
-    return Json({"message": "OK"})
+    return {"message": "OK"}
 
 
-@router.get("/version", response_model=None)
-async def own_version() -> Json:
+def own_version(_backend: Backend, _keys: Keys, _body: None) -> str:
     """The version of this package."""
     try:
-        return Json(version("orchestration"))
+        return version("orchestration")
     except PackageNotFoundError:  # run from its folder, without having been installed
-        return Json("unknown")
+        return "unknown"
 
 
-@router.get("/admin/version", response_model=None)
-async def interface_version() -> Json:
-    """The version of Prefect whose interface this is."""
-    return Json(PREFECT)
+def offers(_backend: Backend, _keys: Keys, _body: None) -> Document:
+    """Who serves, and on what host: a client on the same one can leave it to the server to look after its runs.
+
+    A client asks once, and a Prefect server does not know. Requests that create something may choose its ``id``, and
+    states ``id`` and ``timestamp``, so that one which is sent again is recognised; a header ``Idempotency-Key`` does
+    that for events and log lines.
+    """
+    return {"server": "orchestration", "host": this_process().host}
 
 
-@router.get("/admin/settings", response_model=None)
-async def settings(request: Request) -> Json:
-    """Settings of the server, without secrets."""
-    found = request.app.state.settings
-    shown = {each.name: getattr(found, each.name) for each in fields(found) if each.repr}
-    return Json({name: str(value) if isinstance(value, Path) else value for name, value in shown.items()})
+def kinds_of_workers(_backend: Backend, _keys: Keys, _body: None) -> Document:
+    """The kinds of workers that there are."""
+    return WORKERS
 
 
-@router.get("/csrf-token", response_model=None)
-async def csrf_token(client: str = Query()) -> Json:
-    """Tokens against forged requests; this server needs none, since it keeps no cookies for its interface."""
-    raise UsageError("CSRF protection is disabled.")
+def csrf_token(_backend: Backend, keys: Keys, _body: None) -> Document:
+    """A token against forged requests, where the server asks for one."""
+    if keys["tokens"] is None:
+        raise UsageError("CSRF protection is disabled.")
+    token: Document = keys["tokens"].token(keys["client"], utc_now())
+    return token
 
 
-@router.get("/admin/storage", response_model=None)
-def read_storage(backend: BackendOf) -> Json:
+# -- where results are stored ------------------------------------------------------------------------------------------
+
+
+def read_storage(backend: Backend, _keys: Keys, _body: None) -> Document:
     """The block that results are stored in unless a flow says otherwise."""
     try:
-        return _storage(backend.read("settings", name=STORAGE)["value"])
+        chosen = backend.read("settings", name=STORAGE)["value"]
     except ObjectNotFound:
-        return _storage(None)
+        chosen = None
+    return {"default_result_storage_block_id": chosen}
 
 
-@router.put("/admin/storage", response_model=None)
-def set_storage(body: StorageDefault, backend: BackendOf) -> Json:
+def set_storage(backend: Backend, keys: Keys, body: Any) -> Document:
     """Name the block that results are stored in unless a flow says otherwise."""
-    backend.blocks.block_document(body.default_result_storage_block_id)
-    chosen = str(body.default_result_storage_block_id)
-    backend.create("settings", {"name": STORAGE, "value": chosen}, overwrite=True)
-    return _storage(chosen)
+    chosen = body.default_result_storage_block_id
+    backend.blocks.block_document(chosen)
+    backend.create("settings", {"name": STORAGE, "value": str(chosen)}, overwrite=True)
+    return read_storage(backend, keys, None)
 
 
-@router.delete("/admin/storage", status_code=204, response_model=None)
-def clear_storage(backend: BackendOf) -> None:
+def clear_storage(backend: Backend, keys: Keys, _body: None) -> None:
     """Let results be stored where each flow says."""
-    try:
+    if read_storage(backend, keys, None)["default_result_storage_block_id"] is not None:
         backend.delete("settings", name=STORAGE)
-    except ObjectNotFound:
-        return
-
-
-def _storage(block_id: Any) -> Json:
-    return Json({"default_result_storage_block_id": block_id})
-
-
-metrics = APIRouter(tags=["Admin"])
-
-
-@metrics.get("/metrics", response_model=None)
-def read_metrics(request: Request, backend: BackendOf) -> PlainTextResponse:
-    """Figures for Prometheus."""
-    state = request.app.state
-    path: Path = state.settings.database_path
-    size = path.stat().st_size if path.exists() else None
-    text = "\n".join([*state.metrics.lines(backend, size), ""])
-    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

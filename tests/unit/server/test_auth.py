@@ -21,8 +21,9 @@ from orchestration.backend.port import Backend
 from orchestration.domain.keys import Role, digest, new_key
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
-from orchestration.server.auth import Auth, may
-from orchestration.server.csrf import LIFE, CsrfTokens
+from orchestration.server.auth import LIFE, Access, CsrfTokens, may
+from orchestration.server.gate import Gate
+from orchestration.server.metrics import Metrics
 
 VERBS = ("GET", "POST", "PATCH", "DELETE")
 
@@ -48,7 +49,8 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
 
 def _client(backend: Backend, **settings: Any) -> TestClient:
     routes = [Route("/{path:path}", _answer, methods=VERBS), WebSocketRoute("/{path:path}", _stream)]
-    return TestClient(Auth(Starlette(routes=routes), Settings(Path("/nowhere"), **settings), backend))
+    access = Access(Settings(Path("/nowhere"), **settings), backend)
+    return TestClient(Gate(Starlette(routes=routes), access, Metrics()))
 
 
 def _key(backend: Backend, role: Role) -> dict[str, str]:
@@ -116,19 +118,21 @@ def test_a_key_that_was_revoked_is_none(backend: Backend) -> None:
 # -- what the roles may ---------------------------------------------------------------------------
 
 CASES = {
-    ("GET", "/api/flows/1", False): "voa", ("POST", "/api/flow_runs/filter", False): "voa",
-    ("POST", "/api/flow_runs/count", False): "voa", ("POST", "/api/flow_runs/", False): "oa",
-    ("PATCH", "/api/flow_runs/1", False): "oa", ("DELETE", "/api/flow_runs/1", False): "oa",
-    ("GET", "/api/block_documents/1", True): "oa", ("GET", "/api/x/keys", False): "a",
-    ("POST", "/api/x/keys/", False): "a", ("GET", "/api/x/audit", False): "a",
-    ("PUT", "/api/admin/storage", False): "a", ("GET", "/api/admin/storage", False): "voa",
+    ("GET", "/api/flows/1", ""): "voa", ("POST", "/api/flow_runs/filter", ""): "voa",
+    ("POST", "/api/flow_runs/count", ""): "voa", ("POST", "/api/flow_runs/", ""): "oa",
+    ("PATCH", "/api/flow_runs/1", ""): "oa", ("DELETE", "/api/flow_runs/1", ""): "oa",
+    ("GET", "/api/block_documents/1", "include_secrets=true"): "oa", ("GET", "/api/x/keys", ""): "a",
+    ("POST", "/api/x/keys/", ""): "a", ("GET", "/api/x/audit", ""): "a",
+    ("PUT", "/api/admin/storage", ""): "a", ("GET", "/api/admin/storage", ""): "voa",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(("asked", "allowed"), CASES.items())
-def test_a_role_may_do_its_part(role: Role, asked: tuple[str, str, bool], allowed: str) -> None:
-    assert may(role, *asked) == (role[0] in allowed)
+def test_a_role_may_do_its_part(role: Role, asked: tuple[str, str, str], allowed: str) -> None:
+    method, path, query = asked
+    scope = {"method": method, "path": path, "query_string": query.encode()}
+    assert may(role, scope) == (role[0] in allowed)
 
 
 def test_what_a_role_may_not_do_is_refused_with_its_name(backend: Backend) -> None:

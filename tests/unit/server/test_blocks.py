@@ -113,7 +113,7 @@ def test_anonymous_blocks_are_listed_on_request_only(client: TestClient, made: M
     assert names() == ["one"]
     assert names(is_anonymous={"eq_": True}) == [hidden["name"]]
     assert names(is_anonymous=None) == ["one", hidden["name"]]
-    everything = {"block_documents": {"is_anonymous": None}, "sort": "BLOCK_TYPE_AND_NAME_ASC"}
+    everything = {"block_documents": {"is_anonymous": None}, "sort": "NAME_ASC"}
     assert len(client.post("block_documents/filter", json=everything).json()) == 2
 
 

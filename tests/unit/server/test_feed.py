@@ -40,7 +40,7 @@ class Table:
 def _run(test: Callable[[Table, Feed], Coroutine[Any, Any, None]], monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(module, "SECONDS", 0.001)
     table: Any = Table()
-    asyncio.run(asyncio.wait_for(test(table, Feed(table, "events")), 20))
+    asyncio.run(asyncio.wait_for(test(table, Feed(table)), 20))
     made: Table = table
     return made
 

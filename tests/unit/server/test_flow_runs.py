@@ -116,9 +116,7 @@ def test_labels_are_added(client: TestClient, backend: Backend, made: Made) -> N
         ("POST", "/input", {"key": "a", "value": "1"}),
         ("GET", "/input/a", None),
         ("DELETE", "/input/a", None),
-        ("GET", "/graph", None),
         ("GET", "/graph-v2", None),
-        ("GET", "/logs/download", None),
     ],
 )
 def test_a_run_that_is_not_there_is_not_found(client: TestClient, method: str, path: str, body: Any) -> None:
@@ -196,16 +194,6 @@ def test_a_suspended_run_is_scheduled_anew(client: TestClient, made: Made) -> No
     assert (state["type"], state["name"]) == ("SCHEDULED", "Resuming")
 
 
-def test_runs_are_set_and_removed_by_a_filter(client: TestClient, made: Made) -> None:
-    kept, *ids = [made.flow_run(tags=[tag])["id"] for tag in "abb"]
-    where = {"flow_runs": {"tags": {"all_": ["b"]}}}
-    results = client.post("flow_runs/bulk_set_state", json={**where, "state": {"type": "CANCELLED"}}).json()["results"]
-    assert {each["flow_run_id"]: each["status"] for each in results} == dict.fromkeys(ids, "ACCEPT")
-    assert set(client.post("flow_runs/bulk_delete", json=where).json()["deleted"]) == set(ids)
-    assert [run["id"] for run in client.post("flow_runs/filter").json()] == [kept]
-    assert client.post("flow_runs/bulk_delete", json={"limit": 51}).status_code == 422
-
-
 # -- inputs ------------------------------------------------------------------------------------------
 
 
@@ -225,16 +213,6 @@ def test_inputs_are_sent_listed_and_removed(client: TestClient, made: Made) -> N
 # -- views -------------------------------------------------------------------------------------------
 
 
-def test_lateness_is_the_average_of_all_runs(client: TestClient, made: Made) -> None:
-    assert client.post("flow_runs/lateness").json() is None
-    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2999-01-01T00:00:00Z"}}
-    made.flow_run(state=state)
-    assert client.post("flow_runs/lateness").json() == 0
-    state["state_details"] = {"scheduled_time": "2020-01-01T00:00:00Z"}
-    made.flow_run(state=state)
-    assert client.post("flow_runs/lateness").json() > 1e7
-
-
 @pytest.mark.parametrize("resource", ["flow_runs", "task_runs"])
 def test_a_history_has_its_spans(client: TestClient, resource: str) -> None:
     span = {"history_start": "2026-01-01T00:00:00", "history_end": "2026-01-01T01:00:00Z"}
@@ -250,16 +228,3 @@ def test_a_history_has_its_spans(client: TestClient, resource: str) -> None:
         assert client.post(f"{resource}/history", json={**span, "history_interval_seconds": seconds}).status_code == 422
     late = {**span, "history_end": "9999-12-31T23:59:59Z", "history_interval_seconds": 60}
     assert client.post(f"{resource}/history", json=late).status_code == 422
-
-
-def test_the_log_of_a_run_is_a_file(client: TestClient, made: Made) -> None:
-    run_id = made.flow_run(name='a "b"/ü')["id"]
-    line = {"name": "n", "level": 20, "timestamp": "2026-01-01T00:00:00Z", "flow_run_id": run_id}
-    client.post("logs/", json=[{**line, "message": f'"{place}",\nnext'} for place in range(1500)])
-    answer = client.get(f"flow_runs/{run_id}/logs/download")
-    assert answer.headers["content-disposition"] == 'attachment; filename="a b-logs.csv"'
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    lines = answer.text.split("\r\n")
-    assert lines[0] == "timestamp,level,flow_run_id,task_run_id,message"
-    assert len(lines) == 1502
-    assert lines[-2] == f'2026-01-01T00:00:00Z,20,{run_id},,"""1499"",\nnext"'

@@ -29,8 +29,6 @@ def test_tasks_hang_together_by_their_inputs(client: TestClient, made: Made) -> 
     assert nodes[report]["encapsulating"] == [{"id": fit}]
     assert (nodes[fit]["kind"], nodes[fit]["label"], nodes[fit]["state_type"]) == ("task-run", "fit-0", "PENDING")
     assert [state["name"] for state in graph["states"]] == ["Pending"]
-    first = client.get(f"flow_runs/{run_id}/graph").json()
-    assert {each["id"]: len(each["upstream_dependencies"]) for each in first} == {load: 0, fit: 1, report: 3}
 
 
 def test_a_subflow_run_stands_for_its_task_run(client: TestClient, made: Made) -> None:

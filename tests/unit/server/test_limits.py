@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
 from orchestration.server import limits
-from orchestration.server.limits import DEEPEST, MOST_BYTES, Limits
+from orchestration.server.limits import DEEPEST, MOST_BYTES, body_of
 
 JSON = {"content-type": "application/json"}
 
@@ -92,28 +92,19 @@ def test_numbers_that_json_lacks_come_back_as_null(client: TestClient) -> None:
     assert made.json()["value"] == [None, None, 1]
 
 
-async def _answer(messages: list[Any]) -> tuple[int, Any]:
-    """What a request gets whose body arrives as the messages do; after them nothing comes."""
-    sent: list[Any] = []
+async def _body(messages: list[Any]) -> bytes:
+    """The body of a request that arrives as the messages do; after them nothing comes."""
 
     async def receive() -> Any:
         if not messages:
             await asyncio.Event().wait()
         return messages.pop(0)
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def never(*_: Any) -> None:
-        raise AssertionError("a handler was asked")
-
-    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
-    await Limits(never)(scope, receive, send)
-    return sent[0]["status"], json.loads(sent[1]["body"])
+    return await body_of({"path": "/", "query_string": b"", "headers": []}, receive)
 
 
 def test_a_client_that_is_too_slow_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "PATIENCE", 0.01)
-    status, said = asyncio.run(_answer([{"type": "http.request", "body": b"{", "more_body": True}]))
-    assert status == 408
-    assert "did not arrive" in said["detail"]
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(_body([{"type": "http.request", "body": b"{", "more_body": True}]))
+    assert (refused.value.status_code, "did not arrive" in refused.value.detail) == (408, True)

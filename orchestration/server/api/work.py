@@ -1,0 +1,155 @@
+"""Deployments with their schedules, and work pools with their queues and workers: what runs come from, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from fastapi import HTTPException
+
+from orchestration.backend.clock import utc_now
+from orchestration.backend.port import Backend
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.schemas.filters import Query, among
+from orchestration.domain.schemas.wire import Document, moment_of, moment_text
+from orchestration.server.api.documents import Keys, check_known
+
+DAWN, EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def create_deployment(backend: Backend, _keys: Keys, body: Any) -> Document:
+    """Store a deployment, or change the one of that flow and name; schedules that are not named stay as they are."""
+    document = body.whole()
+    check_known(backend, flows=body.flow_id)
+    document["labels"] = {"prefect.flow.id": str(body.flow_id), **(body.labels or {})}
+    if "schedules" not in body.model_fields_set:
+        del document["schedules"]
+    return backend.create("deployments", document, overwrite=True)
+
+
+def change_deployment(backend: Backend, keys: Keys, body: Any) -> None:
+    """Change a deployment."""
+    changes = body.given()
+    if "parameters" in changes:
+        check_parameters({**backend.read("deployments", **keys), **changes}, {})
+    backend.change("deployments", changes, **keys)
+
+
+def set_paused(paused: bool, backend: Backend, keys: Keys, _body: None) -> None:
+    """Let no schedule of a deployment make runs, or let them again."""
+    backend.change("deployments", {"paused": paused}, **keys)
+
+
+def check_parameters(deployment: Document, given: Mapping[str, Any], enforce: bool | None = None) -> None:
+    """Refuse (409, as Prefect does) what does not fit the schema of a deployment that enforces it.
+
+    A parameter that has a default may be null. A schema that is none is refused likewise (422).
+    """
+    schema = deployment.get("parameter_openapi_schema")
+    if not schema or not (deployment["enforce_parameter_schema"] if enforce is None else enforce):
+        return
+    from jsonschema import Draft202012Validator, SchemaError, ValidationError, validate
+    from referencing.exceptions import Unresolvable
+
+    parameters, required = {**(deployment.get("parameters") or {}), **given}, schema.get("required") or ()
+    wanted = {name: value for name, value in parameters.items() if value is not None or name in required}
+    try:
+        validate(wanted, schema, Draft202012Validator)
+    except ValidationError as wrong:
+        where = "".join(f" for field {'.'.join(map(str, wrong.path))!r}" if wrong.path else "")
+        raise HTTPException(409, f"Validation failed{where}: {wrong.message}") from None
+    except (SchemaError, Unresolvable) as error:
+        raise HTTPException(422, f"The parameter schema of the deployment is not valid: {error}") from None
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+def create_run(backend: Backend, keys: Keys, body: Any) -> Document:
+    """A run of a deployment; the one that the idempotency key made before where there is one."""
+    deployment, wanted = backend.read("deployments", **keys), body.whole()
+    check_parameters(deployment, body.parameters, body.enforce_parameter_schema)
+    if body.work_queue_name:
+        queue = {"work_pool_id": deployment["work_queue_work_pool_id"], "name": body.work_queue_name}
+        wanted["work_queue_id"] = backend.read("work_queues", **queue)["id"]
+    return backend.read("flow_runs", id=backend.create_run_of_deployment(keys["id"], wanted).id)
+
+
+def runs_of_deployments(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
+    """Runs of these deployments that are due by then, the earliest first; for processes that serve flows."""
+    due = {"before_": moment_text(body.scheduled_before)} if body.scheduled_before else {"is_null_": False}
+    where = among("flow_runs", deployment_id=body.deployment_ids, state_type=["SCHEDULED"])
+    where["flow_runs"]["next_scheduled_start_time"] = due
+    for each in body.deployment_ids:
+        backend.change("deployments", {"last_polled": utc_now()}, id=each)
+    return backend.find("flow_runs", Query(where, "NEXT_SCHEDULED_START_TIME_ASC", body.limit))
+
+
+def runs_of_pool(backend: Backend, keys: Keys, body: Any) -> list[Document]:
+    """Runs that a worker of the pool may start, the most urgent first."""
+    unknown = set(body.work_queue_names) - {each["name"] for each in _queues_of(backend, keys)}
+    if unknown:
+        raise ObjectNotFound(f"The work pool has no queue {', '.join(sorted(unknown))}.")
+    begin, end = body.scheduled_after or DAWN, body.scheduled_before or EVER
+    found = backend.scheduled_runs(UUID(keys["work_pool_id"]), body.work_queue_names, end, body.limit)
+    return [each for each in found if (moment_of(each["flow_run"]["expected_start_time"]) or EVER) >= begin]
+
+
+# -- schedules ---------------------------------------------------------------------------------------------------------
+
+
+def read_schedules(backend: Backend, keys: Keys, _body: None) -> list[Document]:
+    """The schedules of a deployment."""
+    return list(backend.read("deployments", id=keys["deployment_id"])["schedules"])
+
+
+def create_schedules(backend: Backend, keys: Keys, body: list[Any]) -> list[Document]:
+    """Give a deployment further schedules."""
+    slugs = [each["slug"] for each in read_schedules(backend, keys, None)] + [given.slug for given in body]
+    for slug in slugs:
+        if slug is not None and slugs.count(slug) > 1:
+            raise ObjectAlreadyExists(f"The deployment has a schedule {slug!r} already.")
+    return [backend.create("schedules", {**given.whole(), **keys}) for given in body]
+
+
+# -- queues and workers ------------------------------------------------------------------------------------------------
+
+
+def create_queue(backend: Backend, keys: Keys, body: Any) -> Document:
+    """Make a queue, the least urgent one of its pool unless it has a priority."""
+    last = max((each["priority"] for each in _queues_of(backend, keys)), default=0)
+    queue = backend.create("work_queues", {**body.whole(), **keys, "priority": body.priority or last + 1})
+    _make_room(backend, queue)
+    return queue
+
+
+def change_queue(backend: Backend, keys: Keys, body: Any) -> None:
+    """Change a queue; it keeps its name and priority where they are null."""
+    queue = backend.read("work_queues", **keys)
+    given = body.given().items()
+    changes = {name: value for name, value in given if value is not None or name not in ("name", "priority")}
+    backend.change("work_queues", changes, id=queue["id"])
+    _make_room(backend, {**queue, **changes})
+
+
+def _queues_of(backend: Backend, pool: Keys) -> list[Document]:
+    """The queues of a pool, the most urgent first."""
+    found = backend.find("work_queues", Query(among("work_queues", work_pool_id=[pool["work_pool_id"]])))
+    return sorted(found, key=itemgetter("priority"))
+
+
+def _make_room(backend: Backend, queue: Document) -> None:
+    """Move the queue that has the same priority as this one back, and those that it meets there."""
+    taken = queue["priority"]
+    for each in _queues_of(backend, queue):
+        if each["priority"] == taken and each["id"] != queue["id"]:
+            taken += 1
+            backend.change("work_queues", {"priority": taken}, id=each["id"])
+
+
+def heartbeat(backend: Backend, keys: Keys, body: Any) -> None:
+    """Note that a worker lives."""
+    backend.create("workers", {**keys, **body.whole(), "last_heartbeat_time": utc_now()}, overwrite=True)
