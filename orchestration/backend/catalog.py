@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from orchestration.backend import deployments, work
+from orchestration.backend import deployments
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
@@ -163,7 +163,7 @@ def _with_types(db: Database, found: Sequence[Document]) -> None:
 
 
 _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
-    "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": work.with_status,
+    "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": deployments.with_status,
 }
 """What a listing's documents show beyond their rows and the rows that these point to."""
 

@@ -16,17 +16,16 @@ from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.rules import Accept, Decision, Reject
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.filters import Query, among
+from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.schemas.wire import Document, Revive
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import TERMINAL, Crashed, State, StateType
+from orchestration.domain.states import State
 
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
 """What servers take."""
 _LIMITS, _LOCKED = "/v2/concurrency_limits", 423
-_UNFINISHED = tuple(kind for kind in StateType if kind not in TERMINAL)
 _RUN_FIELDS = (
     "name", "flow_version", "parameters", "context", "parent_task_run_id", "tags", "deployment_id", "job_variables",
 )  # fmt: skip
@@ -88,12 +87,7 @@ class HttpBackend(HttpCatalog):
         return self._proposed("flow_runs", run_id, state, force or final)
 
     def record(self, batch: Batch) -> None:
-        """Send task runs and log lines; while the server is away they wait on the disk."""
-        self.hand_over(batch)
-        self._shipper.secure()
-
-    def hand_over(self, batch: Batch) -> None:
-        """Send task runs and log lines beside the run."""
+        """Send task runs and log lines beside the run; while the server is away they wait on the disk."""
         if batch.task_runs or batch.logs:
             self._shipper.ship(batch)
 
@@ -108,18 +102,6 @@ class HttpBackend(HttpCatalog):
     def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Let the server's rules decide on the state of a task run."""
         return self._proposed("task_runs", run_id, state, force)
-
-    def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Mark Crashed the task runs, and subflows, of an ended flow run that have not."""
-        unfinished = {"flow_run_id": [flow_run_id], "state_type": _UNFINISHED}
-        left = self.find("task_runs", Query(among("task_runs", **unfinished), limit=ALL))
-        inside = among("flow_runs", parent_flow_run_id=[flow_run_id], state_type=_UNFINISHED)
-        for each in self.find("flow_runs", Query(inside, limit=ALL)):
-            self.crash_task_runs(UUID(each["id"]), message, now)
-            self.propose_flow_run_state(UUID(each["id"]), Crashed(message, timestamp=now))
-        for each in left:
-            self.propose_task_run_state(UUID(each["id"]), Crashed(message, timestamp=now))
-        return len(left)
 
     # -- work --------------------------------------------------------------------------------------------------------
 

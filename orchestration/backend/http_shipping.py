@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -56,12 +56,14 @@ class Spool:
     def __bool__(self) -> bool:
         return any(self.folder.glob("*.waiting"))
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Collection[Entry]) -> None:
         """Keep requests, all or none; when this returns they are on the disk.
 
         Raises:
             StoreError: they cannot be written.
         """
+        if not entries:
+            return
         files = {self.folder / f"{new_id()}.new": entry for entry in entries}
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -135,11 +137,6 @@ class Shipper:
                 self._is_spooling = True
                 self._start()
 
-    def secure(self) -> None:
-        """Wait until all that was handed over is on the server, or on the disk."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._ahead)
-
     def settle(self, patience: float) -> None:
         """Wait until the server has all that was handed over.
 
@@ -164,8 +161,7 @@ class Shipper:
             self._changed.notify_all()
         if self._sender is not None:
             self._sender.join(LEAVE_SECONDS)
-        if self._ahead:
-            self.spool.append(list(self._ahead))
+        self._keep()
 
     def _is_done(self) -> bool:
         return not self._ahead and not self._is_spooling
@@ -196,13 +192,18 @@ class Shipper:
     def _send_next(self) -> None:
         """Send the oldest request; if it cannot be, all that follow it wait with it on the disk."""
         try:
-            self._post(self._ahead[0], BRIEF_SECONDS)
-            self._ahead.popleft()
+            sent = self._ahead[0]
+            self._post(sent, BRIEF_SECONDS)
+            with suppress(ValueError):  # when it was kept meanwhile, by who closes
+                self._ahead.remove(sent)
         except errors.OrchestrationError:
-            with self._changed:
-                self.spool.append(list(self._ahead))
-                self._ahead.clear()
-                self._is_spooling = True
+            self._keep()
+
+    def _keep(self) -> None:
+        with self._changed:
+            self.spool.append(self._ahead)
+            self._ahead.clear()
+            self._is_spooling = True
 
     def _is_taken(self, entry: Entry) -> bool:
         try:

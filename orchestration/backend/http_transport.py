@@ -67,11 +67,8 @@ class Transport:
             transport=transport,
         )
         self._away_since: float | None = None
-        self._lock = threading.Lock()
         self.closed = threading.Event()
         self.sleep: Callable[[float], object] = self.closed.wait
-        self.tell: Callable[[str], None] = _log.warning
-        """Hears of the beginning and the end of an outage."""
 
     def send(
         self, method: str, path: str, content: bytes | None = None, patience: float = REACH_SECONDS, **how: Any
@@ -133,15 +130,14 @@ class Transport:
 
     def _tell(self, trouble: Trouble | None) -> None:
         """Tell once of the trouble with which an outage begins, and once of its end."""
-        now = time.monotonic()
-        with self._lock:
-            since = self._away_since
-            self._away_since = None if trouble is None else now if since is None else since
+        since, now = self._away_since, time.monotonic()
         if trouble is not None and since is None:
-            what = f"The server at {self.url} cannot be reached ({trouble})"
-            self.tell(f"{what}; it is tried again, and nothing is lost.")
+            self._away_since = now
+            what = "The server at %s cannot be reached (%s); it is tried again, and nothing is lost."
+            _log.warning(what, self.url, trouble)
         elif trouble is None and since is not None:
-            self.tell(f"The server at {self.url} is back after {now - since:.1f} seconds.")
+            self._away_since = None
+            _log.warning("The server at %s is back after %.1f seconds.", self.url, now - since)
 
     def _unreachable(self, trouble: Trouble, seconds: float) -> str:
         waited = f"{seconds:.0f} seconds" if seconds < 2 * FAULT_SECONDS else f"{seconds / 3600:.3g} hours"

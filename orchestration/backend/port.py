@@ -74,13 +74,16 @@ class Backend(Protocol):
         """All states of a flow run, oldest first."""
 
     def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
-        """Let the rules decide on a state; what they accept, or give instead, is the run's state from then on."""
+        """Let the rules decide on a state; what they accept, or give instead, is the run's state from then on.
+
+        With a run that crashed or was cancelled ends what it leaves behind: task runs, and subflows with theirs.
+        """
 
     def record(self, batch: Batch) -> None:
-        """Store task runs and log lines; all of them, or none. A batch that was stored before changes nothing."""
+        """Store task runs and log lines; all of them, or none. A batch that was stored before changes nothing.
 
-    def hand_over(self, batch: Batch) -> None:
-        """As ``record``, but may return while the batch is on its way; all that is asked afterwards waits for it."""
+        It may be on its way when this returns; all that is asked afterwards waits for it.
+        """
 
     def task_run(self, run_id: UUID) -> TaskRun:
         """The task run of that id; ``ObjectNotFound`` when there is none."""
@@ -90,9 +93,6 @@ class Backend(Protocol):
 
     def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Let the rules decide on the state of a task run that its own process does not record."""
-
-    def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Mark Crashed the task runs, and subflows, of an ended flow run that have not; the number of task runs."""
 
     # -- work -------------------------------------------------------------------------------------------------------
 
