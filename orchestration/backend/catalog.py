@@ -23,7 +23,7 @@ PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "flow_runs": tuple((part, "flow_run_id") for part in ("task_runs", "logs", "flow_run_states", "inputs")),
     "task_runs": (("logs", "task_run_id"),), "deployments": (("schedules", "deployment_id"),),
     "work_pools": (("work_queues", "work_pool_id"), ("workers", "work_pool_id")),
-    "block_types": (("block_schemas", "block_type_id"), ("block_documents", "block_type_id")),
+    "concurrency_limits": (("leases", "limit_id"),), "block_types": (("block_schemas", "block_type_id"), ("block_documents", "block_type_id")),
     "block_documents": tuple(("block_references", f"{end}_block_document_id") for end in ("parent", "reference")),
 }
 """What goes with a document that is removed: resources, and the column that names the one they are part of."""
@@ -155,6 +155,10 @@ def _with_checksum(_tx: Transaction, schema: Document) -> Document:
     return {**schema, "checksum": checksum_of(schema["fields"])}
 
 
+def _with_column(_tx: Transaction, limit: Document) -> Document:
+    return {**limit, "slot_limit": limit["limit"]}  # LIMIT is a word of SQL
+
+
 def _with_types(db: Database, found: Sequence[Document]) -> None:
     """Put into each block schema the type that it is of."""
     types = {each["id"]: present("block_types", each, utc_now()) for each in documents.rows(db, "block_types", {})}
@@ -168,7 +172,7 @@ _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
 """What a listing's documents show beyond their rows and the rows that these point to."""
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
-    "deployments": deployments.with_queue, "block_schemas": _with_checksum,
+    "deployments": deployments.with_queue, "block_schemas": _with_checksum, "concurrency_limits": _with_column,
 }
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
     "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,

@@ -116,18 +116,6 @@ class HttpBackend(HttpCatalog):
         found = self.find("concurrency_limits", Query(limit=ALL))
         return sorted((wire.record_of(ConcurrencyLimit, each) for each in found), key=lambda each: each.name)
 
-    def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
-        """Make or change a limit."""
-        wanted = {"name": name, "limit": limit, "slot_decay_per_second": decay, "active": active}
-        self.create("concurrency_limits", wanted, overwrite=True)
-
-    def delete_concurrency_limit(self, name: str) -> bool:
-        """Remove a limit."""
-        with suppress(ObjectNotFound):
-            self.delete("concurrency_limits", name=name)
-            return True
-        return False
-
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = True
     ) -> float | None:

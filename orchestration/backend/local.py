@@ -111,18 +111,9 @@ class LocalBackend(LocalCatalog):
         due = self._inside(deployments.due, str(work_pool_id), queues, before, limit)
         return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
-    def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
-        """Make or change a limit."""
-        now = utc_now()
-        self._inside(concurrency.upsert_limit, ConcurrencyLimit(new_id(), name, limit, now, now, active, 0, decay))
-
     def concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All limits by name."""
         return concurrency.read_limits(self._db, micros(utc_now()))
-
-    def delete_concurrency_limit(self, name: str) -> bool:
-        """Remove a limit."""
-        return self._inside(concurrency.delete_limit, name)
 
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False

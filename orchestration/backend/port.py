@@ -102,12 +102,6 @@ class Backend(Protocol):
     def concurrency_limits(self) -> list[ConcurrencyLimit]:
         """All limits by name, with their slots in use."""
 
-    def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
-        """Make or change a limit; ``decay`` is slots that come back by themselves per second."""
-
-    def delete_concurrency_limit(self, name: str) -> bool:
-        """Remove a limit; whether there was one."""
-
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
     ) -> float | None:

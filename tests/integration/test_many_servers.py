@@ -12,7 +12,7 @@ from orchestration.backend.port import Backend
 from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.domain.schemas.recording import LogRow
 from orchestration.domain.states import Crashed, Running
-from tests.support.backends import Store, at_once, postgres_store, saved_schema
+from tests.support.backends import Store, at_once, postgres_store, saved_schema, set_limit
 from tests.support.records import at, batch, born, flow_run, log_row, task_record, went_on
 
 SERVERS = 4
@@ -44,8 +44,8 @@ def test_a_hundred_creations_with_one_key_make_one_run(servers: list[Backend]) -
 
 def test_slots_are_never_given_twice(servers: list[Backend]) -> None:
     """Holders come and go, and at no time are there more than the limit lets."""
-    servers[0].set_concurrency_limit("database", 3)
-    servers[0].set_concurrency_limit("gate", 5)
+    set_limit(servers[0], "database", 3)
+    set_limit(servers[0], "gate", 5)
     most: list[int] = []
 
     def hold(number: int) -> int:

@@ -24,6 +24,7 @@ from orchestration.server.routes import Keys, add
 SOONEST = 0.1
 """Seconds until a client that waits for a release asks again."""
 _SHOWN = ("id", "created", "updated", "active", "name", "limit", "active_slots", "slot_decay_per_second")
+_SET = ("name", "limit", "slot_decay_per_second", "active")
 
 V1, V2 = "/concurrency_limits", "/v2/concurrency_limits"
 
@@ -66,7 +67,7 @@ def _add_limits(at: str, path: str, begin: str, document_of: Callable[..., Docum
         return document_of(_limit(backend, begin + keys["name"]))
 
     def delete_limit(backend: Backend, keys: Keys, _body: None) -> None:
-        backend.delete_concurrency_limit(_limit(backend, begin + keys["name"]).name)
+        backend.delete("concurrency_limits", name=_limit(backend, begin + keys["name"]).name)
 
     add(router, "POST", f"{at}/filter", limits, body=bodies.Page)
     add(router, "GET", at + path, read_limit)
@@ -76,7 +77,8 @@ def _add_limits(at: str, path: str, begin: str, document_of: Callable[..., Docum
 def set_tag_limit(backend: Backend, _keys: Keys, body: Any) -> Json:
     """Make or change the limit of a tag."""
     began = utc_now()
-    backend.set_concurrency_limit(bodies.TAG + body.tag, body.concurrency_limit)
+    new = {"name": bodies.TAG + body.tag, "limit": body.concurrency_limit}
+    backend.create("concurrency_limits", new, overwrite=True)
     limit = _limit(backend, bodies.TAG + body.tag)
     return Json(_of_tag(limit), 201 if limit.created >= began else 200)
 
@@ -90,7 +92,7 @@ def create_limit(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Make a limit."""
     if any(limit.name == body.name for limit in backend.concurrency_limits()):
         raise ObjectAlreadyExists(f"There is already a concurrency limit {body.name!r}.")
-    backend.set_concurrency_limit(body.name, body.limit, body.slot_decay_per_second, body.active)
+    backend.create("concurrency_limits", {name: getattr(body, name) for name in _SET}, overwrite=True)
     return _of_name(_limit(backend, body.name))
 
 
@@ -100,7 +102,7 @@ def change_limit(backend: Backend, keys: Keys, body: Any) -> None:
     new = {**_of_name(limit), "active_slots": None, **body.model_dump(exclude_none=True)}
     if new["name"] != limit.name:
         raise UsageError("A concurrency limit keeps its name; create another one and delete this.")
-    backend.set_concurrency_limit(limit.name, new["limit"], new["slot_decay_per_second"], new["active"])
+    backend.create("concurrency_limits", {name: new[name] for name in _SET}, overwrite=True)
     if new["active_slots"] is not None:
         backend.take_back(limit.name)
     if new["active_slots"]:
