@@ -14,7 +14,7 @@ from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_of
 from orchestration.domain.states import Scheduled
 from orchestration.persistence import documents
-from orchestration.persistence.database import NO_PARAMS, Database, Row, Transaction
+from orchestration.persistence.database import Database, Row, Transaction
 from orchestration.persistence.presenting import is_online
 from orchestration.persistence.values import micros
 
@@ -64,7 +64,7 @@ def after_change(tx: Transaction, changed: Document, changes: Mapping[str, Any])
         forget_future_runs(tx, changed["id"])
 
 
-def after_schedule(tx: Transaction, schedule: Document, _changes: Mapping[str, Any] = NO_PARAMS) -> None:
+def after_schedule(tx: Transaction, schedule: Document, _changes: Mapping[str, Any]) -> None:
     """Let the planned runs follow a schedule."""
     forget_future_runs(tx, schedule["deployment_id"])
 

@@ -16,6 +16,7 @@ from orchestration.backend.clock import new_id
 from orchestration.backend.http_client import httpx
 from orchestration.backend.http_shipping import Shipper
 from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
+from orchestration.backend.port import Documents, Where
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among
@@ -93,9 +94,7 @@ class HttpCatalog:
         """How many there are that the filters let through."""
         return len(self.find(resource, Query(where, limit=ALL)))  # Prefect's interface counts not all of them
 
-    def history(
-        self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
-    ) -> list[Document]:
+    def history(self, resource: str, where: Where, start: datetime, seconds: float, number: int) -> Documents:
         """By span of time, the runs that were expected then, by state."""
         path, body = self._asked(resource, where)
         spans = {"history_end": start + timedelta(seconds=seconds * number), "history_interval_seconds": seconds}

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate, groupby
 from operator import itemgetter
@@ -111,7 +112,6 @@ class Shipper:
         self._is_spooling = False
         self._changed = threading.Condition()
         self._sender: threading.Thread | None = None
-        self._said = ""
         self.spool = Spool(home / "spool" / sha256(transport.url.encode()).hexdigest()[:16])
 
     def ship(self, batch: Batch) -> None:
@@ -182,7 +182,7 @@ class Shipper:
                 elif self._ahead:
                     self._send_next()
             except (OSError, errors.OrchestrationError) as error:
-                self._say(str(error))
+                _say_once(str(error))
                 self._transport.sleep(MOST_SECONDS)
             with self._changed:
                 self._is_spooling = self._is_spooling and bool(self.spool)
@@ -210,17 +210,17 @@ class Shipper:
             self._post(entry, self._limit)
             return True
         except (errors.UsageError, errors.ObjectNotFound, errors.ObjectAlreadyExists) as error:
-            self._say(f"A part of what was recorded is set aside in {self.spool.folder}: {error}")
+            _say_once(f"A part of what was recorded is set aside in {self.spool.folder}: {error}")
             return False
-
-    def _say(self, sentence: str) -> None:
-        """Tell of something that stays as it is only once."""
-        if sentence != self._said:
-            _log.error("%s", sentence)
-        self._said = sentence
 
     def _post(self, entry: Entry, patience: float) -> None:
         self._transport.send("POST", entry.path, entry.body, patience, headers={"Idempotency-Key": str(entry.key)})
+
+
+@lru_cache
+def _say_once(sentence: str) -> None:
+    """Tell of something that stays as it is."""
+    _log.error("%s", sentence)
 
 
 def entries_of(batch: Batch) -> Iterator[Entry]:
