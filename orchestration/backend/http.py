@@ -47,12 +47,10 @@ class HttpBackend(HttpCatalog):
             self._announce(run.parent_task_run_id)
         names = _RUN_FIELDS + _RUN_FIELDS_OF_OURS if self.is_ours else _RUN_FIELDS
         document = {
-            **{name: getattr(run, name) for name in names},
-            "flow_id": self._flow_ids[run.flow_name],
-            "empirical_policy": wire.policy_document(run.policy),
+            **{name: getattr(run, name) for name in names}, "flow_id": self._flow_ids[run.flow_name],
+            "empirical_policy": wire.policy_document(run.policy), "state": run.state and self._sendable(run.state),
             "labels": {**run.labels, **wire.owner_label(run.owner)},
             "idempotency_key": run.idempotency_key or str(run.id),
-            "state": run.state and self._sendable(run.state),
         }
         made = self._flow_run(self.ask("POST", "/flow_runs/", document))
         self._begin()

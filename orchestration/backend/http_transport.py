@@ -61,11 +61,9 @@ class Transport:
         key = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
         user, _, password = (settings.api_auth_string or "").partition(":")
         self._client = httpx.Client(
-            base_url=self.url,
-            headers={"Content-Type": "application/json", **key},
+            base_url=self.url, headers={"Content-Type": "application/json", **key}, transport=transport,
             auth=httpx.BasicAuth(user, password) if user and not key else None,
             verify=self.url.startswith("https://"),  # reading the certificates takes 20 ms
-            transport=transport,
         )
         self._away_since: float | None = None
         self.closed = threading.Event()
