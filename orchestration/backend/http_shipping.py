@@ -15,7 +15,7 @@ from hashlib import sha256
 from itertools import accumulate, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from orchestration.backend.clock import new_id
@@ -23,7 +23,6 @@ from orchestration.backend.http_transport import MOST_SECONDS, Transport, encode
 from orchestration.domain import errors
 from orchestration.domain.schemas.events import events_of
 from orchestration.domain.schemas.recording import Batch, LogRow
-from orchestration.domain.schemas.wire import Document
 
 BODY_BYTES = 1_000_000
 """The most that a request holds, besides a line that is longer."""
@@ -247,8 +246,8 @@ def _bodies(items: Sequence[bytes]) -> Iterator[bytes]:
         yield b"[%s]" % b",".join(item for _, item in part)
 
 
-def _log_document(row: LogRow) -> Document:
-    document: Document = dict(zip(_LOG_FIELDS, row, strict=True))
+def _log_document(row: LogRow) -> dict[str, Any]:
+    document: dict[str, Any] = dict(zip(_LOG_FIELDS, row, strict=True))
     if not isinstance(document["message"], str):
         raise TypeError(f"{document['message']!r} is no text")
     return {**document, "timestamp": datetime.fromtimestamp(document["timestamp"] / 1e6, UTC).isoformat()}

@@ -13,12 +13,11 @@ from orchestration.backend import deployments
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.clock import DICE, new_id, utc_now
+from orchestration.backend.port import Documents
 from orchestration.backend.processes import DIED, is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
-from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.recording import Batch, changed_task_run
+from orchestration.domain.schemas import catalog, recording, wire
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
-from orchestration.domain.schemas.wire import Document, Revive
 from orchestration.domain.states import Crashed, State, StateType
 from orchestration.persistence import concurrency, runs, task_runs
 from orchestration.persistence.database import Database, Transaction
@@ -32,7 +31,7 @@ LEFT_BEHIND = "The flow run around this task run has ended."
 class LocalBackend(LocalCatalog):
     """Each method is one transaction on the database it is given."""
 
-    def __init__(self, database: Database, blocks: BlockStore, revive: Revive) -> None:
+    def __init__(self, database: Database, blocks: BlockStore, revive: wire.Revive) -> None:
         super().__init__(database)
         self._revive = revive
         self.blocks = blocks
@@ -78,7 +77,7 @@ class LocalBackend(LocalCatalog):
                 self._crash_inside(tx, run_id, LEFT_BEHIND, now)
             return decision
 
-    def record(self, batch: Batch) -> None:
+    def record(self, batch: recording.Batch) -> None:
         """Store a batch of task runs and log lines, unless it came before."""
         with self._db.transaction() as tx:
             if batch.id is None or task_runs.is_new_batch(tx, batch.id, utc_now()):
@@ -102,16 +101,16 @@ class LocalBackend(LocalCatalog):
             decision = Accept(proposed) if force else _decide(run, proposed, now)
             if isinstance(decision, Accept | Reject) and decision.state is not run.state:
                 decision = replace(decision, state=_stamped(decision.state, now))
-                changed = changed_task_run(runs.after(run, decision.state, now), [decision.state])
+                changed = recording.changed_task_run(runs.after(run, decision.state, now), [decision.state])
                 task_runs.write_task_runs(tx, [changed], None)
             return decision
 
-    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
+    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first."""
         due = self._inside(deployments.due, str(work_pool_id), queues, before, limit)
         return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
-    def concurrency_limits(self) -> list[ConcurrencyLimit]:
+    def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:
         """All limits by name."""
         return concurrency.read_limits(self._db, micros(utc_now()))
 
