@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from orchestration.backend import deployments, work
+from orchestration.backend import deployments
 from orchestration.backend.clock import new_id, utc_now
+from orchestration.backend.port import Documents, Where
 from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
 from orchestration.domain.schemas.wire import Document, moment_text
@@ -17,14 +20,7 @@ from orchestration.persistence.database import NO_PARAMS, Database, Row, Transac
 from orchestration.persistence.presenting import present
 from orchestration.persistence.values import micros
 
-PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "flows": (("deployments", "flow_id"), ("flow_runs", "flow_id")),
-    "flow_runs": tuple((part, "flow_run_id") for part in ("task_runs", "logs", "flow_run_states", "inputs")),
-    "task_runs": (("logs", "task_run_id"),), "deployments": (("schedules", "deployment_id"),),
-    "work_pools": (("work_queues", "work_pool_id"), ("workers", "work_pool_id")),
-    "block_types": (("block_schemas", "block_type_id"), ("block_documents", "block_type_id")),
-    "block_documents": tuple(("block_references", f"{end}_block_document_id") for end in ("parent", "reference")),
-}
+PARTS: Mapping[str, Sequence[tuple[str, str]]] = json.loads(Path(__file__).with_name("parts.json").read_text("ascii"))
 """What goes with a document that is removed: resources, and the column that names the one they are part of."""
 
 
@@ -49,9 +45,7 @@ class LocalCatalog:
 
         return count(self._db, resource, where)
 
-    def history(
-        self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
-    ) -> list[Document]:
+    def history(self, resource: str, where: Where, start: datetime, seconds: float, number: int) -> Documents:
         """What became of the runs that were expected within each of ``number`` spans of time."""
         from orchestration.persistence.listings import Spans, history
 
@@ -124,12 +118,12 @@ def remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Docu
     for document in removed:
         for part, column in PARTS.get(resource, ()):
             remove(tx, part, {column: document["id"]})
-        if after := _AFTER_REMOVAL.get(resource):
-            after(tx, document)
+        if resource in _FOLLOWED:
+            _AFTER[resource](tx, document, document)
     return removed
 
 
-def _point_at_latest(tx: Transaction, artifact: Document, _given: Mapping[str, Any] = NO_PARAMS) -> None:
+def _point_at_latest(tx: Transaction, artifact: Document, _given: Mapping[str, Any]) -> None:
     """Make the newest version of a key the one that its collection shows; a collection without versions goes."""
     if artifact["key"] is None:
         return
@@ -152,6 +146,10 @@ def _with_checksum(_tx: Transaction, schema: Document) -> Document:
     return {**schema, "checksum": checksum_of(schema["fields"])}
 
 
+def _with_column(_tx: Transaction, limit: Document) -> Document:
+    return {**limit, "slot_limit": limit["limit"]}  # LIMIT is a word of SQL
+
+
 def _with_types(db: Database, found: Sequence[Document]) -> None:
     """Put into each block schema the type that it is of."""
     types = {each["id"]: present("block_types", each, utc_now()) for each in documents.rows(db, "block_types", {})}
@@ -160,18 +158,16 @@ def _with_types(db: Database, found: Sequence[Document]) -> None:
 
 
 _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
-    "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": work.with_status,
+    "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": deployments.with_status,
 }
 """What a listing's documents show beyond their rows and the rows that these point to."""
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
-    "deployments": deployments.with_queue, "block_schemas": _with_checksum,
+    "deployments": deployments.with_queue, "block_schemas": _with_checksum, "concurrency_limits": _with_column,
 }
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
     "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,
     "schedules": deployments.after_schedule,
 }
-_AFTER_REMOVAL: Mapping[str, Callable[[Transaction, Document], None]] = {
-    "artifacts": _point_at_latest, "schedules": deployments.after_schedule,
-    "deployments": lambda tx, deployment: deployments.forget_future_runs(tx, deployment["id"]),
-}
+_FOLLOWED = ("artifacts", "schedules", "deployments")
+"""Those whose removal changes others as a change of all their fields does."""

@@ -1,4 +1,4 @@
-"""The clock and the dice of this process: the only place below the SDK that asks for either."""
+"""The clock and the dice of this process, and the names that they throw: the only place below the SDK that asks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import random
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
-from orchestration.backend.names import run_name
 from orchestration.domain.ids import uuid7
 
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
 """Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next."""
+
+ADJECTIVES, ANIMALS = (
+    tuple(words.split()) for words in Path(__file__).with_name("names.txt").read_text(encoding="ascii").split("\n\n")
+)
 
 _lock = threading.Lock()
 _last = 0
@@ -42,5 +46,5 @@ def new_id() -> UUID:
 
 
 def made_up_name() -> str:
-    """A name such as ``light-boar``."""
-    return run_name(DICE.getrandbits(62))
+    """A name that people can say, such as ``light-boar``: one of about 34,000."""
+    return f"{DICE.choice(ADJECTIVES)}-{DICE.choice(ANIMALS)}"

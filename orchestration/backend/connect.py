@@ -51,18 +51,13 @@ def open_database(settings: Settings) -> Database:
     if file := _SQLITE.fullmatch(url):
         return SqliteDatabase(Path(file["path"]).expanduser().absolute(), settings.sqlite_synchronous)
     if server := _POSTGRES.match(url):
-        return _open_postgres("postgresql://" + url[server.end() :])
+        try:
+            from orchestration.persistence.postgres import PostgresDatabase
+        except ImportError as error:
+            remedy = "install it with `pip install 'orchestration[postgres]'`"
+            raise ConfigurationError(f"A PostgreSQL store needs its driver ({error}); {remedy}.") from error
+        return PostgresDatabase("postgresql://" + url[server.end() :])
     raise ConfigurationError(
         "ORCHESTRATION_DATABASE_URL names no store that is known here; write "
         "sqlite:////absolute/path/of/a/file.db or postgresql://user:password@host:5432/database."
     )
-
-
-def _open_postgres(url: str) -> Database:
-    try:
-        from orchestration.persistence.postgres import PostgresDatabase
-    except ImportError as error:
-        raise ConfigurationError(
-            f"A PostgreSQL store needs its driver ({error}); install it with `pip install 'orchestration[postgres]'`."
-        ) from error
-    return PostgresDatabase(url)

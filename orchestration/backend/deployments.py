@@ -1,20 +1,24 @@
-"""Deployments in this machine's database: their queue, their schedules, and the runs that they give."""
+"""Deployments in this machine's database: their queue, their schedules, their runs, and which of these may start."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_document, state_of
+from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_of
 from orchestration.domain.states import Scheduled
 from orchestration.persistence import documents
-from orchestration.persistence.database import NO_PARAMS, Database, Transaction
+from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.presenting import is_online
+from orchestration.persistence.values import micros
 
+_POOL, _TAKEN, _DUE = Path(__file__).with_name("deployments.sql").read_text(encoding="ascii").split(";")[:3]
 DEPLOYMENT_LABEL = "prefect.deployment.id"
 _OF_THE_RUN = ("context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by")
 SCHEDULE_FIELDS = ("active", "schedule", "max_scheduled_runs", "parameters", "slug")
@@ -25,19 +29,11 @@ def with_queue(tx: Transaction, deployment: Document) -> Document:
     pool_name, queue_name = deployment.get("work_pool_name"), deployment.get("work_queue_name")
     if pool_name is None and queue_name is None:
         return deployment
-    if pool_name is None:
-        own = documents.read(tx, "deployments", {"id": deployment["id"]}) if "id" in deployment else []
-        queues = documents.read(tx, "work_queues", {"id": own[0]["work_queue_id"]}) if own else []
-        pools = documents.read(tx, "work_pools", {"id": queues[0]["work_pool_id"]}) if queues else []
-    else:
-        pools = documents.read(tx, "work_pools", {"name": pool_name})
+    pools = tx.execute(_POOL, {"name": pool_name, "deployment": str(deployment.get("id"))})
     if not pools:
-        raise ObjectNotFound(
-            f"There is no work pool {pool_name!r}; make it with "
-            f"`orchestrate work-pool create --type process {pool_name or 'NAME'}`."
-        )
-    queue = queue_of(tx, pools[0]["id"], queue_name or "default")
-    return {**deployment, "work_queue_id": queue["id"]}
+        remedy = f"make it with `orchestrate work-pool create --type process {pool_name or 'NAME'}`"
+        raise ObjectNotFound(f"There is no work pool {pool_name!r}; {remedy}.")
+    return {**deployment, "work_queue_id": queue_of(tx, pools[0]["id"], queue_name or "default")["id"]}
 
 
 def queue_of(tx: Transaction, work_pool_id: str, name: str) -> Document:
@@ -68,7 +64,7 @@ def after_change(tx: Transaction, changed: Document, changes: Mapping[str, Any])
         forget_future_runs(tx, changed["id"])
 
 
-def after_schedule(tx: Transaction, schedule: Document, _changes: Mapping[str, Any] = NO_PARAMS) -> None:
+def after_schedule(tx: Transaction, schedule: Document, _changes: Mapping[str, Any]) -> None:
     """Let the planned runs follow a schedule."""
     forget_future_runs(tx, schedule["deployment_id"])
 
@@ -104,15 +100,6 @@ def forget_future_runs(tx: Transaction, deployment_id: str) -> None:
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
 
 
-def run_of_slot(deployment: Document, schedule: Mapping[str, Any], slot: datetime) -> Document:
-    """What the run of a schedule's slot has of its own; whoever plans it, and how often, makes it once."""
-    key = f"scheduled {deployment['id']} {schedule['slug'] or schedule['id']} {slot.astimezone(UTC).isoformat()}"
-    return {
-        "idempotency_key": key, "state": state_document(Scheduled(slot)), "parameters": schedule["parameters"],
-        "tags": ["auto-scheduled"], "auto_scheduled": True,
-    }
-
-
 def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:
     """A run of a deployment; ``wanted`` has what differs from it. Without a state it is due at once."""
     state = state_of(wanted["state"]) if wanted.get("state") else Scheduled(now)
@@ -132,3 +119,43 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
         state=state.evolve(details=replace(state.details, flow_run_id=run_id)),
         policy=policy_of(wanted.get("empirical_policy")), expected_start_time=state.details.scheduled_time or now,
     )
+
+
+def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int) -> list[Document]:
+    """The most urgent runs of a pool that have a free slot, as (id, work_pool_id, work_queue_id).
+
+    ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs.
+    """
+    pool = documents.read(tx, "work_pools", {"id": work_pool_id})[0]
+    queues = documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
+    asked = [queue for queue in queues if not names or queue["name"] in names]
+    for queue in asked:
+        documents.update(tx, "work_queues", {"last_polled": utc_now()}, {"id": queue["id"]})
+    if pool["is_paused"]:
+        return []
+    taken = {row["id"]: row["number"] for row in tx.execute(_TAKEN, {"pool": work_pool_id})}
+    free = {queue["id"]: _free(queue, taken.get(queue["id"], 0), limit) for queue in asked}
+    most = _free(pool, sum(taken.values()), limit)
+    found = tx.execute(_DUE, {"pool": work_pool_id, "before": micros(before)})
+    return [{**run, "work_pool_id": work_pool_id} for run in _fitting(found, free)][:most]
+
+
+def with_status(db: Database, pools: Sequence[Document]) -> None:
+    """Tell of each work pool that is not paused whether a worker of it is there."""
+    now = utc_now()
+    ready = {each["work_pool_id"] for each in documents.read(db, "workers", {}) if is_online(each, now)}
+    for pool in pools:
+        if not pool["is_paused"] and pool["id"] in ready:
+            pool["status"] = "READY"
+
+
+def _free(limited: Document, taken: int, limit: int) -> int:
+    own = limited["concurrency_limit"]
+    return limit if own is None else max(0, min(limit, own - taken))
+
+
+def _fitting(found: Sequence[Row], free: dict[str, int]) -> Iterator[Row]:
+    for row in found:
+        if free.get(row["work_queue_id"], 0) > 0:
+            free[row["work_queue_id"]] -= 1
+            yield row

@@ -12,21 +12,15 @@ from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.http_catalog import ALL, HttpBlockStore, HttpCatalog
 from orchestration.backend.http_client import httpx
 from orchestration.backend.http_transport import retry_after
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.rules import Accept, Decision, Reject
-from orchestration.domain.schemas import wire
-from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.filters import Query, among
-from orchestration.domain.schemas.recording import Batch
-from orchestration.domain.schemas.runs import FlowRun, TaskRun
-from orchestration.domain.schemas.wire import Document, Revive
+from orchestration.backend.port import Documents
+from orchestration.domain import errors, rules
+from orchestration.domain.schemas import catalog, filters, recording, runs, wire
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import TERMINAL, Crashed, State, StateType
+from orchestration.domain.states import State
 
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
 """What servers take."""
 _LIMITS, _LOCKED = "/v2/concurrency_limits", 423
-_UNFINISHED = tuple(kind for kind in StateType if kind not in TERMINAL)
 _RUN_FIELDS = (
     "name", "flow_version", "parameters", "context", "parent_task_run_id", "tags", "deployment_id", "job_variables",
 )  # fmt: skip
@@ -36,17 +30,16 @@ _RUN_FIELDS_OF_OURS = ("id", "created", "expected_start_time", "deployment_versi
 class HttpBackend(HttpCatalog):
     """Once a run was made, an outage of the server up to a limit fails nothing: methods wait, and records spool."""
 
-    def __init__(self, settings: Settings, revive: Revive, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, settings: Settings, revive: wire.Revive, transport: httpx.BaseTransport | None = None) -> None:
         super().__init__(settings, transport)
         self._revive = revive
         self._flow_ids: dict[str, UUID] = {}
-        self._flow_names: dict[str, str] = {}
         self._leases: dict[UUID, str] = {}
         self.blocks = HttpBlockStore(self)
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
-    def create_flow_run(self, run: FlowRun) -> FlowRun:
+    def create_flow_run(self, run: runs.FlowRun) -> runs.FlowRun:
         """Store a run of the flow ``run.flow_name``; sent again, it is known by its idempotency key."""
         if run.flow_name not in self._flow_ids:
             self._flow_ids[run.flow_name] = UUID(self.ask("POST", "/flows/", {"name": run.flow_name})["id"])
@@ -54,18 +47,16 @@ class HttpBackend(HttpCatalog):
             self._announce(run.parent_task_run_id)
         names = _RUN_FIELDS + _RUN_FIELDS_OF_OURS if self.is_ours else _RUN_FIELDS
         document = {
-            **{name: getattr(run, name) for name in names},
-            "flow_id": self._flow_ids[run.flow_name],
-            "empirical_policy": wire.policy_document(run.policy),
+            **{name: getattr(run, name) for name in names}, "flow_id": self._flow_ids[run.flow_name],
+            "empirical_policy": wire.policy_document(run.policy), "state": run.state and self._sendable(run.state),
             "labels": {**run.labels, **wire.owner_label(run.owner)},
             "idempotency_key": run.idempotency_key or str(run.id),
-            "state": run.state and self._sendable(run.state),
         }
         made = self._flow_run(self.ask("POST", "/flow_runs/", document))
         self._begin()
         return made
 
-    def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
+    def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> runs.FlowRun:
         """Store a run of a deployment; ``wanted`` has what differs from it."""
         document = {"idempotency_key": str(new_id()), **wanted}
         if document.get("work_queue_id"):
@@ -74,7 +65,7 @@ class HttpBackend(HttpCatalog):
             document["state"] = self._sendable(wire.state_of(document["state"]))
         return self._flow_run(self.ask("POST", f"/deployments/{deployment_id}/create_flow_run", document))
 
-    def flow_run(self, run_id: UUID) -> FlowRun:
+    def flow_run(self, run_id: UUID) -> runs.FlowRun:
         """The run of that id."""
         return self._flow_run(self.read("flow_runs", id=str(run_id)))
 
@@ -82,22 +73,17 @@ class HttpBackend(HttpCatalog):
         """All states of a flow run, oldest first."""
         return self._states("flow_run", run_id)
 
-    def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
+    def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> rules.Decision:
         """Let the server's rules decide on a state; while it is away, wait for it."""
         final = state.details.retriable is False  # which for flow runs the interface can say by force alone
         return self._proposed("flow_runs", run_id, state, force or final)
 
-    def record(self, batch: Batch) -> None:
-        """Send task runs and log lines; while the server is away they wait on the disk."""
-        self.hand_over(batch)
-        self._shipper.secure()
-
-    def hand_over(self, batch: Batch) -> None:
-        """Send task runs and log lines beside the run."""
+    def record(self, batch: recording.Batch) -> None:
+        """Send task runs and log lines beside the run; while the server is away they wait on the disk."""
         if batch.task_runs or batch.logs:
             self._shipper.ship(batch)
 
-    def task_run(self, run_id: UUID) -> TaskRun:
+    def task_run(self, run_id: UUID) -> runs.TaskRun:
         """The task run of that id."""
         return wire.task_run_of(self.read("task_runs", id=str(run_id)), self._revive)
 
@@ -105,46 +91,22 @@ class HttpBackend(HttpCatalog):
         """All states of a task run, oldest first."""
         return self._states("task_run", run_id)
 
-    def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
+    def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> rules.Decision:
         """Let the server's rules decide on the state of a task run."""
         return self._proposed("task_runs", run_id, state, force)
 
-    def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Mark Crashed the task runs, and subflows, of an ended flow run that have not."""
-        unfinished = {"flow_run_id": [flow_run_id], "state_type": _UNFINISHED}
-        left = self.find("task_runs", Query(among("task_runs", **unfinished), limit=ALL))
-        inside = among("flow_runs", parent_flow_run_id=[flow_run_id], state_type=_UNFINISHED)
-        for each in self.find("flow_runs", Query(inside, limit=ALL)):
-            self.crash_task_runs(UUID(each["id"]), message, now)
-            self.propose_flow_run_state(UUID(each["id"]), Crashed(message, timestamp=now))
-        for each in left:
-            self.propose_task_run_state(UUID(each["id"]), Crashed(message, timestamp=now))
-        return len(left)
-
     # -- work --------------------------------------------------------------------------------------------------------
 
-    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
+    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first."""
         path, _ = self._collection("scheduled_runs", {"work_pool_id": str(work_pool_id)})
         asked = {"work_queue_names": list(queues), "scheduled_before": before, "limit": limit}
         return list(self.ask("POST", path, asked))
 
-    def concurrency_limits(self) -> list[ConcurrencyLimit]:
+    def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:
         """All limits by name."""
-        found = self.find("concurrency_limits", Query(limit=ALL))
-        return sorted((wire.record_of(ConcurrencyLimit, each) for each in found), key=lambda each: each.name)
-
-    def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
-        """Make or change a limit."""
-        wanted = {"name": name, "limit": limit, "slot_decay_per_second": decay, "active": active}
-        self.create("concurrency_limits", wanted, overwrite=True)
-
-    def delete_concurrency_limit(self, name: str) -> bool:
-        """Remove a limit."""
-        with suppress(ObjectNotFound):
-            self.delete("concurrency_limits", name=name)
-            return True
-        return False
+        found = self.find("concurrency_limits", filters.Query(limit=ALL))
+        return sorted((wire.record_of(catalog.ConcurrencyLimit, each) for each in found), key=lambda each: each.name)
 
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = True
@@ -162,7 +124,7 @@ class HttpBackend(HttpCatalog):
     def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
         """Keep a lease for ``seconds`` from now."""
         known = self._leases.get(lease_id, lease_id)
-        with suppress(ObjectNotFound):
+        with suppress(errors.ObjectNotFound):
             self.ask("POST", f"{_LIMITS}/leases/{known}/renew", {"lease_duration": _lasting(seconds)})
             return True
         return False
@@ -186,17 +148,17 @@ class HttpBackend(HttpCatalog):
 
     # -- one step each -----------------------------------------------------------------------------------------------
 
-    def _proposed(self, resource: str, run_id: UUID, state: State, force: bool) -> Decision:
+    def _proposed(self, resource: str, run_id: UUID, state: State, force: bool) -> rules.Decision:
         """What the server decides; a state that is sent again keeps the id by which the server knows it."""
         proposed = state.evolve(id=state.id or new_id(), timestamp=state.timestamp or utc_now())
         self._begin()
         sent = {"state": self._sendable(proposed), "force": force}
         decision = wire.decision_of(self.ask("POST", f"/{resource}/{run_id}/set_state", sent), self._revive)
-        if isinstance(decision, Reject) and decision.state.details.transition_id == proposed.id:
-            return Accept(decision.state)  # a Prefect server's word for: this state came before
+        if isinstance(decision, rules.Reject) and decision.state.details.transition_id == proposed.id:
+            return rules.Accept(decision.state)  # a Prefect server's word for: this state came before
         return decision
 
-    def _sendable(self, state: State) -> Document:
+    def _sendable(self, state: State) -> wire.Document:
         """A state as the server takes it; Prefect's gives ids and times itself, and knows a state by its transition."""
         document = wire.state_document(state)
         if self.is_ours:
@@ -207,16 +169,12 @@ class HttpBackend(HttpCatalog):
     def _announce(self, task_run_id: UUID) -> None:
         """Make a task run that a subflow's run can point to: a Prefect server takes in its events only later."""
         stub = {"id": task_run_id, "task_key": "subflow", "dynamic_key": str(task_run_id), "state": {"type": "PENDING"}}
-        with suppress(ObjectAlreadyExists):
+        with suppress(errors.ObjectAlreadyExists):
             self.ask("POST", "/task_runs/", stub)
 
-    def _flow_run(self, document: Document) -> FlowRun:
+    def _flow_run(self, document: wire.Document) -> runs.FlowRun:
         run, flow_id = wire.flow_run_of(document, self._revive), document["flow_id"]
-        if run.flow_name:
-            return run
-        if flow_id not in self._flow_names:
-            self._flow_names[flow_id] = self.read("flows", id=flow_id)["name"]
-        return run.evolve(flow_name=self._flow_names[flow_id])
+        return run if run.flow_name else run.evolve(flow_name=self.read("flows", id=flow_id)["name"])
 
     def _states(self, kind: str, run_id: UUID) -> list[State]:
         found = self.ask("GET", f"/{kind}_states/", params={f"{kind}_id": str(run_id)})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -14,6 +16,7 @@ from orchestration.backend.clock import new_id
 from orchestration.backend.http_client import httpx
 from orchestration.backend.http_shipping import Shipper
 from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
+from orchestration.backend.port import Documents, Where
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among
@@ -22,33 +25,15 @@ from orchestration.domain.settings import Settings
 
 ALL = 2**31
 """A limit that limits nothing."""
-_POOL = "/work_pools/{work_pool_name}"
-LISTED: Mapping[str, tuple[str, ...]] = {
-    "artifact_collections": ("/artifacts/latest/",), "inputs": ("/flow_runs/{flow_run_id}/input",),
-    "schedules": ("/deployments/{deployment_id}/schedules",), "work_queues": (f"{_POOL}/queues", "/work_queues/"),
-    "workers": (f"{_POOL}/workers",), "scheduled_runs": (f"{_POOL}/get_scheduled_flow_runs",),
-    "concurrency_limits": ("/v2/concurrency_limits/",),
-}
-"""Where a resource is listed and made, unless under its own name: the first whose names are known."""
-ONE: Mapping[str, tuple[str, ...]] = {
-    "flows": ("/flows/{id}", "/flows/name/{name}"), "variables": ("/variables/name/{name}", "/variables/{id}"),
-    "inputs": ("/flow_runs/{flow_run_id}/input/{key}",), "schedules": ("/deployments/{deployment_id}/schedules/{id}",),
-    "deployments": ("/deployments/{id}", "/deployments/name/{flow_name}/{name}"), "work_pools": ("/work_pools/{name}",),
-    "work_queues": ("/work_queues/{id}", f"{_POOL}/queues/{{name}}"), "workers": (f"{_POOL}/workers/{{name}}",),
-    "block_types": ("/block_types/{id}", "/block_types/slug/{slug}"),
-    "concurrency_limits": ("/v2/concurrency_limits/{name}",),
-    "block_schemas": ("/block_schemas/{id}", "/block_schemas/checksum/{checksum}"),
-}
-"""Where one of them is, unless under its id, by what it is known by; where it is changed and removed comes first."""
-_MADE_BELOW = {"workers": "/heartbeat"}
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "variables": ("name",), "work_pools": ("name", "type"), "work_queues": ("work_pool_id", "work_pool_name", "name"),
-    "inputs": ("flow_run_id", "key"), "block_types": ("slug", "name"), "concurrency_limits": ("name",),
-}
-"""What an overwritten document keeps: the fields that make it the one it is."""
-_UNCOUNTED = ("logs", "inputs", "schedules", "work_queues", "workers", "block_types", "block_schemas")
+PLACES: Mapping[str, Mapping[str, Any]] = json.loads(Path(__file__).with_name("rest.json").read_text(encoding="ascii"))
+"""Where the resources are, unless under their own names, at the first path whose names are known.
+
+``all`` is the listing, and with ``made`` after it where one is created; ``one`` is where one is read, and the first of
+these where it is changed and removed. ``keeps`` are the fields that make a document the one it is, which it keeps when
+it is overwritten; ``filter`` is the name of the listing's own filter.
+"""
 _PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
-_SENT_AS = {"work_queues": "work_pool_queues", "artifact_collections": "artifacts"}
+_SENT_AS = {"work_queues": "work_pool_queues"}
 _OURS_ALONE = ("id", "created", "updated")
 """Fields that only our server lets a client choose."""
 T = TypeVar("T")
@@ -107,14 +92,9 @@ class HttpCatalog:
 
     def count(self, resource: str, where: Mapping[str, Any] = EVERYTHING.where) -> int:
         """How many there are that the filters let through."""
-        if resource in _UNCOUNTED:
-            return len(self.find(resource, Query(where, limit=ALL)))
-        path, body = self._asked(resource, where)
-        return int(self.ask("POST", f"{path}/count", body))
+        return len(self.find(resource, Query(where, limit=ALL)))  # Prefect's interface counts not all of them
 
-    def history(
-        self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
-    ) -> list[Document]:
+    def history(self, resource: str, where: Where, start: datetime, seconds: float, number: int) -> Documents:
         """By span of time, the runs that were expected then, by state."""
         path, body = self._asked(resource, where)
         spans = {"history_end": start + timedelta(seconds=seconds * number), "history_interval_seconds": seconds}
@@ -122,7 +102,7 @@ class HttpCatalog:
 
     def read(self, resource: str, **keys: Any) -> Document:
         """The one whose fields have these values."""
-        path = self._path(_one(resource), keys)
+        path = self._path(_place(resource)["one"], keys)
         if path is None:
             newest = "CREATED_DESC" if resource == "artifacts" else None
             found = self.find(resource, Query(among(resource, **{name: [keys[name]] for name in keys}), newest, 1))
@@ -136,6 +116,7 @@ class HttpCatalog:
     def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
         """Store one; with ``overwrite``, in place of what has its key."""
         path, part_of = self._collection(resource, document)
+        path += _place(resource).get("made", "")
         left_out = part_of if self.is_ours else (*part_of, *_OURS_ALONE)
         sent = {name: value for name, value in document.items() if name not in left_out}
         if resource == "artifacts":
@@ -143,7 +124,7 @@ class HttpCatalog:
             if self.is_ours:  # a re-sent one is recognised by its id
                 sent["id"] = sent.get("id") or str(new_id())
         try:
-            made = self.ask("POST", path + _MADE_BELOW.get(resource, ""), [sent] if resource == "schedules" else sent)
+            made = self.ask("POST", path, [sent] if resource == "schedules" else sent)
         except ObjectAlreadyExists:
             if self.is_ours and resource == "artifacts":
                 return self.read(resource, id=sent["id"])
@@ -161,12 +142,12 @@ class HttpCatalog:
         self._do("DELETE", resource, keys)
 
     def _do(self, method: str, resource: str, keys: Mapping[str, Any], changes: Document | None = None) -> None:
-        first = _one(resource)[:1]
+        first = _place(resource)["one"][:1]
         path = self._path(first, keys) or self._path(first, self.read(resource, **keys))
         self.ask(method, path or "", changes)
 
     def _overwritten(self, resource: str, document: Mapping[str, Any], sent: Document) -> Document:
-        keys = {name: document[name] for name in KEYS.get(resource, ()) if name in document}
+        keys = {name: document[name] for name in _place(resource)["keeps"] if name in document}
         if resource == "inputs":  # they cannot be changed
             self.delete(resource, **keys)
             return self.create(resource, document)
@@ -195,14 +176,13 @@ class HttpCatalog:
         own = where.get(resource) or {}
         known = {name: field["any_"][0] for name, field in own.items() if len(field.get("any_") or ()) == 1}
         path, used = self._collection(resource, known)
+        left = {field: own[field] for field in own if field not in used}
         sent = {_SENT_AS.get(name, name): filters for name, filters in where.items() if name != resource}
-        name = _SENT_AS.get(resource, resource) if resource != "work_queues" else resource
-        mine = {field: own[field] for field in own if field not in used}
-        return path.rstrip("/"), {**sent, name: mine} if mine else sent
+        return path.rstrip("/"), {**sent, _place(resource)["filter"]: left} if left else sent
 
     def _collection(self, resource: str, known: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         """The path of a listing, and the fields that it stands for."""
-        templates = LISTED.get(resource, (f"/{resource}/",))
+        templates = _place(resource)["all"]
         path = self._path(templates, known)
         if path is None:
             raise UsageError(f"A server cannot be asked for {resource} in general; say of what they are part.")
@@ -223,8 +203,9 @@ class HttpCatalog:
         return str(self.read(f"{parent}s", id=known)["name"]) if known else None
 
 
-def _one(resource: str) -> tuple[str, ...]:
-    return ONE.get(resource, (f"/{resource}/{{id}}",))
+def _place(resource: str) -> Mapping[str, Any]:
+    usual = {"all": [f"/{resource}/"], "one": [f"/{resource}/{{id}}"], "filter": resource, "keeps": ()}
+    return {**usual, **PLACES.get(resource, {})}
 
 
 class HttpBlockStore:

@@ -7,14 +7,15 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from orchestration.backend.clock import new_id
@@ -22,7 +23,6 @@ from orchestration.backend.http_transport import MOST_SECONDS, Transport, encode
 from orchestration.domain import errors
 from orchestration.domain.schemas.events import events_of
 from orchestration.domain.schemas.recording import Batch, LogRow
-from orchestration.domain.schemas.wire import Document
 
 BODY_BYTES = 1_000_000
 """The most that a request holds, besides a line that is longer."""
@@ -56,12 +56,14 @@ class Spool:
     def __bool__(self) -> bool:
         return any(self.folder.glob("*.waiting"))
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Collection[Entry]) -> None:
         """Keep requests, all or none; when this returns they are on the disk.
 
         Raises:
             StoreError: they cannot be written.
         """
+        if not entries:
+            return
         files = {self.folder / f"{new_id()}.new": entry for entry in entries}
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,7 +111,6 @@ class Shipper:
         self._is_spooling = False
         self._changed = threading.Condition()
         self._sender: threading.Thread | None = None
-        self._said = ""
         self.spool = Spool(home / "spool" / sha256(transport.url.encode()).hexdigest()[:16])
 
     def ship(self, batch: Batch) -> None:
@@ -135,11 +136,6 @@ class Shipper:
                 self._is_spooling = True
                 self._start()
 
-    def secure(self) -> None:
-        """Wait until all that was handed over is on the server, or on the disk."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._ahead)
-
     def settle(self, patience: float) -> None:
         """Wait until the server has all that was handed over.
 
@@ -164,8 +160,7 @@ class Shipper:
             self._changed.notify_all()
         if self._sender is not None:
             self._sender.join(LEAVE_SECONDS)
-        if self._ahead:
-            self.spool.append(list(self._ahead))
+        self._keep()
 
     def _is_done(self) -> bool:
         return not self._ahead and not self._is_spooling
@@ -186,7 +181,7 @@ class Shipper:
                 elif self._ahead:
                     self._send_next()
             except (OSError, errors.OrchestrationError) as error:
-                self._say(str(error))
+                _say_once(str(error))
                 self._transport.sleep(MOST_SECONDS)
             with self._changed:
                 self._is_spooling = self._is_spooling and bool(self.spool)
@@ -196,30 +191,35 @@ class Shipper:
     def _send_next(self) -> None:
         """Send the oldest request; if it cannot be, all that follow it wait with it on the disk."""
         try:
-            self._post(self._ahead[0], BRIEF_SECONDS)
-            self._ahead.popleft()
+            sent = self._ahead[0]
+            self._post(sent, BRIEF_SECONDS)
+            with suppress(ValueError):  # when it was kept meanwhile, by who closes
+                self._ahead.remove(sent)
         except errors.OrchestrationError:
-            with self._changed:
-                self.spool.append(list(self._ahead))
-                self._ahead.clear()
-                self._is_spooling = True
+            self._keep()
+
+    def _keep(self) -> None:
+        with self._changed:
+            self.spool.append(self._ahead)
+            self._ahead.clear()
+            self._is_spooling = True
 
     def _is_taken(self, entry: Entry) -> bool:
         try:
             self._post(entry, self._limit)
             return True
         except (errors.UsageError, errors.ObjectNotFound, errors.ObjectAlreadyExists) as error:
-            self._say(f"A part of what was recorded is set aside in {self.spool.folder}: {error}")
+            _say_once(f"A part of what was recorded is set aside in {self.spool.folder}: {error}")
             return False
-
-    def _say(self, sentence: str) -> None:
-        """Tell of something that stays as it is only once."""
-        if sentence != self._said:
-            _log.error("%s", sentence)
-        self._said = sentence
 
     def _post(self, entry: Entry, patience: float) -> None:
         self._transport.send("POST", entry.path, entry.body, patience, headers={"Idempotency-Key": str(entry.key)})
+
+
+@lru_cache
+def _say_once(sentence: str) -> None:
+    """Tell of something that stays as it is."""
+    _log.error("%s", sentence)
 
 
 def entries_of(batch: Batch) -> Iterator[Entry]:
@@ -246,8 +246,8 @@ def _bodies(items: Sequence[bytes]) -> Iterator[bytes]:
         yield b"[%s]" % b",".join(item for _, item in part)
 
 
-def _log_document(row: LogRow) -> Document:
-    document: Document = dict(zip(_LOG_FIELDS, row, strict=True))
+def _log_document(row: LogRow) -> dict[str, Any]:
+    document: dict[str, Any] = dict(zip(_LOG_FIELDS, row, strict=True))
     if not isinstance(document["message"], str):
         raise TypeError(f"{document['message']!r} is no text")
     return {**document, "timestamp": datetime.fromtimestamp(document["timestamp"] / 1e6, UTC).isoformat()}

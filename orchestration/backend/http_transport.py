@@ -7,9 +7,7 @@ import logging
 import re
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -60,18 +58,16 @@ class Transport:
             what = f"ORCHESTRATION_API_URL is {self.url!r}"
             raise errors.ConfigurationError(f"{what}; use an address such as http://127.0.0.1:4200/api.")
         self._timeout = settings.api_request_timeout
+        key = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+        user, _, password = (settings.api_auth_string or "").partition(":")
         self._client = httpx.Client(
-            base_url=self.url,
-            headers={"Content-Type": "application/json", **_credentials(settings)},
+            base_url=self.url, headers={"Content-Type": "application/json", **key}, transport=transport,
+            auth=httpx.BasicAuth(user, password) if user and not key else None,
             verify=self.url.startswith("https://"),  # reading the certificates takes 20 ms
-            transport=transport,
         )
         self._away_since: float | None = None
-        self._lock = threading.Lock()
         self.closed = threading.Event()
         self.sleep: Callable[[float], object] = self.closed.wait
-        self.tell: Callable[[str], None] = _log.warning
-        """Hears of the beginning and the end of an outage."""
 
     def send(
         self, method: str, path: str, content: bytes | None = None, patience: float = REACH_SECONDS, **how: Any
@@ -93,13 +89,16 @@ class Transport:
                 patience = min(patience, FAULT_SECONDS) if trouble.is_fault else patience
                 seconds = trouble.wait or back_off(attempt, DICE.random())
                 if self.closed.is_set() or time.monotonic() + seconds > began + patience:
-                    raise errors.StoreError(self._unreachable(trouble, time.monotonic() - began)) from None
-                if attempt:
-                    self._tell(trouble)
+                    raise self._unreachable(trouble, time.monotonic() - began) from None
+                if attempt and self._away_since is None:
+                    self._away_since = began
+                    what = "The server at %s cannot be reached (%s); it is tried again, and nothing is lost."
+                    _log.warning(what, self.url, trouble)
                 self.sleep(seconds)
                 allowed |= {_NOT_FOUND} if method == "DELETE" else set()  # the answer may have been lost
-        if self._away_since is not None:
-            self._tell(None)
+        since, self._away_since = self._away_since, None
+        if since is not None:
+            _log.warning("The server at %s is back after %.1f seconds.", self.url, time.monotonic() - since)
         if response.is_success or response.status_code in allowed:
             return response
         raise _refusal(response, self.url)
@@ -131,32 +130,20 @@ class Transport:
             self._client.headers.update({"Prefect-Csrf-Token": answer.json()["token"], "Prefect-Csrf-Client": client})
         return answer.is_success
 
-    def _tell(self, trouble: Trouble | None) -> None:
-        """Tell once of the trouble with which an outage begins, and once of its end."""
-        now = time.monotonic()
-        with self._lock:
-            since = self._away_since
-            self._away_since = None if trouble is None else now if since is None else since
-        if trouble is not None and since is None:
-            what = f"The server at {self.url} cannot be reached ({trouble})"
-            self.tell(f"{what}; it is tried again, and nothing is lost.")
-        elif trouble is None and since is not None:
-            self.tell(f"The server at {self.url} is back after {now - since:.1f} seconds.")
-
-    def _unreachable(self, trouble: Trouble, seconds: float) -> str:
+    def _unreachable(self, trouble: Trouble, seconds: float) -> errors.StoreError:
         waited = f"{seconds:.0f} seconds" if seconds < 2 * FAULT_SECONDS else f"{seconds / 3600:.3g} hours"
-        what = f"The server at {self.url} could not be reached for {waited} ({trouble})"
-        return f"{what}; start it with `orchestrate server start`, or correct ORCHESTRATION_API_URL."
+        remedy = "start it with `orchestrate server start`, or correct ORCHESTRATION_API_URL"
+        return errors.StoreError(f"The server at {self.url} could not be reached for {waited} ({trouble}); {remedy}.")
 
 
 def said(response: httpx.Response) -> str:
     """What a server says of a refusal."""
-    with suppress(ValueError):
+    try:
         document = response.json()
-        if isinstance(document, Mapping):
-            told = document.get("detail") or document.get("exception_detail") or document.get("exception_message")
-            return told if isinstance(told, str) else json.dumps(told)
-    return response.reason_phrase
+        told = document.get("detail") or document.get("exception_detail") or document.get("exception_message")
+    except (ValueError, AttributeError):  # no JSON, or no object
+        return response.reason_phrase
+    return told if isinstance(told, str) else json.dumps(told)
 
 
 def retry_after(response: httpx.Response) -> float:
@@ -175,11 +162,3 @@ def _refusal(response: httpx.Response, url: str) -> errors.OrchestrationError:
     if kind in (errors.ObjectNotFound, errors.ObjectAlreadyExists):
         return kind(f"{said(response)} ({asked})")
     return kind(f"The server at {url} refused {asked} ({status}): {said(response)}")
-
-
-def _credentials(settings: Settings) -> dict[str, str]:
-    if settings.api_key:
-        return {"Authorization": f"Bearer {settings.api_key}"}
-    if settings.api_auth_string:
-        return {"Authorization": f"Basic {b64encode(settings.api_auth_string.encode()).decode()}"}
-    return {}

@@ -9,29 +9,29 @@ from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from orchestration.backend import deployments, work
+from orchestration.backend import deployments
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.clock import DICE, new_id, utc_now
+from orchestration.backend.port import Documents
 from orchestration.backend.processes import DIED, is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
-from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.recording import Batch, changed_task_run
+from orchestration.domain.schemas import catalog, recording, wire
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
-from orchestration.domain.schemas.wire import Document, Revive
-from orchestration.domain.states import Crashed, State
+from orchestration.domain.states import Crashed, State, StateType
 from orchestration.persistence import concurrency, runs, task_runs
 from orchestration.persistence.database import Database, Transaction
 from orchestration.persistence.values import micros
 
 P = ParamSpec("P")
 T = TypeVar("T")
+LEFT_BEHIND = "The flow run around this task run has ended."
 
 
 class LocalBackend(LocalCatalog):
     """Each method is one transaction on the database it is given."""
 
-    def __init__(self, database: Database, blocks: BlockStore, revive: Revive) -> None:
+    def __init__(self, database: Database, blocks: BlockStore, revive: wire.Revive) -> None:
         super().__init__(database)
         self._revive = revive
         self.blocks = blocks
@@ -72,16 +72,17 @@ class LocalBackend(LocalCatalog):
         proposed = _stamped(state, now)
         with self._db.transaction() as tx:
             run = runs.read_flow_run(tx, run_id, self._revive)
-            return _settle(tx, run, Accept(proposed) if force else _decide(run, proposed, now), now)
+            decision = _settle(tx, run, Accept(proposed) if force else _decide(run, proposed, now), now)
+            if isinstance(decision, Accept) and decision.state.type in (StateType.CRASHED, StateType.CANCELLED):
+                self._crash_inside(tx, run_id, LEFT_BEHIND, now)
+            return decision
 
-    def record(self, batch: Batch) -> None:
+    def record(self, batch: recording.Batch) -> None:
         """Store a batch of task runs and log lines, unless it came before."""
         with self._db.transaction() as tx:
             if batch.id is None or task_runs.is_new_batch(tx, batch.id, utc_now()):
                 task_runs.write_task_runs(tx, batch.task_runs, None if batch.is_foreign else this_process())
                 task_runs.write_logs(tx, batch.logs)
-
-    hand_over = record
 
     def task_run(self, run_id: UUID) -> TaskRun:
         """The task run of that id."""
@@ -100,27 +101,18 @@ class LocalBackend(LocalCatalog):
             decision = Accept(proposed) if force else _decide(run, proposed, now)
             if isinstance(decision, Accept | Reject) and decision.state is not run.state:
                 decision = replace(decision, state=_stamped(decision.state, now))
-                changed = changed_task_run(runs.after(run, decision.state, now), [decision.state])
+                changed = recording.changed_task_run(runs.after(run, decision.state, now), [decision.state])
                 task_runs.write_task_runs(tx, [changed], None)
             return decision
 
-    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
+    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first."""
-        due = self._inside(work.due, str(work_pool_id), queues, before, limit)
+        due = self._inside(deployments.due, str(work_pool_id), queues, before, limit)
         return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
-    def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
-        """Make or change a limit."""
-        now = utc_now()
-        self._inside(concurrency.upsert_limit, ConcurrencyLimit(new_id(), name, limit, now, now, active, 0, decay))
-
-    def concurrency_limits(self) -> list[ConcurrencyLimit]:
+    def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:
         """All limits by name."""
         return concurrency.read_limits(self._db, micros(utc_now()))
-
-    def delete_concurrency_limit(self, name: str) -> bool:
-        """Remove a limit."""
-        return self._inside(concurrency.delete_limit, name)
 
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
@@ -154,10 +146,6 @@ class LocalBackend(LocalCatalog):
         crash, dead = task_runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
         return crashed + [run_id for run_id in dead if self._inside(crash, run_id, utc_now(), DIED, new_id)]
 
-    def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Mark Crashed the task runs, and subflows, of an ended flow run that have not ended."""
-        return self._inside(self._crash_inside, flow_run_id, message, now)
-
     def close(self) -> None:
         """Close the database."""
         self._db.close()
@@ -177,12 +165,12 @@ class LocalBackend(LocalCatalog):
             self._crash_inside(tx, run_id, DIED, now)
             return isinstance(_settle(tx, run, Accept(Crashed(DIED)), now), Accept)
 
-    def _crash_inside(self, tx: Transaction, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Crash what a flow run leaves behind, subflows within subflows as well; the number of its task runs."""
+    def _crash_inside(self, tx: Transaction, flow_run_id: UUID, message: str, now: datetime) -> None:
+        """Crash what a flow run leaves behind, subflows within subflows as well."""
         for run_id in runs.unfinished_subflows(tx, flow_run_id):
             self._crash_inside(tx, run_id, message, now)
             _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(Crashed(message)), now)
-        return task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
+        task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
 
     def _release_dead_leases(self) -> bool:
         held = concurrency.leases_of_host(self._db, this_process().host)

@@ -8,13 +8,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from orchestration.backend.blocks import BlockStore
-from orchestration.domain.rules import Decision
-from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.recording import Batch
-from orchestration.domain.schemas.runs import FlowRun, TaskRun
-from orchestration.domain.schemas.wire import Document
-from orchestration.domain.states import State
+from orchestration.domain import rules, states
+from orchestration.domain.schemas import catalog, filters, recording, runs, wire
+
+Documents = list[wire.Document]
+Where = Mapping[str, Any]
 
 
 class Backend(Protocol):
@@ -30,24 +28,22 @@ class Backend(Protocol):
 
     # -- documents: artifacts, variables, inputs, flows, deployments, schedules, work pools, queues, workers --------
 
-    def find(self, resource: str, query: Query = ...) -> list[Document]:
+    def find(self, resource: str, query: filters.Query = ...) -> Documents:
         """A page of any resource's listing."""
 
-    def count(self, resource: str, where: Mapping[str, Any] = ...) -> int:
+    def count(self, resource: str, where: Where = ...) -> int:
         """How many there are that the filters let through."""
 
-    def history(
-        self, resource: str, where: Mapping[str, Any], start: datetime, seconds: float, number: int
-    ) -> list[Document]:
+    def history(self, resource: str, where: Where, start: datetime, seconds: float, number: int) -> Documents:
         """By span of ``seconds``, ``number`` of them from ``start``: the runs that were expected then, by state.
 
         Each has ``interval_start``, ``interval_end`` and ``states``, as in the REST interface.
         """
 
-    def read(self, resource: str, **keys: Any) -> Document:
+    def read(self, resource: str, **keys: Any) -> wire.Document:
         """The one whose fields have these values, such as ``name="x"``; ``ObjectNotFound`` when there is none."""
 
-    def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> Document:
+    def create(self, resource: str, document: Mapping[str, Any], overwrite: bool = False) -> wire.Document:
         """Store one; id and times are given where they are missing.
 
         ``ObjectAlreadyExists`` when its key is taken, unless ``overwrite``, which changes the one that is there.
@@ -61,52 +57,46 @@ class Backend(Protocol):
 
     # -- runs -------------------------------------------------------------------------------------------------------
 
-    def create_flow_run(self, run: FlowRun) -> FlowRun:
+    def create_flow_run(self, run: runs.FlowRun) -> runs.FlowRun:
         """Store a run of the flow ``run.flow_name`` in its state; with a known idempotency key, the run it made."""
 
-    def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
+    def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> runs.FlowRun:
         """Store a run of a deployment; ``wanted`` has what differs from it: name, parameters, state, tags, ..."""
 
-    def flow_run(self, run_id: UUID) -> FlowRun:
+    def flow_run(self, run_id: UUID) -> runs.FlowRun:
         """The run of that id; ``ObjectNotFound`` when there is none."""
 
-    def flow_run_states(self, run_id: UUID) -> list[State]:
+    def flow_run_states(self, run_id: UUID) -> list[states.State]:
         """All states of a flow run, oldest first."""
 
-    def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
-        """Let the rules decide on a state; what they accept, or give instead, is the run's state from then on."""
+    def propose_flow_run_state(self, run_id: UUID, state: states.State, force: bool = False) -> rules.Decision:
+        """Let the rules decide on a state; what they accept, or give instead, is the run's state from then on.
 
-    def record(self, batch: Batch) -> None:
-        """Store task runs and log lines; all of them, or none. A batch that was stored before changes nothing."""
+        With a run that crashed or was cancelled ends what it leaves behind: task runs, and subflows with theirs.
+        """
 
-    def hand_over(self, batch: Batch) -> None:
-        """As ``record``, but may return while the batch is on its way; all that is asked afterwards waits for it."""
+    def record(self, batch: recording.Batch) -> None:
+        """Store task runs and log lines; all of them, or none. A batch that was stored before changes nothing.
 
-    def task_run(self, run_id: UUID) -> TaskRun:
+        It may be on its way when this returns; all that is asked afterwards waits for it.
+        """
+
+    def task_run(self, run_id: UUID) -> runs.TaskRun:
         """The task run of that id; ``ObjectNotFound`` when there is none."""
 
-    def task_run_states(self, run_id: UUID) -> list[State]:
+    def task_run_states(self, run_id: UUID) -> list[states.State]:
         """All states of a task run, oldest first."""
 
-    def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
+    def propose_task_run_state(self, run_id: UUID, state: states.State, force: bool = False) -> rules.Decision:
         """Let the rules decide on the state of a task run that its own process does not record."""
-
-    def crash_task_runs(self, flow_run_id: UUID, message: str, now: datetime) -> int:
-        """Mark Crashed the task runs, and subflows, of an ended flow run that have not; the number of task runs."""
 
     # -- work -------------------------------------------------------------------------------------------------------
 
-    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> list[Document]:
+    def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first; each with the ids of pool and queue."""
 
-    def concurrency_limits(self) -> list[ConcurrencyLimit]:
+    def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:
         """All limits by name, with their slots in use."""
-
-    def set_concurrency_limit(self, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
-        """Make or change a limit; ``decay`` is slots that come back by themselves per second."""
-
-    def delete_concurrency_limit(self, name: str) -> bool:
-        """Remove a limit; whether there was one."""
 
     def try_acquire(
         self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False

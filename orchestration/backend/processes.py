@@ -48,22 +48,23 @@ def _host() -> str:
 
 @lru_cache(maxsize=1)
 def _boot() -> str:
-    try:
-        return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    return _read("sys/kernel/random/boot_id").strip()
 
 
 def _started(pid: int) -> str | None:
     """When the process started, in the kernel's ticks since boot; ``None`` when there is no such process."""
     if not _PROC.is_dir():
         return _started_by_ps(pid)
+    fields = _read(f"{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if fields and fields[0] not in ("Z", "X") else None  # not that of a zombie
+
+
+def _read(file: str) -> str:
+    """What the kernel tells in a file; nothing where there is none."""
     try:
-        fields = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return (_PROC / file).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    is_zombie = fields[0] in ("Z", "X")
-    return None if is_zombie else fields[19]
+        return ""
 
 
 def _started_by_ps(pid: int) -> str | None:

@@ -113,11 +113,12 @@ def _limits(backend: Backend, on_tags: bool) -> list[Document]:
 
 
 def _save_limit(backend: Backend, new: Document) -> None:
-    backend.set_concurrency_limit(new["name"], new["limit"], new["slot_decay_per_second"], new["active"])
+    fields = ("name", "limit", "slot_decay_per_second", "active")
+    backend.create("concurrency_limits", {field: new[field] for field in fields if field in new}, overwrite=True)
 
 
 def _remove_limit(backend: Backend, limit: Document) -> None:
-    backend.delete_concurrency_limit(limit["name"])
+    backend.delete("concurrency_limits", name=limit["name"])
 
 
 ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, on_tags=True), remove=_remove_limit)
@@ -135,7 +136,7 @@ Decay = Annotated[float | None, typer.Option("--slot-decay-per-second", help="Sl
 def limit_tag(tag: str, concurrency_limit: Slots) -> None:
     """Limit how many tasks with a tag run at once; a limit that is there is changed."""
     with opened() as backend:
-        backend.set_concurrency_limit(TAG + tag, concurrency_limit)
+        _save_limit(backend, {"name": TAG + tag, "limit": concurrency_limit})
     typer.echo(f"Of the tasks with the tag {tag!r}, {concurrency_limit} run at a time.")
 
 
@@ -145,7 +146,7 @@ def create_limit(name: str, limit: Total, decay: Decay = None) -> None:
     with opened() as backend:
         if any(each["name"] == name for each in _limits(backend, False)):
             raise ObjectAlreadyExists(f"There is already a limit {name!r}; change it with `orchestrate gcl update`.")
-        backend.set_concurrency_limit(name, limit, decay or 0.0)
+        _save_limit(backend, {"name": name, "limit": limit, "slot_decay_per_second": decay or 0.0})
     typer.echo(f"Made the concurrency limit {name!r} with {limit} slots.")
 
 

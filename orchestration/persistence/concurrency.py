@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from uuid import UUID
 
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
@@ -41,11 +41,6 @@ class Lease:
     owner: Owner | None
 
 
-def upsert_limit(tx: Transaction, limit: ConcurrencyLimit) -> None:
-    """Store a limit, or change the one of that name."""
-    documents.insert(tx, "concurrency_limits", {**asdict(limit), "slot_limit": limit.limit}, overwrite=True)
-
-
 def read_limits(db: Database, now: int) -> list[ConcurrencyLimit]:
     """All limits by name, with the slots that are taken at ``now`` (microseconds), and the leases that take them."""
     held: dict[str, list[UUID]] = {}
@@ -58,15 +53,6 @@ def read_limits(db: Database, now: int) -> list[ConcurrencyLimit]:
         )
         for row in db.read(_ACTIVE + "ORDER BY c.name", {"now": now})
     ]  # fmt: skip
-
-
-def delete_limit(tx: Transaction, name: str) -> bool:
-    """Remove a limit with its leases; whether there was one."""
-    tx.lock(_TURN)
-    removed = documents.delete(tx, "concurrency_limits", {"name": name})
-    for limit in removed:
-        documents.delete(tx, "leases", {"limit_id": limit["id"]})
-    return bool(removed)
 
 
 def try_acquire(tx: Transaction, lease: Lease, now: int) -> float | None:

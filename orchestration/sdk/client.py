@@ -93,11 +93,16 @@ class SyncClient(AbstractContextManager["SyncClient"]):
         self, name: str, limit: int, slot_decay_per_second: float = 0.0, active: bool = True
     ) -> None:
         """Make or change a concurrency limit."""
-        self._backend.set_concurrency_limit(name, limit, slot_decay_per_second, active)
+        new = {"name": name, "limit": limit, "slot_decay_per_second": slot_decay_per_second, "active": active}
+        self._backend.create("concurrency_limits", new, overwrite=True)
 
     def delete_global_concurrency_limit_by_name(self, name: str) -> bool:
         """Remove a concurrency limit; whether there was one."""
-        return self._backend.delete_concurrency_limit(name)
+        try:
+            self._backend.delete("concurrency_limits", name=name)
+        except ObjectNotFound:
+            return False
+        return True
 
     def _found(
         self, resource: str, record: Callable[[Document], R],

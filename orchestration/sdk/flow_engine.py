@@ -127,14 +127,13 @@ class FlowExecution:
                 return await aside(is_async, self._failed, error, context)
 
     def crash(self, error: BaseException) -> None:
-        """End the run, and the task runs that it leaves behind, truthfully."""
+        """End the run truthfully; the store ends the task runs that it leaves behind."""
         if self.record.state is not None and self.record.state.is_final():
             return
         state = state_of_error(error, FLOW_RAISED)
         if state.is_crashed():
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
-        self.session.backend.crash_task_runs(self.record.id, "The flow run around this task run has ended.", utc_now())
         at_once(lifecycle.run_hooks(self, self.record.state or state, on_loop=False))
 
     def suspended(self) -> State:

@@ -49,7 +49,7 @@ def current_session() -> Session:
 def open_session(settings: Settings) -> Session:
     """A session of its own, for these settings."""
     backend = open_backend(settings, StoredValue.from_document)
-    return Session(settings, backend, Recorder(backend.hand_over))
+    return Session(settings, backend, Recorder(backend.record))
 
 
 def swap_session(session: Session | None) -> Session | None:

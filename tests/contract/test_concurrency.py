@@ -10,7 +10,8 @@ import pytest
 
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
-from tests.support.backends import Store, at_once
+from orchestration.domain.errors import ObjectNotFound
+from tests.support.backends import Store, at_once, set_limit
 
 LONG = 3600.0
 SOON = 0.1
@@ -26,8 +27,8 @@ def _taken(backend: Backend) -> dict[str, int]:
 
 
 def test_limits_are_listed_by_name_with_what_is_taken(backend: Backend) -> None:
-    backend.set_concurrency_limit("db", 3)
-    backend.set_concurrency_limit("api", 5, decay=0.25, active=False)
+    set_limit(backend, "db", 3)
+    set_limit(backend, "api", 5, decay=0.25, active=False)
     _acquire(backend, "db", slots=2)
     api, db = backend.concurrency_limits()
     assert (api.name, api.limit, api.slot_decay_per_second, api.active, api.active_slots) == ("api", 5, 0.25, False, 0)
@@ -35,35 +36,37 @@ def test_limits_are_listed_by_name_with_what_is_taken(backend: Backend) -> None:
 
 
 def test_a_limit_can_be_changed_and_go(backend: Backend) -> None:
-    backend.set_concurrency_limit("db", 1)
+    set_limit(backend, "db", 1)
     (first,) = backend.concurrency_limits()
     _acquire(backend, "db")
     assert _acquire(backend, "db") is not None
-    backend.set_concurrency_limit("db", 2)
+    set_limit(backend, "db", 2)
     assert _acquire(backend, "db") is None
     (changed,) = backend.concurrency_limits()
     assert (changed.id, changed.created, changed.limit) == (first.id, first.created, 2)
-    assert [backend.delete_concurrency_limit("db") for _ in range(2)] == [True, False]
+    backend.delete("concurrency_limits", name="db")
+    with pytest.raises(ObjectNotFound, match="db"):
+        backend.delete("concurrency_limits", name="db")
     assert backend.concurrency_limits() == []
     assert _acquire(backend, "db", slots=100) is None
 
 
 def test_all_the_named_limits_or_none(backend: Backend) -> None:
-    backend.set_concurrency_limit("db", 1)
-    backend.set_concurrency_limit("api", 5)
+    set_limit(backend, "db", 1)
+    set_limit(backend, "api", 5)
     _acquire(backend, "db")
     assert _acquire(backend, "api", "db", slots=1) is not None
     assert _taken(backend) == {"api": 0, "db": 1}
 
 
 def test_what_is_not_limited_lets_pass(backend: Backend) -> None:
-    backend.set_concurrency_limit("off", 0, active=False)
+    set_limit(backend, "off", 0, active=False)
     assert [_acquire(backend, "off", "unknown", slots=50) for _ in range(3)] == [None] * 3
     assert _acquire(backend) is None
 
 
 def test_a_lease_that_is_given_back_frees_its_slots(backend: Backend) -> None:
-    backend.set_concurrency_limit("db", 1)
+    set_limit(backend, "db", 1)
     lease = new_id()
     assert backend.try_acquire(lease, ["db"], 1, LONG) is None
     assert backend.try_acquire(lease, ["db"], 1, LONG) is None, "asked for again after its answer was lost"
@@ -74,7 +77,7 @@ def test_a_lease_that_is_given_back_frees_its_slots(backend: Backend) -> None:
 
 
 def test_a_lease_ends_by_itself_unless_it_is_renewed(own_backend: Backend) -> None:
-    own_backend.set_concurrency_limit("db", 1)
+    set_limit(own_backend, "db", 1)
     ended, renewed = new_id(), new_id()
     assert own_backend.try_acquire(ended, ["db"], 1, 0.0) is None
     assert own_backend.try_acquire(renewed, ["db"], 1, 0.0) is None, "the first has run out"
@@ -87,8 +90,8 @@ def test_a_lease_ends_by_itself_unless_it_is_renewed(own_backend: Backend) -> No
 
 
 def test_slots_that_decay_come_back_by_themselves(backend: Backend) -> None:
-    backend.set_concurrency_limit("slow", 2, decay=0.001)
-    backend.set_concurrency_limit("fast", 2, decay=1e6)
+    set_limit(backend, "slow", 2, decay=0.001)
+    set_limit(backend, "fast", 2, decay=1e6)
     assert [_acquire(backend, "slow") for _ in range(2)] == [None, None]
     wait = _acquire(backend, "slow")
     assert wait == pytest.approx(1000, rel=0.2)
@@ -97,7 +100,7 @@ def test_slots_that_decay_come_back_by_themselves(backend: Backend) -> None:
 
 
 def test_a_lease_on_a_decaying_limit_gives_nothing_back_early(backend: Backend) -> None:
-    backend.set_concurrency_limit("slow", 1, decay=0.001)
+    set_limit(backend, "slow", 1, decay=0.001)
     lease = new_id()
     backend.try_acquire(lease, ["slow"], 1, LONG)
     backend.release_lease(lease)
@@ -106,7 +109,7 @@ def test_a_lease_on_a_decaying_limit_gives_nothing_back_early(backend: Backend) 
 
 def test_of_many_who_ask_no_more_get_slots_than_there_are(store: Store) -> None:
     backends = [store.open() for _ in range(4)]
-    backends[0].set_concurrency_limit("db", 5)
+    set_limit(backends[0], "db", 5)
     waits = at_once([partial(_acquire, backends[number % 4], "db") for number in range(16)])
     assert (waits.count(None), sum(isinstance(wait, float) for wait in waits)) == (5, 11)
     assert _taken(backends[0]) == {"db": 5}
@@ -119,7 +122,7 @@ def _hold_and_die(store: Store, lease: UUID) -> None:
 
 def test_the_slots_of_a_process_that_was_killed_are_free_at_once(own_store: Store) -> None:
     backend = own_store.open()
-    backend.set_concurrency_limit("db", 2)
+    set_limit(backend, "db", 2)
     _acquire(backend, "db")
     lease = new_id()
     holder = multiprocessing.get_context("fork").Process(target=_hold_and_die, args=(own_store, lease))
@@ -131,7 +134,7 @@ def test_the_slots_of_a_process_that_was_killed_are_free_at_once(own_store: Stor
 
 
 def test_slots_without_a_lease_are_given_back_by_number(own_backend: Backend) -> None:
-    own_backend.set_concurrency_limit("db", 5)
+    set_limit(own_backend, "db", 5)
     forever, leased = new_id(), new_id()
     assert own_backend.try_acquire(forever, ["db"], 3, float("inf"), remote=True) is None
     assert own_backend.try_acquire(leased, ["db"], 1, LONG, remote=True) is None
@@ -146,7 +149,7 @@ def test_slots_without_a_lease_are_given_back_by_number(own_backend: Backend) ->
 
 
 def test_all_slots_of_a_decaying_limit_can_be_taken_back(backend: Backend) -> None:
-    backend.set_concurrency_limit("slow", 1, decay=0.001)
+    set_limit(backend, "slow", 1, decay=0.001)
     assert [_acquire(backend, "slow") is None for _ in range(2)] == [True, False]
     backend.take_back("slow")
     assert _acquire(backend, "slow") is None

@@ -17,6 +17,7 @@ from orchestration.backend.processes import this_process
 from orchestration.domain.schemas.runs import FlowRun, Owner
 from orchestration.domain.states import (
     AwaitingRetry,
+    Cancelled,
     Cancelling,
     Completed,
     Crashed,
@@ -167,17 +168,18 @@ def test_many_who_look_at_once_mark_a_run_once(own_store: Store) -> None:
         assert [state.name for state in backends[0].flow_run_states(run_id)] == ["Pending", "Running", "Crashed"]
 
 
-def test_an_ended_flow_run_takes_its_task_runs_along(store: Store) -> None:
+@pytest.mark.parametrize("end", [Crashed("interrupted"), Cancelled()], ids=str)
+def test_an_ended_flow_run_takes_its_task_runs_along(store: Store, end: State) -> None:
     backend = store.open()
     run = backend.create_flow_run(flow_run(state=Running()))
     records = [task_record(run.id) for _ in range(3)]
     backend.record(batch(born(records[0]), born(records[1], at(Running(), 1)), born(records[2], at(Completed(), 1))))
-    assert [backend.crash_task_runs(run.id, "interrupted", later(5)) for _ in range(2)] == [2, 0]
+    backend.propose_flow_run_state(run.id, end)
     states = [backend.task_run(record.id).state for record in records]
     assert [state and state.type for state in states] == [StateType.CRASHED, StateType.CRASHED, StateType.COMPLETED]
     assert states[0] is not None
-    assert (states[0].message, states[0].timestamp) == ("interrupted", later(5))
-    assert backend.task_run(records[0].id).end_time == later(5)
+    assert states[0].message == "The flow run around this task run has ended."
+    assert backend.task_run(records[0].id).end_time == states[0].timestamp
 
 
 def test_an_ended_flow_run_takes_its_subflows_along(store: Store) -> None:
@@ -194,11 +196,11 @@ def test_an_ended_flow_run_takes_its_subflows_along(store: Store) -> None:
     backend.record(batch(born(ended, at(Completed(), 1))))
     runs.append(backend.create_flow_run(flow_run(state=Completed(), parent_task_run_id=ended.id)))
     runs.append(backend.create_flow_run(flow_run(state=Running(), parent_task_run_id=new_id())))
-    assert backend.crash_task_runs(outer.id, "interrupted", later(5)) == 1
+    backend.propose_flow_run_state(outer.id, Crashed("interrupted"))
     assert [backend.flow_run(run.id).state_name for run in runs] == ["Crashed", "Crashed", "Completed", "Running"]
     inner = backend.flow_run(runs[1].id).state
     assert inner is not None
-    assert inner.message == "interrupted"
+    assert inner.message == "The flow run around this task run has ended."
     assert [run.state_name for run in task_runs(backend)] == ["Crashed", "Crashed", "Completed"]
 
 

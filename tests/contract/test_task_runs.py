@@ -69,10 +69,10 @@ def test_a_batch_is_recorded_whole_or_not_at_all(backend: Backend) -> None:
     assert (len(task_runs(backend)), len(logs(backend))) == (1, 1)
 
 
-def test_what_is_handed_over_is_there_for_whoever_asks_next(backend: Backend) -> None:
+def test_what_is_recorded_is_there_for_whoever_asks_next(backend: Backend) -> None:
     records = [task_record(new_id()) for _ in range(20)]
     for record in records:
-        backend.hand_over(batch(born(record), logs=[log_row("line")]))
+        backend.record(batch(born(record), logs=[log_row("line")]))
     assert len(task_runs(backend)) == 20
     assert len(logs(backend)) == 20
 
@@ -122,6 +122,7 @@ def test_many_who_record_lose_nothing(store: Store) -> None:
             backends[place % 4].record(batch(went_on(each, LIFE[-1])))
 
     assert at_once([partial(record, place) for place in range(8)]) == [None] * 8
+    assert [len(task_runs(each)) > 0 for each in backends] == [True] * 4, "each has waited for what it was given"
     runs = task_runs(backends[0], among("task_runs", flow_run_id=(flow_run_id,)), limit=1_000)
     assert [run.state_name for run in runs] == ["Completed"] * 240
     assert len(logs(backends[0], among("logs", flow_run_id=(flow_run_id,)), limit=1_000)) == 720

@@ -11,9 +11,9 @@ from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.domain.schemas.recording import LogRow
-from orchestration.domain.states import Running
-from tests.support.backends import Store, at_once, postgres_store, saved_schema
-from tests.support.records import at, batch, born, flow_run, later, log_row, task_record, went_on
+from orchestration.domain.states import Crashed, Running
+from tests.support.backends import Store, at_once, postgres_store, saved_schema, set_limit
+from tests.support.records import at, batch, born, flow_run, log_row, task_record, went_on
 
 SERVERS = 4
 
@@ -44,8 +44,8 @@ def test_a_hundred_creations_with_one_key_make_one_run(servers: list[Backend]) -
 
 def test_slots_are_never_given_twice(servers: list[Backend]) -> None:
     """Holders come and go, and at no time are there more than the limit lets."""
-    servers[0].set_concurrency_limit("database", 3)
-    servers[0].set_concurrency_limit("gate", 5)
+    set_limit(servers[0], "database", 3)
+    set_limit(servers[0], "gate", 5)
     most: list[int] = []
 
     def hold(number: int) -> int:
@@ -66,14 +66,14 @@ def test_slots_are_never_given_twice(servers: list[Backend]) -> None:
 
 
 def test_batches_that_meet_in_any_order_wait_for_each_other_but_not_for_ever(servers: list[Backend]) -> None:
-    run_id = new_id()
+    run_id = servers[0].create_flow_run(flow_run(state=Running())).id
     records = [task_record(run_id) for _ in range(40)]
 
     def record(number: int) -> None:
         mine = records[::-1] if number % 2 else records
         servers[number % SERVERS].record(batch(*map(born, mine)))
         servers[number % SERVERS].record(batch(*(went_on(each, at(Running(), 1)) for each in mine[:20]), born(mine[0])))
-        servers[number % SERVERS].crash_task_runs(run_id, "stopped", later(9))
+        servers[number % SERVERS].propose_flow_run_state(run_id, Crashed("stopped"), force=True)
 
     assert at_once([partial(record, number) for number in range(8)]) == [None] * 8
     assert servers[0].count("task_runs") == 40

@@ -94,6 +94,12 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
 """By name: each is one more parameter of the whole contract."""
 
 
+def set_limit(backend: Backend, name: str, limit: int, decay: float = 0.0, active: bool = True) -> None:
+    """Make or change a concurrency limit."""
+    new = {"name": name, "limit": limit, "slot_decay_per_second": decay, "active": active}
+    backend.create("concurrency_limits", new, overwrite=True)
+
+
 def saved_schema(backend: Backend | LocalCatalog, slug: str, fields: dict[str, Any]) -> BlockSchema:
     """A block type of that slug, and its schema."""
     texts = {"slug": slug, "name": slug.title(), "description": "Moves."}

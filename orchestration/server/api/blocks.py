@@ -38,7 +38,7 @@ def schema_of_checksum(backend: Backend, keys: Keys, _body: None) -> Document:
 def create_schema(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Store a schema; the one of the same checksum and version is the answer where there is one."""
     check_known(backend, block_types=body.block_type_id)
-    return backend.create("block_schemas", body.model_dump(), overwrite=True)
+    return backend.create("block_schemas", body.whole(), overwrite=True)
 
 
 def create(backend: Backend, _keys: Keys, body: Any) -> Document:

@@ -23,6 +23,7 @@ TAG = "tag:"
 SOONEST = 0.1
 """Seconds until a client that waits for a release asks again."""
 _SHOWN = ("id", "created", "updated", "active", "name", "limit", "active_slots", "slot_decay_per_second")
+_SET = ("name", "limit", "slot_decay_per_second", "active")
 
 
 def _limit(backend: Backend, keys: Keys) -> ConcurrencyLimit:
@@ -62,12 +63,13 @@ def read_limit(backend: Backend, keys: Keys, _body: None) -> Document:
 
 def delete_limit(backend: Backend, keys: Keys, _body: None) -> None:
     """Remove a limit."""
-    backend.delete_concurrency_limit(_limit(backend, keys).name)
+    backend.delete("concurrency_limits", name=_limit(backend, keys).name)
 
 
 def set_tag_limit(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Make or change the limit of a tag."""
-    backend.set_concurrency_limit(TAG + body.tag, body.concurrency_limit)
+    new = {"name": TAG + body.tag, "limit": body.concurrency_limit}
+    backend.create("concurrency_limits", new, overwrite=True)
     return _document(_limit(backend, {"tag": body.tag}), is_of_tag=True)
 
 
@@ -80,7 +82,7 @@ def create_limit(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Make a limit."""
     if any(limit.name == body.name for limit in backend.concurrency_limits()):
         raise ObjectAlreadyExists(f"There is already a concurrency limit {body.name!r}.")
-    backend.set_concurrency_limit(body.name, body.limit, body.slot_decay_per_second, body.active)
+    backend.create("concurrency_limits", {name: getattr(body, name) for name in _SET}, overwrite=True)
     return _document(_limit(backend, {"name": body.name}))
 
 
@@ -90,7 +92,7 @@ def change_limit(backend: Backend, keys: Keys, body: Any) -> None:
     new = {**_document(limit), "active_slots": None, **body.model_dump(exclude_none=True)}
     if new["name"] != limit.name:
         raise UsageError("A concurrency limit keeps its name; create another one and delete this.")
-    backend.set_concurrency_limit(limit.name, new["limit"], new["slot_decay_per_second"], new["active"])
+    backend.create("concurrency_limits", {name: new[name] for name in _SET}, overwrite=True)
     if new["active_slots"] is not None:
         backend.take_back(limit.name)
     if new["active_slots"]:

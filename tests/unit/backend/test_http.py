@@ -297,6 +297,5 @@ def test_a_subflow_dies_with_its_flow(backend: HttpBackend) -> None:
     backend.record(batch(born(dummy, at(Running(), 1))))
     inner = backend.create_flow_run(flow_run(state=Running(), parent_task_run_id=dummy.id))
     backend.propose_flow_run_state(outer.id, Crashed())
-    backend.crash_task_runs(outer.id, "gone", utc_now())
     assert backend.flow_run(inner.id).state_name == "Crashed"
     assert backend.task_run(dummy.id).state_name == "Crashed"

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from hypothesis import given, strategies as st
 
+from orchestration.backend.catalog import remove
 from orchestration.backend.clock import new_id
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.runs import Owner
-from orchestration.persistence import concurrency
+from orchestration.persistence import concurrency, documents
 from orchestration.persistence.concurrency import Lease
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.properties import quick
@@ -31,7 +33,8 @@ class Slots:
     def limit(self, name: str, slots: int, decay: float = 0.0, active: bool = True) -> None:
         with self.database.transaction() as tx:
             limit = ConcurrencyLimit(new_id(), name, slots, BORN, BORN, active, 0, decay)
-            concurrency.upsert_limit(tx, limit)
+            new = {**asdict(limit), "slot_limit": slots}
+            documents.insert(tx, "concurrency_limits", new, overwrite=True)
 
     def acquire(
         self, names: str, slots: int = 1, at: float = 0.0, lasts: float = 60.0, lease: UUID | None = None
@@ -146,7 +149,7 @@ def test_a_limit_goes_with_its_leases(slots: Slots) -> None:
     slots.limit("db", 1)
     slots.acquire("db")
     with slots.database.transaction() as tx:
-        assert [concurrency.delete_limit(tx, "db") for _ in range(2)] == [True, False]
+        assert [len(remove(tx, "concurrency_limits", {"name": "db"})) for _ in range(2)] == [1, 0]
     slots.limit("db", 1)
     assert slots.acquire("db") is None
 
