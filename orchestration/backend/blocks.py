@@ -12,7 +12,7 @@ from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.settings import Settings
-from orchestration.persistence import blocks as rows, crypto
+from orchestration.persistence import blocks as rows, crypto, documents
 from orchestration.persistence.database import Database, Row, Transaction
 
 T = TypeVar("T")
@@ -109,22 +109,20 @@ class LocalBlockStore:
 
     def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
         """The document of that id."""
-        found = rows.document_rows(self._db, "d.id = :id", {"id": str(document_id)}, 1, 0)
-        return self._document(_first(found, rows.no_document(document_id)), include_secrets)
+        return self._document(documents.locked_row(self._db, "block_documents", document_id), include_secrets)
 
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
         """The document of that type and name."""
         absent = ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
-        named = {"slug": slug, "name": name}
-        found = rows.document_rows(self._db, "t.slug = :slug AND d.name = :name", named, 1, 0)
+        found = documents.rows(self._db, "block_documents", {"slug": slug, "name": name})
         return self._document(_first(found, absent), include_secrets)
 
     def block_documents(
         self, slug: str | None = None, include_secrets: bool = False, limit: int = PAGE, offset: int = 0
     ) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
-        where, params = ("t.slug = :slug", {"slug": slug}) if slug is not None else ("1 = 1", {})
-        found = rows.document_rows(self._db, f"{where} AND d.is_anonymous = 0", params, limit, offset)
+        keys = {"is_anonymous": False, **({"slug": slug} if slug is not None else {})}
+        found = documents.rows(self._db, "block_documents", keys, limit, "slug, name", offset)
         return [self._document(row, include_secrets) for row in found]
 
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
@@ -143,7 +141,9 @@ class LocalBlockStore:
         with self._db.transaction() as tx:
             key = self._writing_key(tx)
             if merge:
-                known_plain, known_references = rows.own_values(tx, document_id, self._unseal)
+                known = documents.locked_row(tx, "block_documents", document_id)
+                known_plain = self._unseal(known["data"], f"The block document {document_id}")
+                known_references = rows.references_of(tx, document_id)
                 plain = {**{k: v for k, v in known_plain.items() if k not in references}, **plain}
                 references = {**{k: v for k, v in known_references.items() if k not in plain}, **references}
             sealed = crypto.encrypt(plain, key, self._keyring.describe())
@@ -153,25 +153,25 @@ class LocalBlockStore:
         """Remove a document."""
         with self._db.transaction() as tx:
             if not remove(tx, "block_documents", {"id": document_id}):
-                raise rows.no_document(document_id)
+                raise documents.not_found("block_documents", {"id": document_id})
 
     def rotate_key(self, key: str | None = None) -> str:
         """Encrypt every document anew and make ``key``, or a fresh one, the key; the new key is the answer.
 
         The new key is on disk before the first document changes and takes the old one's place after the
-        last has, so that a crash at any moment leaves a pair of files that opens everything.
+        last has, so that a crash at any moment leaves keys that open everything.
         """
         fresh = key or crypto.new_key()
-        crypto.check_key(fresh, "the new key")
+        crypto.cipher(fresh, "the new key")
         self._keyring.keys()
-        with crypto.only_one_process(self._keyring.home):
+        with self._keyring.alone():
             with self._db.transaction() as tx:
-                crypto.announce(self._keyring, self._writing_key(tx), fresh)
+                self._keyring.replace(self._writing_key(tx), fresh)
             with self._db.transaction() as tx:
                 for row in rows.sealed_documents(tx):
                     data = self._unseal(row["data"], f"The block document {row['id']}")
-                    rows.reseal(tx, row["id"], crypto.encrypt(data, fresh))
-            crypto.conclude(self._keyring, fresh)
+                    documents.update(tx, "block_documents", {"data": crypto.encrypt(data, fresh)}, {"id": row["id"]})
+            self._keyring.replace(fresh)
         return fresh
 
     def _document(self, row: Row, secrets: bool) -> BlockDocument:

@@ -6,7 +6,7 @@ import operator
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,9 +28,9 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
 from orchestration.persistence.database import Database, Row
-from orchestration.persistence.documents import SPECS, micros_of
+from orchestration.persistence.documents import SPECS
 from orchestration.persistence.statements import STATEMENTS
-from orchestration.persistence.values import encode
+from orchestration.persistence.values import encode, micros_of
 
 Column = ColumnElement[Any]
 Condition = ColumnElement[bool]
@@ -49,14 +49,6 @@ _TIES = {**_LINKS, **{(there, here): (column, own) for (here, there), (own, colu
 """Which columns tie the rows of two resources, told by their names; any other pair is tied by the shortest way."""
 
 
-class Spans(NamedTuple):
-    """``number`` spans of time one after another; ``start`` and ``width`` are microseconds."""
-
-    start: int
-    width: int
-    number: int
-
-
 def rows(db: Database, resource: str, query: Query) -> list[Row]:
     """The rows of a page, with what they show of other rows."""
     table, spec = _table(resource), SPECS[resource]
@@ -72,12 +64,15 @@ def count(db: Database, resource: str, where: Mapping[str, Any]) -> int:
     return int(db.read(*_compiled(db, statement))[0]["number"])
 
 
-def history(db: Database, resource: str, where: Mapping[str, Any], spans: Spans, now: int) -> list[Row]:
-    """By span of time and state: how many runs were expected, and for how long they ran and were late, in all."""
+def history(db: Database, resource: str, where: Mapping[str, Any], spans: Mapping[str, int]) -> list[Row]:
+    """By span of time and state: how many runs were expected, and for how long they ran and were late, in all.
+
+    ``spans`` are a ``number`` of spans one after another: their ``start``, their ``width``, and ``now`` (microseconds).
+    """
     table = _table(resource)
     columns = (table.c[name] for name in SPECS[resource].columns)
     runs, params = _compiled(db, select(*columns).where(*_conditions(resource, table, where)))
-    return db.read(STATEMENTS["history"].replace("{runs}", runs), {**params, **spans._asdict(), "now": now})
+    return db.read(STATEMENTS["history"].replace("{runs}", runs), {**params, **spans})
 
 
 def _table(resource: str) -> Subquery:

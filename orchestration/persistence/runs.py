@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.schemas.runs import FlowRun, Owner, Run
 from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import State
@@ -44,23 +43,13 @@ def flow_run_by_key(tx: Transaction, flow_id: UUID, idempotency_key: str, revive
     return _flow_run(rows[0], revive) if rows else None
 
 
-def read_flow_run(source: Database | Transaction, run_id: UUID, revive: Revive) -> FlowRun:
+def read_flow_run(source: documents.Source, run_id: UUID, revive: Revive) -> FlowRun:
     """The flow run with its current state; one that a transaction reads, no other one changes before its end.
 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    return _flow_run(locked_row(source, "flow_runs", run_id), revive)
-
-
-def locked_row(source: Database | Transaction, resource: str, run_id: UUID) -> Row:
-    """The row of a run; a transaction that reads it waits until no other one holds it, and holds it to its end."""
-    if not isinstance(source, Database):
-        source.lock(f"{resource} {run_id}")
-    rows = documents.rows(source, resource, {"id": run_id})
-    if not rows:
-        raise ObjectNotFound(f"There is no {resource[:-1].replace('_', ' ')} with the id {run_id}.")
-    return rows[0]
+    return _flow_run(documents.locked_row(source, "flow_runs", run_id), revive)
 
 
 def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:

@@ -126,12 +126,17 @@ INSERT INTO received_batch (id, received) VALUES (:id, :now) ON CONFLICT DO NOTH
 -- name: insert_logs
 INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)
 
--- Concurrency limits. A lease that was asked for again, since its answer was lost, takes its own place.
+-- Concurrency limits. Slots are taken by leases or, where they come back by themselves, as long as they have not.
 
 -- name: limits
-SELECT c.*, COALESCE((
-    SELECT SUM(l.slots) FROM concurrency_lease l WHERE l.limit_id = c.id AND l.expires > :now
-), 0) AS leased
+SELECT c.*, CASE
+    WHEN c.slot_decay_per_second <= 0 THEN COALESCE((
+        SELECT SUM(l.slots) FROM concurrency_lease l WHERE l.limit_id = c.id AND l.expires > :now
+    ), 0)
+    WHEN c.decayed_at >= :now THEN c.decaying_slots
+    WHEN c.decaying_slots <= (:now - c.decayed_at) * c.slot_decay_per_second / 1e6 THEN 0
+    ELSE c.decaying_slots - (:now - c.decayed_at) * c.slot_decay_per_second / 1e6
+END AS taken
 FROM concurrency_limit c
 
 -- name: all_limits
@@ -143,6 +148,8 @@ FROM concurrency_limit c
 -- name: held_leases
 SELECT id, limit_id FROM concurrency_lease WHERE expires > :now ORDER BY id
 
+-- A lease that is asked for again, since the answer was lost, takes its own place.
+
 -- name: forget_leases
 DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id
 
@@ -150,3 +157,9 @@ DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id
 SELECT id, limit_id, slots FROM concurrency_lease
 WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name) AND expires >= :never
 ORDER BY id
+
+-- name: forget_limit
+DELETE FROM concurrency_lease WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name)
+
+-- name: forget_decay
+UPDATE concurrency_limit SET decaying_slots = 0 WHERE name = :name

@@ -20,7 +20,6 @@ from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values
 from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.runs import locked_row
 from orchestration.persistence.statements import STATEMENTS
 
 
@@ -74,13 +73,13 @@ def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
     return [(UUID(row["id"]), values.owner_of(row["owner"])) for row in rows]
 
 
-def read_task_run(source: Database | Transaction, run_id: UUID, revive: Revive) -> TaskRun:
+def read_task_run(source: documents.Source, run_id: UUID, revive: Revive) -> TaskRun:
     """The task run with its current state; one that a transaction reads, no other one reads so before its end.
 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    return _task_run(locked_row(source, "task_runs", run_id), revive)
+    return _task_run(documents.locked_row(source, "task_runs", run_id), revive)
 
 
 def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
@@ -91,7 +90,7 @@ def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[Sta
 
 def _task_run(row: Row, revive: Revive) -> TaskRun:
     state = values.state_in(row["history"], row["state_id"], revive)
-    run_id, flow_run_id = UUID(row["id"]), values.id_of(row["flow_run_id"])
+    run_id, flow_run_id = UUID(row["id"]), UUID(row["flow_run_id"]) if row["flow_run_id"] else None
     state = state.evolve(details=replace(state.details, flow_run_id=flow_run_id, task_run_id=run_id))
     document = documents.to_document("task_runs", row)
     return record_of(TaskRun, document, state=state, policy=values.policy_of(row["policy"]))
@@ -100,6 +99,7 @@ def _task_run(row: Row, revive: Revive) -> TaskRun:
 def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:
     record, states, is_new = change
     run_id, created = str(record.id), values.micros(record.created)
+    flow_run_id = record.flow_run_id and str(record.flow_run_id)
     history = [values.history_line(state, record.details) for state in states]
     if is_new:
         born = PENDING.evolve(id=record.id, timestamp=record.created)
@@ -107,12 +107,12 @@ def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:
         states = [born, *states]
     state = states[-1]
     return (
-        run_id, values.text_id(record.flow_run_id), record.name, record.task_key, record.dynamic_key, created,
+        run_id, flow_run_id, record.name, record.task_key, record.dynamic_key, created,
         record.task_version, record.cache_key, None if record.policy is NEVER else values.policy_text(record.policy),
         values.encode(record.tags) if record.tags else None, None,
         values.encode(record.task_inputs) if record.task_inputs else None, str(state.id), state.type.value, state.name,
-        values.micros_or_none(state.timestamp), record.run_count, record.flow_run_run_count, created,
-        values.micros_or_none(record.start_time), values.micros_or_none(record.end_time),
-        round(record.total_run_time * 1e6), living_in if record.flow_run_id is None and not state.is_final() else None,
+        values.micros_of(state.timestamp), record.run_count, record.flow_run_run_count, created,
+        values.micros_of(record.start_time), values.micros_of(record.end_time),
+        round(record.total_run_time * 1e6), living_in if flow_run_id is None and not state.is_final() else None,
         "".join(history),
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.persistence import crypto
 from orchestration.persistence.crypto import Keyring, decrypt, encrypt, new_key
 
 
@@ -70,7 +69,7 @@ def test_another_process_that_rotated_is_noticed(tmp_path: Path) -> None:
     keyring = Keyring(tmp_path)
     keyring.keys()
     fresh = new_key()
-    crypto.write_key(keyring.path, fresh)
+    Keyring(tmp_path).replace(fresh)
     assert decrypt(encrypt({"a": 1}, fresh), keyring, "It") == {"a": 1}
 
 
@@ -78,10 +77,10 @@ def test_while_a_rotation_is_under_way_both_keys_open(tmp_path: Path) -> None:
     keyring = Keyring(tmp_path)
     (before,) = keyring.keys()
     fresh = new_key()
-    crypto.announce(keyring, before, fresh)
+    keyring.replace(before, fresh)
     reader = Keyring(tmp_path)
     for key in (before, fresh):
         assert decrypt(encrypt({"a": 1}, key), reader, "It") == {"a": 1}
-    crypto.conclude(keyring, fresh)
+    keyring.replace(fresh)
     assert keyring.keys() == Keyring(tmp_path).keys() == [fresh]
-    assert not keyring.next_path.exists()
+    assert stat.S_IMODE(keyring.path.stat().st_mode) == 0o600

@@ -124,7 +124,7 @@ def test_every_state_tells_its_run(database: SqliteDatabase) -> None:
 
 def test_a_run_that_is_not_there_is_named(database: SqliteDatabase) -> None:
     absent = new_id()
-    with pytest.raises(ObjectNotFound, match=f"There is no task run with the id {absent}"):
+    with pytest.raises(ObjectNotFound, match=f"There is no task run with the id '{absent}'"):
         _read(database, absent)
     assert _history(database, absent) == []
 
