@@ -41,13 +41,22 @@ class Transaction(Protocol):
         """Insert rows; ``insert`` is ``INSERT INTO t (a, b)``, ``conflict`` an ``ON CONFLICT`` clause."""
 
 
-class Schema(Protocol):
-    """What a migration needs of a database."""
+class Session(Transaction, Protocol):
+    """A connection in use: what a transaction and a migration need of one."""
 
     place: str
     """Which database it is, in words that may be shown: never with a password."""
     way_out: str
     """What a person can do who wants to use another database."""
+
+    def begin(self) -> None:
+        """Wait for the turn to write, and begin a transaction."""
+
+    def commit(self) -> None:
+        """End the transaction; what was written stands."""
+
+    def roll_back(self) -> bool:
+        """Undo the transaction, if one is under way; whether one was."""
 
     def version(self) -> int:
         """The number of the newest migration that the database has seen; 0 for an empty one."""
@@ -73,20 +82,32 @@ class Database(ABC):
         _known.add(self)
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """A write transaction; waits for its turn, never fails because somebody else is writing."""
-
-    @abstractmethod
-    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
-        """The rows of one SELECT with ``:name`` parameters."""
-
-    @abstractmethod
-    def schema(self) -> AbstractContextManager[Schema]:
-        """The schema, for those who bring it up to date or make it anew."""
+    def session(self) -> AbstractContextManager[Session]:
+        """A connection, for those who bring the schema up to date or make it anew."""
 
     @abstractmethod
     def _disconnect(self) -> None:
         """Close what is open; it is opened again when it is needed."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A write transaction; waits for its turn, never fails because somebody else is writing."""
+        with self.session() as session:
+            committing = False
+            try:  # a Ctrl-C during the wait for the turn arrives when the turn has come: it must be given back
+                session.begin()
+                yield session
+                committing = True
+                session.commit()
+            except BaseException as error:
+                if not session.roll_back() and committing and not isinstance(error, StoreError):
+                    error.add_note(STANDS)
+                raise
+
+    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
+        """The rows of one SELECT with ``:name`` parameters."""
+        with self.session() as session:
+            return session.execute(sql, params)
 
     def close(self) -> None:
         """Release all connections, for good."""

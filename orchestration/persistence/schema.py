@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 
 from orchestration.domain.errors import NewerSchemaError
-from orchestration.persistence.database import Database, Schema
+from orchestration.persistence.database import Database, Session
 from orchestration.persistence.migrations import LATEST, migrations
 
 
@@ -16,20 +16,20 @@ def upgrade(database: Database) -> int:
     Raises:
         NewerSchemaError: it was written by a newer version of this package.
     """
-    with database.schema() as schema:
+    with database.session() as schema:
         return bring_up_to_date(schema)
 
 
 def reset(database: Database, now: datetime) -> None:
     """Remove everything that a database holds and make its tables anew; a SQLite file is copied first."""
-    with database.schema() as schema, schema.turn():
+    with database.session() as schema, schema.turn():
         schema.back_up(f"before-reset-{now:%Y%m%d-%H%M%S}")
         tables = re.findall(r"CREATE TABLE (\w+)", "".join(sql for _, sql in migrations()))
         schema.script("".join(f"DROP TABLE IF EXISTS {table}; " for table in tables), 0)
         _migrate(schema)
 
 
-def bring_up_to_date(schema: Schema) -> int:
+def bring_up_to_date(schema: Session) -> int:
     """Run the migrations that a database has not seen; the version it had.
 
     Raises:
@@ -47,7 +47,7 @@ def bring_up_to_date(schema: Schema) -> int:
     return found
 
 
-def _migrate(schema: Schema) -> None:
+def _migrate(schema: Session) -> None:
     version = schema.version()
     if 0 < version < LATEST:
         schema.back_up(f"before-{version + 1:04d}")

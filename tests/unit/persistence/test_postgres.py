@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import StoreError
-from orchestration.persistence import postgres
 from orchestration.persistence.database import STANDS, Database
-from orchestration.persistence.postgres import POOL_SIZE, PostgresDatabase
+from orchestration.persistence.postgres import POOL_SIZE, PostgresDatabase, PostgresSession
 from tests.support.backends import at_once
 from tests.support.postgres import bare_database, new_database
 
@@ -217,15 +216,15 @@ def test_an_interruption_tells_whether_what_was_written_stands(
     database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, when: str, count: int, notes: list[str] | None
 ) -> None:
     """A signal that comes during a commit is seen when the commit is done."""
-    commit = postgres._commit
+    commit = PostgresSession.commit
 
-    def interrupted(connection: Any) -> None:
+    def interrupted(session: PostgresSession) -> None:
         if when == "after":
-            commit(connection)
+            commit(session)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(postgres, "_commit", interrupted)
+        patched.setattr(PostgresSession, "commit", interrupted)
         with pytest.raises(KeyboardInterrupt) as seen:
             _insert(database)
     assert getattr(seen.value, "__notes__", None) == notes
