@@ -163,7 +163,7 @@ class LocalBlockStore:
         """
         fresh = key or crypto.new_key()
         crypto.cipher(fresh, "the new key")
-        self._keyring.keys()
+        self._keyring.key()
         with self._keyring.alone():
             with self._db.transaction() as tx:
                 self._keyring.replace(self._writing_key(tx), fresh)
@@ -188,7 +188,7 @@ class LocalBlockStore:
         """
         newest = rows.sealed_documents(tx, limit=1)
         if not newest:
-            return self._keyring.keys()[0]
+            return self._keyring.key()
         key = crypto.opening_key(newest[0]["data"], self._keyring)
         if key is None:
             raise ConfigurationError(

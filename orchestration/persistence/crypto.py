@@ -38,19 +38,19 @@ class Keyring:
         """Where the user finds the key."""
         return VARIABLE if self.given else str(self.path)
 
-    def has_key(self) -> bool:
-        """Whether there is a key already; asking makes none."""
-        return bool(self.given) or self.path.exists()
-
     def keys(self) -> list[str]:
-        """The keys that may open a document, the current one first."""
+        """The keys that may open a document, the current one first; none as long as nobody needed one."""
         if self.given:
             return [self.given]
-        if not self.path.exists():
+        return self.path.read_text("ascii", "replace").splitlines() or [""] if self.path.exists() else []
+
+    def key(self) -> str:
+        """The current key; the first to ask makes it."""
+        if not self.keys():
             with self.alone():
-                if not self.path.exists():
+                if not self.keys():
                     self.replace(new_key())
-        return self.path.read_text(encoding="ascii", errors="replace").splitlines() or [""]
+        return self.keys()[0]
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -110,12 +110,12 @@ def opening_key(token: str, keyring: Keyring) -> str | None:
     Raises:
         ConfigurationError: there is no key at all.
     """
-    if not keyring.has_key():
+    known = keyring.keys()
+    if not known:
         raise ConfigurationError(
             f"There are encrypted blocks but no key: restore {keyring.describe()} from your backup, "
             f"or set {VARIABLE} to the key that they were saved with."
         )
-    known = keyring.keys()
     for key in known:
         try:
             cipher(key, keyring.describe()).decrypt(token.encode())

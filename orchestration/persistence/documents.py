@@ -17,7 +17,7 @@ from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
 from orchestration.persistence import values
 from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.migrations import migrations
+from orchestration.persistence.schema import migrations
 from orchestration.persistence.statements import STATEMENTS
 
 Source = Database | Transaction
@@ -32,12 +32,12 @@ _RESOURCES = {
 """By table, whose rows it holds where that is not its plural."""
 _BY_TYPE = {"BIGINT": "time", "INTEGER": "number", "{sequence}": "number", "DOUBLE": "number"}
 _NAMES = {
-    "json": "tags labels parameters context job_variables created_by updated_by data metadata version_info task_inputs "
+    "json": "tags labels parameters context job_variables created_by updated_by data metadata metadata_ version_info task_inputs "
     "concurrency_options parameter_openapi_schema pull_steps schedule base_job_template storage_configuration filter "
     "fields capabilities resource related payload",
     "flag": "auto_scheduled paused enforce_parameter_schema active is_paused is_protected is_anonymous",
     "duration": "total_run_time", "policy": "policy", "value": "value",
-    "time": "next_scheduled_start_time work_queue_last_polled",
+    "time": "created next_scheduled_start_time work_queue_last_polled",
 }
 _BY_NAME = {
     **{name: kind for kind, names in _NAMES.items() for name in names.split()},
@@ -84,7 +84,7 @@ def _spec(sql: str, resource: str, table: str) -> Spec:
         name: _BY_NAME.get(f"{table}.{name}") or _BY_NAME.get(name) or _BY_TYPE.get(kind, "text")
         for name, kind in (*typed, *further)
     }
-    shown = {name: kind for name, kind in kinds.items() if name not in _FILTERED}
+    shown = {name: kind for name, kind in kinds.items() if name not in _FILTERED and name[:3] != "by_"}
     key = _KEY.search(made)
     return Spec(
         table=table, source=source, names=tuple(kinds), shown=shown,

@@ -16,7 +16,6 @@ from sqlalchemy import (
     column,
     exists,
     func,
-    literal_column,
     not_,
     or_,
     select,
@@ -86,20 +85,17 @@ def _compiled(db: Database, statement: Select[Any]) -> tuple[str, Mapping[str, A
     return str(compiled), compiled.params
 
 
-def _order(table: Subquery, sort: str) -> tuple[Column, ...]:
+def _order(table: Subquery, sort: str) -> list[Column]:
     """The columns to sort by; rows without a value come last in either direction, whatever the database.
 
     What is long has no such rows, or an index on the very expression that puts them last.
     """
     name, _, direction = sort.lower().rpartition("_")
-    key: Column = table.c["expected_start_time" if name == "next_scheduled_start_time" else name]
-    if name == "start_time":
-        key = func.coalesce(table.c.start_time, table.c.expected_start_time, table.c.end_time)
-    elif name == "end_time":
-        key = func.coalesce(key, literal_column("0"))
-    ties = table.c["sequence" if "sequence" in table.c else "id"]
-    first, second = (key.desc(), ties.desc()) if direction == "desc" else (key, ties)
-    return (first.nulls_last() if name in _MAY_LACK else first, second)
+    keys: list[Column] = [table.c[f"by_{name}" if f"by_{name}" in table.c else name]]
+    keys.append(table.c["sequence" if "sequence" in table.c else "id"])
+    if direction == "desc":
+        keys = [key.desc() for key in keys]
+    return [keys[0].nulls_last(), keys[1]] if name in _MAY_LACK else keys
 
 
 def _conditions(resource: str, table: Subquery, where: Mapping[str, Any]) -> Iterator[Condition]:

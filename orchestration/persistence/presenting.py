@@ -14,7 +14,7 @@ from orchestration.persistence.documents import to_document
 
 HIDDEN = (
     "owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp",
-    "state_message", "state_details", "state_data",
+    "state_message", "state_details", "state_data", "metadata",
 )  # fmt: skip
 """Columns that are the store's own, or that another field tells of."""
 
@@ -70,11 +70,6 @@ def _run(document: Document, row: Row, now: datetime) -> None:
 
 def _log(document: Document, _row: Row, _now: datetime) -> None:
     document["id"] = str(UUID(int=document["sequence"]))
-    document["created"] = document["timestamp"]
-
-
-def _artifact(document: Document, _row: Row, _now: datetime) -> None:
-    document["metadata_"] = document.pop("metadata")
 
 
 def _asked_for(document: Document, _row: Row, now: datetime) -> None:
@@ -105,7 +100,6 @@ def _is_recent(moment: str | None, now: datetime, seconds: float) -> bool:
 
 _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
     "flow_runs": _flow_run, "task_runs": _task_run, "logs": _log,
-    **dict.fromkeys(("artifacts", "artifact_collections"), _artifact),
     **dict.fromkeys(("work_pools", "work_queues", "deployments"), _asked_for),
     "block_documents": _block_document, "workers": _worker,
 }  # fmt: skip

@@ -1,13 +1,25 @@
-"""Bringing a store to the schema of this version, and making it anew: the same steps whatever the database."""
+"""Bringing a store to the schema of this version, and making it anew: the same steps whatever the database.
+
+The changes of the schema lie in ``migrations``: numbered, and forward only.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import Path
 
 from orchestration.domain.errors import NewerSchemaError
 from orchestration.persistence.database import Database, Session
-from orchestration.persistence.migrations import LATEST, migrations
+
+LATEST = 2
+"""The number of the newest migration; a test holds it to the files."""
+
+
+def migrations() -> list[tuple[int, str]]:
+    """All migrations as (number, SQL), lowest first; ``{sequence}`` stands for the dialect's counting key."""
+    paths = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
+    return [(int(path.name[:4]), path.read_text(encoding="utf-8")) for path in paths]
 
 
 def upgrade(database: Database) -> int:

@@ -1,4 +1,5 @@
 -- Statements for both databases, by name; first what a document shows of its own row and of others, by resource.
+-- What is named by_... is an expression to sort by, on which there is an index, in the place of the column itself.
 
 -- name: flows
 SELECT r.*, (SELECT MIN(d.id) FROM deployment d WHERE d.flow_id = r.id) AS deployment
@@ -10,6 +11,8 @@ SELECT r.*,
     s.message AS state_message, s.details AS state_details, s.data AS state_data,
     q.name AS work_queue_name, p.id AS work_pool_id, p.name AS work_pool_name,
     CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
+    r.expected_start_time AS by_next_scheduled_start_time,
+    COALESCE(r.start_time, r.expected_start_time, r.end_time) AS by_start_time, COALESCE(r.end_time, 0) AS by_end_time,
     (SELECT t.flow_run_id FROM task_run t WHERE t.id = r.parent_task_run_id) AS parent_flow_run_id
 FROM flow_run r
 LEFT JOIN flow f ON f.id = r.flow_id
@@ -20,14 +23,18 @@ LEFT JOIN work_pool p ON p.id = q.work_pool_id
 -- name: task_runs
 SELECT r.*,
     CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
+    r.expected_start_time AS by_next_scheduled_start_time, COALESCE(r.end_time, 0) AS by_end_time,
     (SELECT MIN(f.id) FROM flow_run f WHERE f.parent_task_run_id = r.id) AS subflow_runs
 FROM task_run r
 
 -- name: logs
-SELECT r.*, r.message AS text FROM log r
+SELECT r.*, r.timestamp AS created, r.message AS text FROM log r
+
+-- name: artifacts
+SELECT r.*, r.metadata AS metadata_ FROM artifact r
 
 -- name: artifact_collections
-SELECT r.*, a.type AS type, a.description AS description, a.data AS data, a.metadata AS metadata,
+SELECT r.*, a.type AS type, a.description AS description, a.data AS data, a.metadata AS metadata_,
     a.flow_run_id AS flow_run_id, a.task_run_id AS task_run_id
 FROM artifact_collection r
 LEFT JOIN artifact a ON a.id = r.latest_id
@@ -36,7 +43,7 @@ LEFT JOIN artifact a ON a.id = r.latest_id
 SELECT r.*,
     f.name AS flow_name, r.name || '/' || COALESCE(f.name, '') AS flow_or_deployment_name,
     q.name AS work_queue_name, q.work_pool_id AS work_queue_work_pool_id, q.last_polled AS work_queue_last_polled,
-    p.name AS work_pool_name
+    p.name AS work_pool_name, NULL AS global_concurrency_limit
 FROM deployment r
 LEFT JOIN flow f ON f.id = r.flow_id
 LEFT JOIN work_queue q ON q.id = r.work_queue_id

@@ -192,7 +192,7 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
     schema = registered(store)
     store.create_block_document(document(schema, "a", {"pin": "1"}))
     keyring = crypto.Keyring(tmp_path)
-    current, fresh = keyring.keys()[0], crypto.new_key()
+    current, fresh = keyring.key(), crypto.new_key()
     if committed:
         store.rotate_key(fresh)
     keyring.replace(current, fresh)  # as it was before the new key took its place

@@ -10,9 +10,8 @@ import pytest
 from orchestration.domain.errors import NewerSchemaError, StoreError
 from orchestration.persistence import schema
 from orchestration.persistence.database import Database
-from orchestration.persistence.migrations import LATEST, migrations
 from orchestration.persistence.postgres import PostgresDatabase
-from orchestration.persistence.schema import reset, upgrade
+from orchestration.persistence.schema import LATEST, migrations, reset, upgrade
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.postgres import bare_database
 

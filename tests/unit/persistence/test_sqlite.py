@@ -18,7 +18,7 @@ import pytest
 from orchestration.domain.errors import NewerSchemaError, StoreError
 from orchestration.persistence import schema, sqlite
 from orchestration.persistence.database import STANDS
-from orchestration.persistence.migrations import LATEST, migrations
+from orchestration.persistence.schema import LATEST, migrations
 from orchestration.persistence.sqlite import SqliteDatabase
 
 INSERT = "INSERT INTO variable (id, name, value, created, updated)"
