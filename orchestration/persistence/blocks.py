@@ -34,8 +34,7 @@ def read_types(source: Source, **keys: Any) -> list[BlockType]:
 
 def find_or_create_schema(tx: Transaction, proposed: BlockSchema, now: datetime) -> BlockSchema:
     """Store a schema, or the one of the same checksum and version that is there."""
-    documents.insert_many(tx, "block_schemas", [_born(proposed, now)])
-    return read_schemas(tx, checksum=proposed.checksum, version=proposed.version)[0]
+    return record_of(BlockSchema, documents.find_or_insert(tx, "block_schemas", _born(proposed, now)))
 
 
 def read_schemas(source: Source, **keys: Any) -> list[BlockSchema]:

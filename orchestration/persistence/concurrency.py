@@ -10,9 +10,8 @@ from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.schemas.wire import record_of
 from orchestration.persistence import documents
-from orchestration.persistence.database import Database, Transaction
+from orchestration.persistence.database import STATEMENTS, Database, Transaction
 from orchestration.persistence.runs import owned, owner_columns
-from orchestration.persistence.statements import STATEMENTS
 
 NEVER = 10**18
 """Microseconds since the epoch, in a far century: a lease that runs so long is held without being renewed."""

@@ -75,14 +75,12 @@ class Keyring:
 
 def new_key() -> str:
     """A fresh key: 32 random bytes in URL-safe base64."""
-    key: bytes = _fernet().Fernet.generate_key()
-    return key.decode()
+    return str(_fernet().Fernet.generate_key(), "ascii")
 
 
 def encrypt(document: Mapping[str, Any], key: str, place: str = VARIABLE) -> str:
     """The document as a token that only ``key``, which was found in ``place``, opens."""
-    token: bytes = cipher(key, place).encrypt(json.dumps(document).encode())
-    return token.decode()
+    return str(cipher(key, place).encrypt(json.dumps(document).encode()), "ascii")
 
 
 def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,18 @@ Params = Mapping[str, Any]
 NO_PARAMS: Params = {}
 STANDS = "What was being written stands: the interruption came when it was committed."
 """The note on an exception that ended a transaction too late to undo it, such as a Ctrl-C during the commit."""
+
+
+def _named_statements(text: str) -> Mapping[str, str]:
+    """The statements of a file, each below a line with its name; ``{name}`` stands for one that is written above it."""
+    found: dict[str, str] = {}
+    for name, sql in re.findall(r"^-- name: (\w+)\n(.*?)(?=\n--|\Z)", text, re.DOTALL | re.MULTILINE):
+        found[name] = re.sub(r"\{(\w+)\}", lambda part: found.get(part[1], part[0]), sql.strip())
+    return found
+
+
+STATEMENTS = _named_statements(Path(__file__).with_name("statements.sql").read_text(encoding="utf-8"))
+"""The statements that never change, by name, with ``:name`` parameters; written out for both databases."""
 
 
 class Transaction(Protocol):
@@ -46,8 +59,6 @@ class Session(Transaction, Protocol):
 
     place: str
     """Which database it is, in words that may be shown: never with a password."""
-    way_out: str
-    """What a person can do who wants to use another database."""
 
     def begin(self) -> None:
         """Wait for the turn to write, and begin a transaction."""

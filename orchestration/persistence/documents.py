@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,9 +17,8 @@ from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
 from orchestration.persistence import values
-from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
 from orchestration.persistence.schema import migrations
-from orchestration.persistence.statements import STATEMENTS
 
 Source = Database | Transaction
 
@@ -32,8 +32,8 @@ _RESOURCES = {
 """By table, whose rows it holds where that is not its plural."""
 _BY_TYPE = {"BIGINT": "time", "INTEGER": "number", "{sequence}": "number", "DOUBLE": "number"}
 _NAMES = {
-    "json": "tags labels parameters context job_variables created_by updated_by data metadata metadata_ version_info task_inputs "
-    "concurrency_options parameter_openapi_schema pull_steps schedule base_job_template storage_configuration filter "
+    "json": "tags labels parameters context job_variables created_by updated_by data metadata metadata_ version_info "
+    "task_inputs concurrency_options parameter_openapi_schema pull_steps schedule base_job_template storage_configuration filter "
     "fields capabilities resource related payload",
     "flag": "auto_scheduled paused enforce_parameter_schema active is_paused is_protected is_anonymous",
     "duration": "total_run_time", "policy": "policy", "value": "value",
@@ -47,10 +47,6 @@ _BY_NAME = {
     "concurrency_lease.expires": "number",  # microseconds that may lie beyond the last of dates
 }
 """What is in a column: told by its name, with its table where tables differ, or else by its type."""
-_FILTERED = (
-    "deployment", "flow_or_deployment_name", "parent_flow_run_id", "subflow_runs", "text", "block_capabilities",
-)  # fmt: skip
-"""What listings can be narrowed by, and show nothing of."""
 
 
 _KEY = re.compile(r"(?m)^    (?:(?:UNIQUE|PRIMARY KEY) \((?P<all>.*)\)|(?!id )(?P<one>\w+) .*(?:UNIQUE|PRIMARY KEY))")
@@ -84,7 +80,7 @@ def _spec(sql: str, resource: str, table: str) -> Spec:
         name: _BY_NAME.get(f"{table}.{name}") or _BY_NAME.get(name) or _BY_TYPE.get(kind, "text")
         for name, kind in (*typed, *further)
     }
-    shown = {name: kind for name, kind in kinds.items() if name not in _FILTERED and name[:3] != "by_"}
+    shown = {name: kind for name, kind in kinds.items() if name[:3] not in ("by_", "if_")}
     key = _KEY.search(made)
     return Spec(
         table=table, source=source, names=tuple(kinds), shown=shown,
@@ -161,12 +157,11 @@ def insert(tx: Transaction, resource: str, document: Mapping[str, Any], overwrit
     return to_document(resource, stored[0])
 
 
-def insert_many(tx: Transaction, resource: str, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Store documents that all have the same fields; those that are there already are left as they are."""
-    rows = [_to_row(SPECS[resource].columns, document) for document in documents]
-    if rows:
-        insert_into = f"INSERT INTO {SPECS[resource].table} ({', '.join(rows[0])})"
-        tx.insert_many(insert_into, [tuple(row.values()) for row in rows], "ON CONFLICT DO NOTHING")
+def find_or_insert(tx: Transaction, resource: str, document: Mapping[str, Any]) -> Document:
+    """The document of the same key that is stored, or else this one, stored."""
+    with suppress(ObjectAlreadyExists):
+        return insert(tx, resource, document)
+    return read(tx, resource, {name: document[name] for name in SPECS[resource].key})[0]
 
 
 def rows(
@@ -207,8 +202,6 @@ def update(tx: Transaction, resource: str, changes: Mapping[str, Any], keys: Map
     """Change fields of the documents whose columns have these values; those documents, as they are then."""
     columns = SPECS[resource].columns
     row = _to_row(columns, changes)
-    if not row:
-        return read(tx, resource, keys)
     sets = ", ".join(f"{name} = :new_{name}" for name in row)
     params = {**{f"new_{name}": value for name, value in row.items()}, **_to_row(columns, keys)}
     sql = f"UPDATE {SPECS[resource].table} SET {sets} WHERE {_equal(keys)} RETURNING *"  # noqa: S608

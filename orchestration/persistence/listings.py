@@ -26,9 +26,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
-from orchestration.persistence.database import Database, Row
+from orchestration.persistence.database import STATEMENTS, Database, Row
 from orchestration.persistence.documents import SPECS
-from orchestration.persistence.statements import STATEMENTS
 from orchestration.persistence.values import encode, micros_of
 
 Column = ColumnElement[Any]
@@ -39,9 +38,6 @@ _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
 }
-_MAY_LACK = ("key", "last_heartbeat_time")
-"""Columns to sort by that may hold nothing, besides the times of runs."""
-
 _ENDS = {**{f"{spec.table}_id": resource for resource, spec in SPECS.items()}, "latest_id": "artifacts"}
 _LINKS = {(here, _ENDS[name]): (name, "id") for here, spec in SPECS.items() for name in spec.columns if name in _ENDS}
 _TIES = {**_LINKS, **{(there, here): (column, own) for (here, there), (own, column) in _LINKS.items()}}
@@ -86,16 +82,16 @@ def _compiled(db: Database, statement: Select[Any]) -> tuple[str, Mapping[str, A
 
 
 def _order(table: Subquery, sort: str) -> list[Column]:
-    """The columns to sort by; rows without a value come last in either direction, whatever the database.
-
-    What is long has no such rows, or an index on the very expression that puts them last.
-    """
+    """The columns to sort by."""
     name, _, direction = sort.lower().rpartition("_")
-    keys: list[Column] = [table.c[f"by_{name}" if f"by_{name}" in table.c else name]]
-    keys.append(table.c["sequence" if "sequence" in table.c else "id"])
-    if direction == "desc":
-        keys = [key.desc() for key in keys]
-    return [keys[0].nulls_last(), keys[1]] if name in _MAY_LACK else keys
+    keys = (_column(table, "by", name), table.c["sequence" if "sequence" in table.c else "id"])
+    return [key.desc() if direction == "desc" else key for key in keys]
+
+
+def _column(table: Subquery, purpose: str, name: str) -> Column:
+    """The column of that name, or the one that stands for it when rows are sorted or filtered."""
+    special = f"{purpose}_{name}"
+    return table.c[special if special in table.c else name]
 
 
 def _conditions(resource: str, table: Subquery, where: Mapping[str, Any]) -> Iterator[Condition]:
@@ -134,7 +130,7 @@ def _fulfils(table: Subquery, grammar: Fields | Field, wanted: Mapping[str, Any]
         if isinstance(grammar, Field):
             if key in grammar.operators and grammar.kind != "derived":
                 operation = _OPERATIONS.get(f"{grammar.kind} {key}") or _OPERATIONS[key]
-                parts.append(operation(table.c[name], _as_stored(grammar.kind, value)))
+                parts.append(operation(_column(table, "if", name), _as_stored(grammar.kind, value)))
         elif key in grammar:
             parts.append(_fulfils(table, grammar[key], value, f"{name}_{key}" if name else key))
     return or_(*parts) if parts and wanted.get("operator") == "or_" else and_(true(), *parts)

@@ -16,9 +16,9 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg import errors, pq
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import FloatLoader
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -118,8 +118,6 @@ class PostgresDatabase(Database):
 class PostgresSession:
     """Statements on a connection; a schema's version is the highest number in the table ``schema_version``."""
 
-    way_out = "set ORCHESTRATION_DATABASE_URL to another database"
-
     def __init__(self, connection: Connection, place: str) -> None:
         self._connection = connection
         self.place = place
@@ -163,15 +161,15 @@ class PostgresSession:
             raise StoreError(
                 "The connection to the database was lost during a commit; what was being written may stand or not."
             )
-        if result.status != ExecStatus.COMMAND_OK:
-            raise _refusal(self._connection, psycopg.errors.error_from_result(result))
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise _refusal(self._connection, errors.error_from_result(result))
         if result.command_status != b"COMMIT":
             raise StoreError("Nothing of what was being written is stored: one of its statements had failed.")
 
     def roll_back(self) -> bool:
         """Undo the transaction, if one is under way."""
         status = self._connection.info.transaction_status
-        was_open = status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+        was_open = status not in (pq.TransactionStatus.IDLE, pq.TransactionStatus.UNKNOWN)
         if was_open:
             self._connection.pgconn.exec_(b"ROLLBACK")
         return was_open
@@ -226,11 +224,11 @@ def _refusal(connection: Connection, error: Exception) -> StoreError:
     reason = _one_line(error)
     if connection.closed:
         return StoreError(f"The connection to the orchestration database was lost ({reason}); nothing was written.")
-    if isinstance(error, psycopg.errors.UniqueViolation):
+    if isinstance(error, errors.UniqueViolation):
         return ObjectAlreadyExists(f"What was to be stored is there already ({reason}).")
-    if isinstance(error, psycopg.errors.DiskFull):
+    if isinstance(error, errors.DiskFull):
         return StoreError(f"The disk of the orchestration database is full ({reason}); free some space and run again.")
-    if isinstance(error, psycopg.errors.InsufficientPrivilege | psycopg.errors.ReadOnlySqlTransaction):
+    if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
         return StoreError(f"The orchestration database cannot be written ({reason}); check the rights of its user.")
     return StoreError(f"The orchestration database refused a statement: {reason}.")
 

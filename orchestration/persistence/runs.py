@@ -20,8 +20,7 @@ from orchestration.domain.schemas.runs import FlowRun, Owner, Run, TaskRun
 from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values
-from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.statements import STATEMENTS
+from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
 
 R = TypeVar("R", bound=Run)
 
@@ -34,8 +33,8 @@ _FOLLOWING = (
 
 def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
     """The id of the flow of that name; it is made, with ``new_id``, when there is none."""
-    documents.insert_many(tx, "flows", [{"id": new_id, "name": name, "created": now, "updated": now}])
-    return UUID(documents.rows(tx, "flows", {"name": name})[0]["id"])
+    flow = {"id": new_id, "name": name, "created": now, "updated": now}
+    return UUID(documents.find_or_insert(tx, "flows", flow)["id"])
 
 
 def insert_flow_run(tx: Transaction, run: FlowRun) -> None:

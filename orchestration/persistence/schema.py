@@ -54,7 +54,8 @@ def bring_up_to_date(schema: Session) -> int:
     if (version := schema.version()) > LATEST:
         raise NewerSchemaError(
             f"{schema.place} has schema {version}, and this version knows {LATEST}; "
-            f"install the newer version of the package, or {schema.way_out}."
+            "install the newer version of the package, or name another store by ORCHESTRATION_HOME or by "
+            "ORCHESTRATION_DATABASE_URL."
         )
     return found
 

@@ -51,8 +51,6 @@ class SqliteDatabase(Database):
 class SqliteSession:
     """Statements on a connection; a schema's version is SQLite's own ``user_version``."""
 
-    way_out = "set ORCHESTRATION_HOME to another folder"
-
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path

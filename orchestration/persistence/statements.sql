@@ -1,8 +1,9 @@
 -- Statements for both databases, by name; first what a document shows of its own row and of others, by resource.
--- What is named by_... is an expression to sort by, on which there is an index, in the place of the column itself.
+-- Listings are sorted by what is named by_..., and narrowed by what is named if_..., where there is such a column, in the
+-- place of the one with the plain name; the first are expressions that have an index, or a place for rows without a value.
 
 -- name: flows
-SELECT r.*, (SELECT MIN(d.id) FROM deployment d WHERE d.flow_id = r.id) AS deployment
+SELECT r.*, (SELECT MIN(d.id) FROM deployment d WHERE d.flow_id = r.id) AS if_deployment
 FROM flow r
 
 -- name: flow_runs
@@ -13,7 +14,7 @@ SELECT r.*,
     CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
     r.expected_start_time AS by_next_scheduled_start_time,
     COALESCE(r.start_time, r.expected_start_time, r.end_time) AS by_start_time, COALESCE(r.end_time, 0) AS by_end_time,
-    (SELECT t.flow_run_id FROM task_run t WHERE t.id = r.parent_task_run_id) AS parent_flow_run_id
+    (SELECT t.flow_run_id FROM task_run t WHERE t.id = r.parent_task_run_id) AS if_parent_flow_run_id
 FROM flow_run r
 LEFT JOIN flow f ON f.id = r.flow_id
 LEFT JOIN flow_run_state s ON s.id = r.state_id
@@ -24,14 +25,14 @@ LEFT JOIN work_pool p ON p.id = q.work_pool_id
 SELECT r.*,
     CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
     r.expected_start_time AS by_next_scheduled_start_time, COALESCE(r.end_time, 0) AS by_end_time,
-    (SELECT MIN(f.id) FROM flow_run f WHERE f.parent_task_run_id = r.id) AS subflow_runs
+    (SELECT MIN(f.id) FROM flow_run f WHERE f.parent_task_run_id = r.id) AS if_subflow_runs
 FROM task_run r
 
 -- name: logs
-SELECT r.*, r.timestamp AS created, r.message AS text FROM log r
+SELECT r.*, r.timestamp AS created, r.message AS if_text FROM log r
 
 -- name: artifacts
-SELECT r.*, r.metadata AS metadata_ FROM artifact r
+SELECT r.*, r.metadata AS metadata_, COALESCE(r.key, '') AS by_key FROM artifact r
 
 -- name: artifact_collections
 SELECT r.*, a.type AS type, a.description AS description, a.data AS data, a.metadata AS metadata_,
@@ -41,7 +42,7 @@ LEFT JOIN artifact a ON a.id = r.latest_id
 
 -- name: deployments
 SELECT r.*,
-    f.name AS flow_name, r.name || '/' || COALESCE(f.name, '') AS flow_or_deployment_name,
+    f.name AS flow_name, r.name || '/' || COALESCE(f.name, '') AS if_flow_or_deployment_name,
     q.name AS work_queue_name, q.work_pool_id AS work_queue_work_pool_id, q.last_polled AS work_queue_last_polled,
     p.name AS work_pool_name, NULL AS global_concurrency_limit
 FROM deployment r
@@ -54,8 +55,11 @@ SELECT r.*, p.name AS work_pool_name
 FROM work_queue r
 LEFT JOIN work_pool p ON p.id = r.work_pool_id
 
+-- name: workers
+SELECT r.*, COALESCE(r.last_heartbeat_time, 0) AS by_last_heartbeat_time FROM worker r
+
 -- name: block_schemas
-SELECT r.*, r.capabilities AS block_capabilities FROM block_schema r
+SELECT r.*, r.capabilities AS if_block_capabilities FROM block_schema r
 
 -- name: block_documents
 SELECT r.*, t.slug AS slug
