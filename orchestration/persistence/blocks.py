@@ -13,7 +13,6 @@ from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, Bloc
 from orchestration.domain.schemas.wire import Document, record_of
 from orchestration.persistence import documents
 from orchestration.persistence.database import Row, Transaction
-from orchestration.persistence.documents import Source
 
 Open = Callable[[str, str], dict[str, Any]]
 """(token, what it is) -> the document in it."""
@@ -27,7 +26,7 @@ def save_type(tx: Transaction, proposed: BlockType, now: datetime) -> BlockType:
     return record_of(BlockType, documents.insert(tx, "block_types", _born(proposed, now), overwrite=True))
 
 
-def read_types(source: Source, **keys: Any) -> list[BlockType]:
+def read_types(source: documents.Source, **keys: Any) -> list[BlockType]:
     """The block types with these values, by slug."""
     return [record_of(BlockType, found) for found in documents.read(source, "block_types", keys, order="slug")]
 
@@ -37,7 +36,7 @@ def find_or_create_schema(tx: Transaction, proposed: BlockSchema, now: datetime)
     return record_of(BlockSchema, documents.find_or_insert(tx, "block_schemas", _born(proposed, now)))
 
 
-def read_schemas(source: Source, **keys: Any) -> list[BlockSchema]:
+def read_schemas(source: documents.Source, **keys: Any) -> list[BlockSchema]:
     """The block schemas with these values, newest first."""
     given = {name: value for name, value in keys.items() if value is not None}
     return [record_of(BlockSchema, found) for found in documents.read(source, "block_schemas", given)]
@@ -51,10 +50,9 @@ def insert_document(tx: Transaction, document: BlockDocument, seal: Callable[[Ma
     """
     name = document.name or f"anonymous-{document.id}"
     plain, references = split_references(document.data)
+    row = {**_born(document, document.created), "name": name, "data": seal(plain)}
     try:
-        documents.insert(
-            tx, "block_documents", {**_born(document, document.created), "name": name, "data": seal(plain)}
-        )
+        documents.insert(tx, "block_documents", row)
     except ObjectAlreadyExists:
         said = f"The block document {name!r} exists already; pass overwrite=True to replace it."
         raise ObjectAlreadyExists(said) from None
@@ -75,7 +73,7 @@ def update_document(
     _write_references(tx, document_id, references)
 
 
-def document_of(source: Source, row: Row, unseal: Open, secrets: bool, depth: int = 0) -> BlockDocument:
+def document_of(source: documents.Source, row: Row, unseal: Open, secrets: bool, depth: int = 0) -> BlockDocument:
     """The document of a row, with the values of the documents that it points to."""
     what = f"The block {row['slug']}/{row['name']}"
     if depth > DEEPEST:
@@ -97,7 +95,7 @@ def document_of(source: Source, row: Row, unseal: Open, secrets: bool, depth: in
     )  # fmt: skip
 
 
-def references_of(source: Source, document_id: UUID | str) -> dict[str, UUID]:
+def references_of(source: documents.Source, document_id: UUID | str) -> dict[str, UUID]:
     """The ids of the documents that a document points to, by the field that does."""
     found = documents.read(source, "block_references", {"parent_block_document_id": document_id})
     return {each["name"]: UUID(each["reference_block_document_id"]) for each in found}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,9 @@ class Keyring:
                     self.replace(new_key())
         return self.keys()[0]
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Let no other process make or change the keys meanwhile."""
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with only_one_process(self.home / f"{KEY_FILE}.lock"):
-            yield
+        return only_one_process(self.home / f"{KEY_FILE}.lock")
 
     def replace(self, *keys: str) -> None:
         """Have these keys from now on; the file appears whole or not at all. A given key is the giver's to change."""

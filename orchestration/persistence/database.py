@@ -85,8 +85,6 @@ class Session(Transaction, Protocol):
 class Database(ABC):
     """A store of rows; times are whole microseconds since the epoch (UTC), documents JSON text."""
 
-    dialect: str
-
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._closed = False
@@ -155,7 +153,8 @@ os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_c
 
 @contextmanager
 def only_one_process(path: Path) -> Iterator[None]:
-    """Hold the lock on a file, which a process cannot keep beyond its end; the file is for its owner only."""
+    """Hold the lock on a file, which a process cannot keep beyond its end; it is made, for its owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -33,8 +33,8 @@ _RESOURCES = {
 _BY_TYPE = {"BIGINT": "time", "INTEGER": "number", "{sequence}": "number", "DOUBLE": "number"}
 _NAMES = {
     "json": "tags labels parameters context job_variables created_by updated_by data metadata metadata_ version_info "
-    "task_inputs concurrency_options parameter_openapi_schema pull_steps schedule base_job_template storage_configuration filter "
-    "fields capabilities resource related payload",
+    "task_inputs concurrency_options parameter_openapi_schema pull_steps schedule base_job_template filter fields "
+    "storage_configuration capabilities resource related payload",
     "flag": "auto_scheduled paused enforce_parameter_schema active is_paused is_protected is_anonymous",
     "duration": "total_run_time", "policy": "policy", "value": "value",
     "time": "created next_scheduled_start_time work_queue_last_polled",

@@ -22,8 +22,7 @@ from sqlalchemy import (
     text,
     true,
 )  # fmt: skip
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.engine.default import DefaultDialect
 
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
 from orchestration.persistence.database import STATEMENTS, Database, Row
@@ -31,13 +30,10 @@ from orchestration.persistence.documents import SPECS
 from orchestration.persistence.values import encode, micros_of
 
 Column = ColumnElement[Any]
-Condition = ColumnElement[bool]
-Operation = Callable[[Column, Any], Condition]
+Operation = Callable[[Column, Any], Column]
 
-_DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="named"),
-    "postgresql": postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
-}
+_DIALECT = DefaultDialect(paramstyle="named")
+"""Standard SQL: what is asked here, SQLite and PostgreSQL understand in the same words."""
 _ENDS = {**{f"{spec.table}_id": resource for resource, spec in SPECS.items()}, "latest_id": "artifacts"}
 _LINKS = {(here, _ENDS[name]): (name, "id") for here, spec in SPECS.items() for name in spec.columns if name in _ENDS}
 _TIES = {**_LINKS, **{(there, here): (column, own) for (here, there), (own, column) in _LINKS.items()}}
@@ -49,14 +45,14 @@ def rows(db: Database, resource: str, query: Query) -> list[Row]:
     table, spec = _table(resource), SPECS[resource]
     statement = select(*(table.c[name] for name in spec.shown)).where(*_conditions(resource, table, query.where))
     order = _order(table, query.sort or SORTS[resource][0])
-    return db.read(*_compiled(db, statement.order_by(*order).limit(query.limit).offset(query.offset)))
+    return db.read(*_compiled(statement.order_by(*order).limit(query.limit).offset(query.offset)))
 
 
 def count(db: Database, resource: str, where: Mapping[str, Any]) -> int:
     """How many rows the filters let through."""
     table = _table(resource)
     statement = select(func.count().label("number")).select_from(table).where(*_conditions(resource, table, where))
-    return int(db.read(*_compiled(db, statement))[0]["number"])
+    return int(db.read(*_compiled(statement))[0]["number"])
 
 
 def history(db: Database, resource: str, where: Mapping[str, Any], spans: Mapping[str, int]) -> list[Row]:
@@ -66,7 +62,7 @@ def history(db: Database, resource: str, where: Mapping[str, Any], spans: Mappin
     """
     table = _table(resource)
     columns = (table.c[name] for name in SPECS[resource].columns)
-    runs, params = _compiled(db, select(*columns).where(*_conditions(resource, table, where)))
+    runs, params = _compiled(select(*columns).where(*_conditions(resource, table, where)))
     return db.read(STATEMENTS["history"].replace("{runs}", runs), {**params, **spans})
 
 
@@ -76,8 +72,8 @@ def _table(resource: str) -> Subquery:
     return text(spec.source).columns(*map(column, spec.names)).subquery()
 
 
-def _compiled(db: Database, statement: Select[Any]) -> tuple[str, Mapping[str, Any]]:
-    compiled = statement.compile(dialect=_DIALECTS[db.dialect], compile_kwargs={"render_postcompile": True})
+def _compiled(statement: Select[Any]) -> tuple[str, Mapping[str, Any]]:
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     return str(compiled), compiled.params
 
 
@@ -94,7 +90,7 @@ def _column(table: Subquery, purpose: str, name: str) -> Column:
     return table.c[special if special in table.c else name]
 
 
-def _conditions(resource: str, table: Subquery, where: Mapping[str, Any]) -> Iterator[Condition]:
+def _conditions(resource: str, table: Subquery, where: Mapping[str, Any]) -> Iterator[Column]:
     """What rows of ``table`` must fulfil so that every filter of ``where`` lets them through."""
     for other, wanted in where.items():
         if wanted and set(wanted) - {"operator"}:
@@ -112,7 +108,7 @@ def _way(start: str, end: str) -> list[str]:
     raise LookupError(f"{start} and {end} have nothing to do with one another")
 
 
-def _tied(way: list[str], table: Subquery, wanted: Mapping[str, Any]) -> Condition:
+def _tied(way: list[str], table: Subquery, wanted: Mapping[str, Any]) -> Column:
     """Whether, at the end of the way, there is a row that the filter lets through."""
     if len(way) == 1:
         return _fulfils(table, GRAMMAR[way[0]], wanted)
@@ -121,7 +117,7 @@ def _tied(way: list[str], table: Subquery, wanted: Mapping[str, Any]) -> Conditi
     return exists().where(there.c[theirs] == table.c[own], _tied(way[1:], there, wanted))
 
 
-def _fulfils(table: Subquery, grammar: Fields | Field, wanted: Mapping[str, Any], name: str = "") -> Condition:
+def _fulfils(table: Subquery, grammar: Fields | Field, wanted: Mapping[str, Any], name: str = "") -> Column:
     """Whether a row is as wanted; ``name`` is the column that a ``Field`` is about, or how such names begin."""
     parts = []
     for key, value in wanted.items():
@@ -147,20 +143,20 @@ def _as_stored(kind: str, value: Any) -> Any:
     return value if kind == "number" else str(value)
 
 
-def _lacks(column: Column, wanted: Any) -> Condition:
+def _lacks(column: Column, wanted: Any) -> Column:
     return column.is_(None) if wanted else column.is_not(None)
 
 
-def _begins(column: Column, beginnings: Iterable[str]) -> Condition:
+def _begins(column: Column, beginnings: Iterable[str]) -> Column:
     return or_(*(column.startswith(each, autoescape=True) for each in beginnings))
 
 
-def _tagged(column: Column, tags: Iterable[str]) -> list[Condition]:
+def _tagged(column: Column, tags: Iterable[str]) -> list[Column]:
     """Whether a row has each of the tags, which lie as a JSON list of texts."""
     return [column.contains(encode(tag), autoescape=True) for tag in tags]
 
 
-def _mentions(column: Column, query: str) -> Condition:
+def _mentions(column: Column, query: str) -> Column:
     """Words and "quoted phrases" of which one is enough; with ``-`` or ``!`` none may be there, with ``+`` all must."""
     found = re.findall(r'([-+!]?)(?:"([^"]+)"|(\S+))', query)
     told = [(sign, column.icontains(phrase or word, autoescape=True)) for sign, phrase, word in found]

@@ -69,8 +69,6 @@ class PostgresDatabase(Database):
         StoreError: the server cannot be reached, or refuses the connection.
     """
 
-    dialect = "postgresql"
-
     def __init__(self, url: str) -> None:
         self._conninfo = _conninfo(url)
         self._place = _place(self._conninfo)
@@ -212,11 +210,7 @@ def _run(connection: Connection, sql: str, params: Params | None) -> list[Row]:
 @lru_cache(maxsize=1_000)
 def _translated(sql: str) -> bytes:
     """The statement with ``:name`` as the driver wants it, except where it is no parameter."""
-
-    def placeholder(found: re.Match[str]) -> str:
-        return f"%({found['name']})s" if found["name"] else found[0].replace("%", "%%")
-
-    return _IN_SQL.sub(placeholder, sql).encode()
+    return _IN_SQL.sub(lambda part: f"%({part['name']})s" if part["name"] else part[0].replace("%", "%%"), sql).encode()
 
 
 def _refusal(connection: Connection, error: Exception) -> StoreError:

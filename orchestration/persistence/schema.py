@@ -22,16 +22,6 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(path.name[:4]), path.read_text(encoding="utf-8")) for path in paths]
 
 
-def upgrade(database: Database) -> int:
-    """Bring a database up to date; the version it had.
-
-    Raises:
-        NewerSchemaError: it was written by a newer version of this package.
-    """
-    with database.session() as schema:
-        return bring_up_to_date(schema)
-
-
 def reset(database: Database, now: datetime) -> None:
     """Remove everything that a database holds and make its tables anew; a SQLite file is copied first."""
     with database.session() as schema, schema.turn():

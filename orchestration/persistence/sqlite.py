@@ -24,8 +24,6 @@ makes each row wait for a thread switch (measured: 0.7 ms a row instead of 0.04)
 class SqliteDatabase(Database):
     """A SQLite file, made and brought up to date when it is opened."""
 
-    dialect = "sqlite"
-
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
         self._path = path
         self._synchronous = synchronous
@@ -37,8 +35,7 @@ class SqliteDatabase(Database):
         """The connection; nobody else in this process uses the file meanwhile."""
         with self._lock:
             self._check_open()
-            if self._connection is None:
-                self._connection = _open(self._path, self._synchronous)
+            self._connection = self._connection or _open(self._path, self._synchronous)
             yield SqliteSession(self._connection, self._path)
 
     def _disconnect(self) -> None:
@@ -81,8 +78,7 @@ class SqliteSession:
     def roll_back(self) -> bool:
         """Undo the transaction, if one is under way."""
         was_open = self._connection.in_transaction
-        if was_open:
-            self._connection.execute("ROLLBACK")
+        self._connection.rollback()
         return was_open
 
     def version(self) -> int:
