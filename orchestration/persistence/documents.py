@@ -70,10 +70,13 @@ class Spec:
     select: str
 
 
-def _spec(sql: str, resource: str, table: str) -> Spec:
-    made = re.findall(rf"CREATE TABLE {table} \((.*?)\n\);", sql, re.DOTALL)[0]
-    added = re.findall(rf"ALTER TABLE {table} ADD COLUMN (\w+) (\S+?)\b", sql)
-    typed = [*re.findall(r"^    ([a-z_]+) ([\w{}]+)", made, re.MULTILINE), *added]
+_SQL = "".join(sql for _, sql in migrations())
+_ADDED = re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+) (\S+?)\b", _SQL)
+
+
+def _spec(resource: str, table: str, made: str) -> Spec:
+    typed = re.findall(r"^    ([a-z_]+) ([\w{}]+)", made, re.MULTILINE)
+    typed += [(name, kind) for altered, name, kind in _ADDED if altered == table]
     source = STATEMENTS.get(resource, f"SELECT * FROM {table}")  # noqa: S608 - a fixed text
     further = [(name, "TEXT") for name in re.findall(r" AS (\w+)", source)]
     kinds = {
@@ -90,10 +93,9 @@ def _spec(sql: str, resource: str, table: str) -> Spec:
     )  # fmt: skip
 
 
-_SQL = "".join(sql for _, sql in migrations())
 SPECS: Mapping[str, Spec] = {
-    resource: _spec(_SQL, resource, table)
-    for table in re.findall(r"CREATE TABLE (\w+)", _SQL)
+    resource: _spec(resource, table, made)
+    for table, made in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", _SQL, re.DOTALL)
     for resource in (_RESOURCES.get(table, f"{table}s"),)
 }
 """By resource."""
