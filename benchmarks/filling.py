@@ -14,7 +14,7 @@ from orchestration.domain.ids import uuid7
 from orchestration.domain.schemas.recording import TaskRunChange, TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Completed, Crashed, Failed, Running, Scheduled, State
-from orchestration.persistence import runs, task_runs
+from orchestration.persistence import runs
 from orchestration.persistence.values import micros
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -49,10 +49,10 @@ def fill(backend: LocalBackend, sizes: Sizes, dice: random.Random) -> UUID:
                 runs.write_state(tx, runs.after(stored, run.state or Running(), run.created), None)
     for some in _chunks(list(_owners(ids, big, sizes.task_runs, sizes.big_run_tasks))):
         with database.transaction() as tx:
-            task_runs.write_task_runs(tx, [_task_run(run_id, dice) for run_id in some], None)
+            runs.write_task_runs(tx, [_task_run(run_id, dice) for run_id in some], None)
     for some in _chunks(list(_owners(ids, big, sizes.logs, sizes.big_run_logs))):
         with database.transaction() as tx:
-            task_runs.write_logs(tx, [_line(run_id, place, dice) for place, run_id in enumerate(some)])
+            runs.write_logs(tx, [_line(run_id, place, dice) for place, run_id in enumerate(some)])
     return big
 
 

@@ -12,7 +12,7 @@ from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.domain.settings import Settings
 from orchestration.persistence import blocks as rows, crypto, documents
-from orchestration.persistence.database import Database, Transaction
+from orchestration.persistence.database import Database, Row, Transaction
 
 
 class BlockStore(Protocol):
@@ -45,18 +45,19 @@ class LocalBlockStore:
 
     def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
         """The document of that id."""
-        found = self._documents("d.id = :id", {"id": str(document_id)}, include_secrets)
-        return _first(found, rows.no_document(document_id))
+        return self._document(documents.locked_row(self._db, "block_documents", document_id), include_secrets)
 
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
         """The document of that type and name."""
-        found = self._documents("t.slug = :slug AND d.name = :name", {"slug": slug, "name": name}, include_secrets)
-        return _first(found, ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`."))
+        absent = ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
+        found = documents.rows(self._db, "block_documents", {"slug": slug, "name": name})
+        return self._document(_first(found, absent), include_secrets)
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
-        named = "t.slug = :slug AND d.is_anonymous = 0" if slug else "d.is_anonymous = 0"
-        return self._documents(named, {"slug": slug} if slug else {}, include_secrets)
+        keys = {"is_anonymous": False, **({"slug": slug} if slug else {})}
+        found = documents.rows(self._db, "block_documents", keys, order="slug, name")
+        return [self._document(row, include_secrets) for row in found]
 
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
         """Store a document."""
@@ -74,7 +75,9 @@ class LocalBlockStore:
         with self._db.transaction() as tx:
             key = self._writing_key(tx)
             if merge:
-                known_plain, known_references = rows.own_values(tx, document_id, self._unseal)
+                known = documents.locked_row(tx, "block_documents", document_id)
+                known_plain = self._unseal(known["data"], f"The block document {document_id}")
+                known_references = rows.references_of(tx, document_id)
                 plain = {**{k: v for k, v in known_plain.items() if k not in references}, **plain}
                 references = {**{k: v for k, v in known_references.items() if k not in plain}, **references}
             sealed = crypto.encrypt(plain, key, self._keyring.describe())
@@ -84,24 +87,23 @@ class LocalBlockStore:
         """Encrypt every document anew and make ``key``, or a fresh one, the key; the new key is the answer.
 
         The new key is on disk before the first document changes and takes the old one's place after the
-        last has, so that a crash at any moment leaves a pair of files that opens everything.
+        last has, so that a crash at any moment leaves keys that open everything.
         """
         fresh = key or crypto.new_key()
-        crypto.check_key(fresh, "the new key")
-        self._keyring.keys()
-        with crypto.only_one_process(self._keyring.home):
+        crypto.cipher(fresh, "the new key")
+        self._keyring.key()
+        with self._keyring.alone():
             with self._db.transaction() as tx:
-                crypto.announce(self._keyring, self._writing_key(tx), fresh)
+                self._keyring.replace(self._writing_key(tx), fresh)
             with self._db.transaction() as tx:
                 for row in rows.sealed_documents(tx):
                     data = self._unseal(row["data"], f"The block document {row['id']}")
-                    rows.reseal(tx, row["id"], crypto.encrypt(data, fresh))
-            crypto.conclude(self._keyring, fresh)
+                    documents.update(tx, "block_documents", {"data": crypto.encrypt(data, fresh)}, {"id": row["id"]})
+            self._keyring.replace(fresh)
         return fresh
 
-    def _documents(self, where: str, params: Mapping[str, Any], secrets: bool) -> list[BlockDocument]:
-        found = rows.document_rows(self._db, where, params, documents.MANY, 0)
-        return [rows.document_of(self._db, row, self._unseal, secrets) for row in found]
+    def _document(self, row: Row, secrets: bool) -> BlockDocument:
+        return rows.document_of(self._db, row, self._unseal, secrets)
 
     def _unseal(self, token: str, what: str) -> dict[str, Any]:
         return crypto.decrypt(token, self._keyring, what)
@@ -114,7 +116,7 @@ class LocalBlockStore:
         """
         newest = rows.sealed_documents(tx, limit=1)
         if not newest:
-            return self._keyring.keys()[0]
+            return self._keyring.key()
         key = crypto.opening_key(newest[0]["data"], self._keyring)
         if key is None:
             raise ConfigurationError(

@@ -47,11 +47,11 @@ class LocalCatalog:
 
     def history(self, resource: str, where: Where, start: datetime, seconds: float, number: int) -> Documents:
         """What became of the runs that were expected within each of ``number`` spans of time."""
-        from orchestration.persistence.listings import Spans, history
+        from orchestration.persistence.listings import history
 
-        spans = Spans(micros(start), round(seconds * 1e6), number)
+        spans = {"start": micros(start), "width": round(seconds * 1e6), "number": number, "now": micros(utc_now())}
         found: dict[int, list[Document]] = {}
-        for row in history(self._db, resource, where, spans, micros(utc_now())):
+        for row in history(self._db, resource, where, spans):
             names = {name: row[name] for name in ("state_type", "state_name", "count_runs")}
             sums = {f"sum_estimated_{name}": float(row[name] or 0) / 1e6 for name in ("run_time", "lateness")}
             found.setdefault(row["span"], []).append({**names, **sums})

@@ -19,7 +19,7 @@ from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject,
 from orchestration.domain.schemas import catalog, recording, wire
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.states import Crashed, State, StateType
-from orchestration.persistence import concurrency, runs, task_runs
+from orchestration.persistence import concurrency, runs
 from orchestration.persistence.database import Database, Transaction
 from orchestration.persistence.values import micros
 
@@ -80,29 +80,29 @@ class LocalBackend(LocalCatalog):
     def record(self, batch: recording.Batch) -> None:
         """Store a batch of task runs and log lines, unless it came before."""
         with self._db.transaction() as tx:
-            if batch.id is None or task_runs.is_new_batch(tx, batch.id, utc_now()):
-                task_runs.write_task_runs(tx, batch.task_runs, None if batch.is_foreign else this_process())
-                task_runs.write_logs(tx, batch.logs)
+            if batch.id is None or runs.is_new_batch(tx, batch.id, utc_now()):
+                runs.write_task_runs(tx, batch.task_runs, None if batch.is_foreign else this_process())
+                runs.write_logs(tx, batch.logs)
 
     def task_run(self, run_id: UUID) -> TaskRun:
         """The task run of that id."""
-        return task_runs.read_task_run(self._db, run_id, self._revive)
+        return runs.read_task_run(self._db, run_id, self._revive)
 
     def task_run_states(self, run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
-        return task_runs.read_task_run_states(self._db, run_id, self._revive)
+        return runs.read_task_run_states(self._db, run_id, self._revive)
 
     def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Decide on the state of a task run, and write the outcome."""
         now = utc_now()
         proposed = _stamped(state, now)
         with self._db.transaction() as tx:
-            run = task_runs.read_task_run(tx, run_id, self._revive)
+            run = runs.read_task_run(tx, run_id, self._revive)
             decision = Accept(proposed) if force else _decide(run, proposed, now)
             if isinstance(decision, Accept | Reject) and decision.state is not run.state:
                 decision = replace(decision, state=_stamped(decision.state, now))
                 changed = recording.changed_task_run(runs.after(run, decision.state, now), [decision.state])
-                task_runs.write_task_runs(tx, [changed], None)
+                runs.write_task_runs(tx, [changed], None)
             return decision
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
@@ -141,9 +141,9 @@ class LocalBackend(LocalCatalog):
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""
         suspects = runs.unfinished_of_host(self._db, this_process().host)
-        lone_tasks = task_runs.unfinished_without_flow(self._db)
+        lone_tasks = runs.unfinished_without_flow(self._db)
         crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._crash(run_id)]
-        crash, dead = task_runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
+        crash, dead = runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
         return crashed + [run_id for run_id in dead if self._inside(crash, run_id, utc_now(), DIED, new_id)]
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class LocalBackend(LocalCatalog):
         for run_id in runs.unfinished_subflows(tx, flow_run_id):
             self._crash_inside(tx, run_id, message, now)
             _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(Crashed(message)), now)
-        task_runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
+        runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
 
     def _release_dead_leases(self) -> bool:
         held = concurrency.leases_of_host(self._db, this_process().host)

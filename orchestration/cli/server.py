@@ -70,7 +70,7 @@ def status(as_json: AsJson = False) -> None:
 @database.command("upgrade")
 def upgrade(yes: Yes = False) -> None:
     """Bring the database to the schema of this version; what it was before is kept in a copy beside a SQLite file."""
-    with closing(open_database(current_settings())) as opened_database, opened_database.schema() as now:
+    with closing(open_database(current_settings())) as opened_database, opened_database.session() as now:
         typer.echo(f"{now.place} has schema {now.version()}, the newest that this version knows.")
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
+from orchestration.domain.errors import ObjectAlreadyExists, UsageError
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType, masked
 from orchestration.domain.schemas.wire import Document, record_of
 from orchestration.persistence import documents
-from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.documents import to_document
+from orchestration.persistence.database import Row, Transaction
 
+T = TypeVar("T")
 Open = Callable[[str, str], dict[str, Any]]
 """(token, what it is) -> the document in it."""
-
-Source = Database | Transaction
 
 DEEPEST = 50
 """How far references are followed; documents that point to each other in a ring are refused there."""
@@ -51,60 +49,40 @@ def update_document(
     """
     changes = {"data": data, "updated": now, **({"block_schema_id": schema_id} if schema_id else {})}
     if not documents.update(tx, "block_documents", changes, {"id": document_id}):
-        raise no_document(document_id)
+        raise documents.not_found("block_documents", {"id": document_id})
     _write_references(tx, document_id, references)
 
 
-def no_document(document_id: UUID) -> ObjectNotFound:
-    """The error that tells of a document that is not there."""
-    return ObjectNotFound(f"There is no block document with the id {document_id}.")
-
-
-def document_rows(source: Source, where: str, params: Mapping[str, Any], limit: int, offset: int) -> list[Row]:
-    """Rows of documents with the slug of their type, by type and name; ``where`` is a fixed text of the caller."""
-    ask = source.read if isinstance(source, Database) else source.execute
-    return ask(
-        "SELECT d.*, t.slug FROM block_document d JOIN block_type t ON t.id = d.block_type_id "  # noqa: S608 - fixed texts
-        f"WHERE {where} ORDER BY t.slug, d.name LIMIT :limit OFFSET :offset",
-        {**params, "limit": limit, "offset": offset},
-    )
-
-
-def document_of(source: Source, row: Row, unseal: Open, secrets: bool, depth: int = 0) -> BlockDocument:
+def document_of(source: documents.Source, row: Row, unseal: Open, secrets: bool, depth: int = 0) -> BlockDocument:
     """The document of a row, with the values of the documents that it points to."""
     what = f"The block {row['slug']}/{row['name']}"
     if depth > DEEPEST:
         raise UsageError(f"{what} points to blocks that point back to it; save one of them without the reference.")
-    found = documents.read(source, "block_schemas", {"id": row["block_schema_id"]})
-    schemas = [record_of(BlockSchema, each) for each in found]
-    types = [record_of(BlockType, each) for each in documents.read(source, "block_types", {"id": row["block_type_id"]})]
+    schema = _first(source, "block_schemas", BlockSchema, row["block_schema_id"])
+    block_type = _first(source, "block_types", BlockType, row["block_type_id"])
     data = unseal(row["data"], what)
     if not secrets:
-        data = masked(data, list(schemas[0].fields.get("secret_fields", [])) if schemas else ["*"])
+        data = masked(data, list(schema.fields.get("secret_fields", [])) if schema else ["*"])
     children = {
-        reference["name"]: document_of(source, child, unseal, secrets, depth + 1)
-        for reference in documents.read(source, "block_references", {"parent_block_document_id": row["id"]})
-        for child in document_rows(source, "d.id = :id", {"id": reference["reference_block_document_id"]}, 1, 0)
+        name: document_of(source, child, unseal, secrets, depth + 1)
+        for name, target in references_of(source, row["id"]).items()
+        for child in documents.rows(source, "block_documents", {"id": target})
     }
     return record_of(
-        BlockDocument, to_document("block_documents", row),
+        BlockDocument, documents.to_document("block_documents", row),
         data={**data, **{name: child.data for name, child in children.items()}},
-        block_schema=schemas[0] if schemas else None, block_type=types[0] if types else None, references=children,
-    )
+        block_schema=schema, block_type=block_type, references=children,
+    )  # fmt: skip
 
 
-def own_values(tx: Transaction, document_id: UUID, unseal: Open) -> tuple[dict[str, Any], dict[str, UUID]]:
-    """A document's own values and its references, as ``split_references`` gives them.
+def _first(source: documents.Source, resource: str, kind: type[T], row_id: str) -> T | None:
+    return next((record_of(kind, each) for each in documents.read(source, resource, {"id": row_id})), None)
 
-    Raises:
-        ObjectNotFound: there is none of that id.
-    """
-    found = documents.read(tx, "block_documents", {"id": document_id})
-    if not found:
-        raise no_document(document_id)
-    references = documents.read(tx, "block_references", {"parent_block_document_id": document_id})
-    data = unseal(found[0]["data"], f"The block document {document_id}")
-    return data, {each["name"]: UUID(each["reference_block_document_id"]) for each in references}
+
+def references_of(source: documents.Source, document_id: UUID | str) -> dict[str, UUID]:
+    """The ids of the documents that a document points to, by the field that does."""
+    found = documents.read(source, "block_references", {"parent_block_document_id": document_id})
+    return {each["name"]: UUID(each["reference_block_document_id"]) for each in found}
 
 
 def split_references(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, UUID]]:
@@ -112,41 +90,30 @@ def split_references(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     plain: dict[str, Any] = {}
     references: dict[str, UUID] = {}
     for name, value in data.items():
-        if isinstance(value, Mapping) and isinstance(value.get("$ref"), Mapping):
-            references[name] = _referred(name, value["$ref"])
-        else:
+        if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), Mapping):
             plain[name] = value
+            continue
+        try:
+            references[name] = UUID(str(value["$ref"]["block_document_id"]))
+        except (KeyError, ValueError):
+            raise UsageError(f"The field {name!r} refers to a block without a valid block_document_id.") from None
     return plain, references
 
 
 def sealed_documents(tx: Transaction, limit: int = documents.MANY) -> list[Row]:
-    """Id and sealed values of documents; until this transaction ends, no other one asks, and so none writes any."""
+    """Rows of documents; until this transaction ends, no other one asks, and so none writes any."""
     tx.lock("block documents")
-    return tx.execute("SELECT id, data FROM block_document ORDER BY id LIMIT :limit", {"limit": limit})
-
-
-def reseal(tx: Transaction, document_id: str, data: str) -> None:
-    """Put differently sealed, otherwise equal values in the place of a document's own."""
-    tx.execute("UPDATE block_document SET data = :data WHERE id = :id", {"id": document_id, "data": data})
-
-
-def _referred(name: str, reference: Mapping[str, Any]) -> UUID:
-    try:
-        return UUID(str(reference["block_document_id"]))
-    except (KeyError, ValueError):
-        raise UsageError(f"The field {name!r} refers to a block without a valid block_document_id.") from None
+    return documents.rows(tx, "block_documents", {}, limit, order="id")
 
 
 def _write_references(tx: Transaction, document_id: UUID, references: Mapping[str, UUID]) -> None:
     for target in references.values():
         if not documents.rows(tx, "block_documents", {"id": target}):
-            raise no_document(target)
+            raise documents.not_found("block_documents", {"id": target})
     documents.delete(tx, "block_references", {"parent_block_document_id": document_id})
-    rows = [
-        {"parent_block_document_id": document_id, "name": name, "reference_block_document_id": target}
-        for name, target in references.items()
-    ]
-    documents.insert_many(tx, "block_references", rows)
+    for name, target in references.items():
+        reference = {"parent_block_document_id": document_id, "name": name, "reference_block_document_id": target}
+        documents.insert(tx, "block_references", reference)
 
 
 def _born(record: BlockDocument, now: datetime | None) -> Document:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestration.domain.errors import ConfigurationError
+from orchestration.persistence.database import only_one_process
 
 KEY_FILE = "encryption.key"
 VARIABLE = "ORCHESTRATION_ENCRYPTION_KEY"
@@ -22,57 +22,62 @@ VARIABLE = "ORCHESTRATION_ENCRYPTION_KEY"
 class Keyring:
     """Where the key is: given by the environment, or a 0600 file that the first process makes.
 
-    While a rotation is under way the next key waits in ``encryption.key.next``, so that whatever moment
-    the power fails at, one of the two files opens the documents.
+    While a rotation is under way the file has a second line, the next key, so that whatever moment the power
+    fails at, one of the two opens the documents.
     """
 
     home: Path
     given: str | None = field(default=None, repr=False)
-    _keys: list[str] = field(default_factory=list, repr=False)
 
     @property
     def path(self) -> Path:
         """The key file."""
         return self.home / KEY_FILE
 
-    @property
-    def next_path(self) -> Path:
-        """The key that a rotation is about to make the current one."""
-        return self.home / f"{KEY_FILE}.next"
-
     def describe(self) -> str:
         """Where the user finds the key."""
         return VARIABLE if self.given else str(self.path)
 
-    def keys(self, reload: bool = False) -> list[str]:
-        """The keys that may open a document, the current one first."""
-        if reload or not self._keys:
-            self._keys = [self.given] if self.given else self._read()
-        return self._keys
+    def keys(self) -> list[str]:
+        """The keys that may open a document, the current one first; none as long as nobody needed one."""
+        if self.given:
+            return [self.given]
+        return self.path.read_text("ascii", "replace").splitlines() or [""] if self.path.exists() else []
 
-    def has_key(self) -> bool:
-        """Whether there is a key already; asking makes none."""
-        return bool(self.given) or self.path.exists()
+    def key(self) -> str:
+        """The current key; the first to ask makes it."""
+        if not self.keys():
+            with self.alone():
+                if not self.keys():
+                    self.replace(new_key())
+        return self.keys()[0]
 
-    def _read(self) -> list[str]:
-        if not self.path.exists():
-            with only_one_process(self.home):
-                if not self.path.exists():
-                    write_key(self.path, new_key())
-        paths = [path for path in (self.path, self.next_path) if path.exists()]
-        return [path.read_text(encoding="ascii", errors="replace").strip() for path in paths]
+    def alone(self) -> AbstractContextManager[None]:
+        """Let no other process make or change the keys meanwhile."""
+        return only_one_process(self.home / f"{KEY_FILE}.lock")
+
+    def replace(self, *keys: str) -> None:
+        """Have these keys from now on; the file appears whole or not at all. A given key is the giver's to change."""
+        if self.given:
+            self.given = keys[0]
+            return
+        temporary = self.path.with_name(f"{KEY_FILE}.{os.getpid()}.{threading.get_ident()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.writelines(f"{key}\n" for key in keys)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
 
 
 def new_key() -> str:
     """A fresh key: 32 random bytes in URL-safe base64."""
-    key: bytes = _fernet_module().Fernet.generate_key()
-    return key.decode()
+    return str(_fernet().Fernet.generate_key(), "ascii")
 
 
 def encrypt(document: Mapping[str, Any], key: str, place: str = VARIABLE) -> str:
-    """The document as a token that only ``key`` opens."""
-    token: bytes = _fernet(key, place).encrypt(json.dumps(document).encode())
-    return token.decode()
+    """The document as a token that only ``key``, which was found in ``place``, opens."""
+    return str(cipher(key, place).encrypt(json.dumps(document).encode()), "ascii")
 
 
 def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:
@@ -90,86 +95,39 @@ def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:
             f"{what} was encrypted with another key than the one in {keyring.describe()}; "
             f"put back the key that it was saved with (in {VARIABLE}, or the file {KEY_FILE} of your backup)."
         )
-    document: dict[str, Any] = json.loads(_fernet(key, keyring.describe()).decrypt(token.encode()))
+    document: dict[str, Any] = json.loads(cipher(key, keyring.describe()).decrypt(token.encode()))
     return document
 
 
 def opening_key(token: str, keyring: Keyring) -> str | None:
-    """The key at hand that opens a token, those that another process has written since included.
+    """The key at hand that opens a token.
 
     Raises:
         ConfigurationError: there is no key at all.
     """
-    if not keyring.has_key():
+    known = keyring.keys()
+    if not known:
         raise ConfigurationError(
             f"There are encrypted blocks but no key: restore {keyring.describe()} from your backup, "
             f"or set {VARIABLE} to the key that they were saved with."
         )
-    known = (key for reload in (False, True) for key in keyring.keys(reload))
-    return next((key for key in known if _opens(token, key, keyring.describe())), None)
+    for key in known:
+        try:
+            cipher(key, keyring.describe()).decrypt(token.encode())
+        except _fernet().InvalidToken:
+            continue
+        return key
+    return None
 
 
-def _opens(token: str, key: str, place: str) -> bool:
-    try:
-        _fernet(key, place).decrypt(token.encode())
-    except _fernet_module().InvalidToken:
-        return False
-    return True
-
-
-def check_key(key: str, place: str) -> None:
-    """Refuse a text that is not a key.
+def cipher(key: str, place: str) -> Any:
+    """What encrypts with a key.
 
     Raises:
-        ConfigurationError: it is not one.
+        ConfigurationError: the text in that place is not a key.
     """
-    _fernet(key, place)
-
-
-def write_key(path: Path, key: str) -> None:
-    """Put a key into a file that only its owner may read; the file appears whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-@contextmanager
-def only_one_process(home: Path) -> Iterator[None]:
-    """Hold the lock on the key file of this home folder."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(home / f"{KEY_FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def announce(keyring: Keyring, current: str, fresh: str) -> None:
-    """Before a rotation: have on disk the key that opens the documents now, and the next one beside it."""
-    if not keyring.given:
-        write_key(keyring.path, current)
-        write_key(keyring.next_path, fresh)
-        keyring.keys(reload=True)
-
-
-def conclude(keyring: Keyring, fresh: str) -> None:
-    """After a rotation: let the next key take the current one's place; a given key is the giver's to change."""
-    if keyring.given:
-        keyring.given = fresh
-    else:
-        keyring.next_path.replace(keyring.path)
-    keyring.keys(reload=True)
-
-
-def _fernet(key: str, place: str) -> Any:
-    try:
-        return _fernet_module().Fernet(key.encode())
+        return _fernet().Fernet(key.encode())
     except ValueError:
         raise ConfigurationError(
             f"The encryption key in {place} is not one: it must be 32 bytes in URL-safe base64 "
@@ -177,8 +135,8 @@ def _fernet(key: str, place: str) -> Any:
         ) from None
 
 
-def _fernet_module() -> Any:
-    """The cipher; loaded on first use, because most runs need no secret and loading takes 40 ms."""
+def _fernet() -> Any:
+    """The cipher's module; loaded on first use, because most runs need no secret and loading takes 40 ms."""
     from cryptography import fernet
 
     return fernet

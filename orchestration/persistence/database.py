@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,18 @@ Params = Mapping[str, Any]
 NO_PARAMS: Params = {}
 STANDS = "What was being written stands: the interruption came when it was committed."
 """The note on an exception that ended a transaction too late to undo it, such as a Ctrl-C during the commit."""
+
+
+def _named_statements(text: str) -> Mapping[str, str]:
+    """The statements of a file, each below a line with its name; ``{name}`` stands for one that is written above it."""
+    found: dict[str, str] = {}
+    for name, sql in re.findall(r"^-- name: (\w+)\n(.*?)(?=\n--|\Z)", text, re.DOTALL | re.MULTILINE):
+        found[name] = re.sub(r"\{(\w+)\}", lambda part: found.get(part[1], part[0]), sql.strip())
+    return found
+
+
+STATEMENTS = _named_statements(Path(__file__).with_name("statements.sql").read_text(encoding="utf-8"))
+"""The statements that never change, by name, with ``:name`` parameters; written out for both databases."""
 
 
 class Transaction(Protocol):
@@ -41,13 +54,20 @@ class Transaction(Protocol):
         """Insert rows; ``insert`` is ``INSERT INTO t (a, b)``, ``conflict`` an ``ON CONFLICT`` clause."""
 
 
-class Schema(Protocol):
-    """What a migration needs of a database."""
+class Session(Transaction, Protocol):
+    """A connection in use: what a transaction and a migration need of one."""
 
     place: str
     """Which database it is, in words that may be shown: never with a password."""
-    way_out: str
-    """What a person can do who wants to use another database."""
+
+    def begin(self) -> None:
+        """Wait for the turn to write, and begin a transaction."""
+
+    def commit(self) -> None:
+        """End the transaction; what was written stands."""
+
+    def roll_back(self) -> bool:
+        """Undo the transaction, if one is under way; whether one was."""
 
     def version(self) -> int:
         """The number of the newest migration that the database has seen; 0 for an empty one."""
@@ -65,28 +85,38 @@ class Schema(Protocol):
 class Database(ABC):
     """A store of rows; times are whole microseconds since the epoch (UTC), documents JSON text."""
 
-    dialect: str
-
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._closed = False
         _known.add(self)
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """A write transaction; waits for its turn, never fails because somebody else is writing."""
-
-    @abstractmethod
-    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
-        """The rows of one SELECT with ``:name`` parameters."""
-
-    @abstractmethod
-    def schema(self) -> AbstractContextManager[Schema]:
-        """The schema, for those who bring it up to date or make it anew."""
+    def session(self) -> AbstractContextManager[Session]:
+        """A connection, for those who bring the schema up to date or make it anew."""
 
     @abstractmethod
     def _disconnect(self) -> None:
         """Close what is open; it is opened again when it is needed."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A write transaction; waits for its turn, never fails because somebody else is writing."""
+        with self.session() as session:
+            committing = False
+            try:  # a Ctrl-C during the wait for the turn arrives when the turn has come: it must be given back
+                session.begin()
+                yield session
+                committing = True
+                session.commit()
+            except BaseException as error:
+                if not session.roll_back() and committing and not isinstance(error, StoreError):
+                    error.add_note(STANDS)
+                raise
+
+    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
+        """The rows of one SELECT with ``:name`` parameters."""
+        with self.session() as session:
+            return session.execute(sql, params)
 
     def close(self) -> None:
         """Release all connections, for good."""
@@ -123,7 +153,8 @@ os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_c
 
 @contextmanager
 def only_one_process(path: Path) -> Iterator[None]:
-    """Hold the lock on a file, which a process cannot keep beyond its end; the file is for its owner only."""
+    """Hold the lock on a file, which a process cannot keep beyond its end; it is made, for its owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

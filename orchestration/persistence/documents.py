@@ -8,40 +8,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
 from orchestration.persistence import values
-from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.migrations import migrations
-from orchestration.persistence.statements import STATEMENTS
+from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
+from orchestration.persistence.schema import migrations
+
+Source = Database | Transaction
 
 MANY = 2**62
 """A limit that limits nothing."""
 
-_TABLES = {
-    "flows": "flow name", "flow_runs": "flow_run", "flow_run_states": "flow_run_state", "task_runs": "task_run",
-    "logs": "log", "artifacts": "artifact", "artifact_collections": "artifact_collection key",
-    "variables": "variable name", "inputs": "flow_run_input flow_run_id key", "deployments": "deployment flow_id name",
-    "schedules": "deployment_schedule", "work_pools": "work_pool name", "work_queues": "work_queue work_pool_id name",
-    "workers": "worker work_pool_id name", "block_types": "block_type slug",
-    "block_schemas": "block_schema checksum version", "block_documents": "block_document block_type_id name",
-    "block_references": "block_document_reference parent_block_document_id name", "events": "event id",
-    "concurrency_limits": "concurrency_limit name", "leases": "concurrency_lease id limit_id",
-    "api_keys": "api_key name", "audit": "audit", "settings": "setting name",
-}
-"""By resource: its table, and the columns that make a row unique besides its id."""
+_RESOURCES = {
+    "flow_run_input": "inputs", "deployment_schedule": "schedules", "block_document_reference": "block_references",
+    "concurrency_lease": "leases", "audit": "audit",
+}  # fmt: skip
+"""By table, whose rows it holds where that is not its plural."""
 _BY_TYPE = {"BIGINT": "time", "INTEGER": "number", "{sequence}": "number", "DOUBLE": "number"}
 _NAMES = {
-    "json": "tags labels parameters context job_variables created_by updated_by data metadata version_info task_inputs "
-    "concurrency_options parameter_openapi_schema pull_steps schedule base_job_template storage_configuration filter "
-    "fields capabilities resource related payload",
+    "json": "tags labels parameters context job_variables created_by updated_by data metadata metadata_ version_info "
+    "task_inputs concurrency_options parameter_openapi_schema pull_steps schedule base_job_template filter fields "
+    "storage_configuration capabilities resource related payload",
     "flag": "auto_scheduled paused enforce_parameter_schema active is_paused is_protected is_anonymous",
-    "duration": "total_run_time", "policy": "policy", "value": "value", "time": "next_scheduled_start_time",
+    "duration": "total_run_time", "policy": "policy", "value": "value",
+    "time": "created next_scheduled_start_time work_queue_last_polled",
 }
 _BY_NAME = {
     **{name: kind for kind, names in _NAMES.items() for name in names.split()},
@@ -51,10 +47,10 @@ _BY_NAME = {
     "concurrency_lease.expires": "number",  # microseconds that may lie beyond the last of dates
 }
 """What is in a column: told by its name, with its table where tables differ, or else by its type."""
-_FILTERED = (
-    "deployment", "flow_or_deployment_name", "parent_flow_run_id", "subflow_runs", "text", "block_capabilities",
-)  # fmt: skip
-"""What listings can be narrowed by, and show nothing of."""
+
+
+_KEY = re.compile(r"(?m)^    (?:(?:UNIQUE|PRIMARY KEY) \((?P<all>.*)\)|(?!id )(?P<one>\w+) .*(?:UNIQUE|PRIMARY KEY))")
+"""What makes a row unique besides its id, as the migrations say it: of several columns, or of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Spec:
     """
 
     table: str
-    key: tuple[str, ...]
+    key: Sequence[str]
     columns: Mapping[str, str]
     source: str
     names: Sequence[str]
@@ -74,32 +70,35 @@ class Spec:
     select: str
 
 
-def _spec(sql: str, resource: str, table: str, *key: str) -> Spec:
-    made = re.findall(rf"CREATE TABLE {table} \((.*?)\n\);", sql, re.DOTALL)[0]
-    added = re.findall(rf"ALTER TABLE {table} ADD COLUMN (\w+) (\S+?)\b", sql)
-    typed = [*re.findall(r"^    ([a-z_]+) ([\w{}]+)", made, re.MULTILINE), *added]
+_SQL = "".join(sql for _, sql in migrations())
+_ADDED = re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+) (\S+?)\b", _SQL)
+
+
+def _spec(resource: str, table: str, made: str) -> Spec:
+    typed = re.findall(r"^    ([a-z_]+) ([\w{}]+)", made, re.MULTILINE)
+    typed += [(name, kind) for altered, name, kind in _ADDED if altered == table]
     source = STATEMENTS.get(resource, f"SELECT * FROM {table}")  # noqa: S608 - a fixed text
     further = [(name, "TEXT") for name in re.findall(r" AS (\w+)", source)]
     kinds = {
         name: _BY_NAME.get(f"{table}.{name}") or _BY_NAME.get(name) or _BY_TYPE.get(kind, "text")
         for name, kind in (*typed, *further)
     }
-    columns = {name: kinds[name] for name, _ in typed}
-    shown = {name: kind for name, kind in kinds.items() if name not in _FILTERED}
-    select = f"SELECT {', '.join(shown)} FROM ({source}) AS shown"  # noqa: S608 - a fixed text
-    return Spec(table, key, columns, source, tuple(kinds), shown, select)
+    shown = {name: kind for name, kind in kinds.items() if name[:3] not in ("by_", "if_")}
+    key = _KEY.search(made)
+    return Spec(
+        table=table, source=source, names=tuple(kinds), shown=shown,
+        key=(key["all"] or key["one"]).split(", ") if key else (),
+        columns={name: kinds[name] for name, _ in typed},
+        select=f"SELECT {', '.join(shown)} FROM ({source}) AS shown",  # noqa: S608 - fixed texts
+    )  # fmt: skip
 
 
-_SQL = "".join(sql for _, sql in migrations())
-SPECS: Mapping[str, Spec] = {resource: _spec(_SQL, resource, *words.split()) for resource, words in _TABLES.items()}
-
-
-def micros_of(value: Any) -> int | None:
-    """A time of a document as a column has it."""
-    if value is None or isinstance(value, int):
-        return value
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return values.micros(moment if moment.tzinfo else moment.astimezone())
+SPECS: Mapping[str, Spec] = {
+    resource: _spec(resource, table, made)
+    for table, made in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", _SQL, re.DOTALL)
+    for resource in (_RESOURCES.get(table, f"{table}s"),)
+}
+"""By resource."""
 
 
 def _decoded(text: str | None) -> Any:
@@ -109,21 +108,24 @@ def _decoded(text: str | None) -> Any:
     return {} if text == "{}" else [] if text == "[]" else values.decode(text)
 
 
+def _unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
 _READ: Mapping[str, Callable[[Any], Any]] = {
-    "json": _decoded, "value": values.decode, "time": lambda value: moment_text(values.moment(value)), "flag": bool,
-    "duration": lambda value: (value or 0) / 1e6, "policy": lambda value: policy_document(values.policy_of(value)),
+    "json": _decoded, "value": values.decode, "time": _unless_none(lambda value: moment_text(values.moment(value))),
+    "flag": bool, "duration": lambda value: (value or 0) / 1e6,
+    "policy": lambda value: policy_document(values.policy_of(value)),
 }
 _WRITE: Mapping[str, Callable[[Any], Any]] = {
-    "json": lambda value: None if value is None else values.encode(value), "value": values.encode, "time": micros_of,
-    "flag": lambda value: None if value is None else int(value), "duration": lambda value: round(value * 1e6),
-    "text": lambda value: None if value is None else str(value),
+    "json": _unless_none(values.encode), "value": values.encode, "time": values.micros_of, "flag": _unless_none(int),
+    "duration": lambda value: round(value * 1e6), "text": _unless_none(str),
     "policy": lambda value: values.policy_text(value if isinstance(value, RetryPolicy) else policy_of(value)),
 }
 
 
-def to_row(resource: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that a document sets, by name; what the table has no column for is left out."""
-    kinds = SPECS[resource].columns
+def _to_row(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that a document sets, by name; what is no column is left out."""
     given = {name: value for name, value in document.items() if name in kinds}
     return {name: _WRITE[kinds[name]](value) if kinds[name] in _WRITE else value for name, value in given.items()}
 
@@ -140,7 +142,8 @@ def insert(tx: Transaction, resource: str, document: Mapping[str, Any], overwrit
     Raises:
         ObjectAlreadyExists: there is one of the same key, and ``overwrite`` is false.
     """
-    spec, row = SPECS[resource], to_row(resource, document)
+    spec = SPECS[resource]
+    row = _to_row(spec.columns, document)
     changing = [name for name in row if name not in ("id", "created", *spec.key)]
     keep = "DO NOTHING"
     if overwrite and spec.key:
@@ -156,27 +159,40 @@ def insert(tx: Transaction, resource: str, document: Mapping[str, Any], overwrit
     return to_document(resource, stored[0])
 
 
-def insert_many(tx: Transaction, resource: str, documents: Sequence[Mapping[str, Any]]) -> None:
-    """Store documents that all have the same fields; those that are there already are left as they are."""
-    rows = [to_row(resource, document) for document in documents]
-    if rows:
-        insert_into = f"INSERT INTO {SPECS[resource].table} ({', '.join(rows[0])})"
-        tx.insert_many(insert_into, [tuple(row.values()) for row in rows], "ON CONFLICT DO NOTHING")
+def find_or_insert(tx: Transaction, resource: str, document: Mapping[str, Any]) -> Document:
+    """The document of the same key that is stored, or else this one, stored."""
+    with suppress(ObjectAlreadyExists):
+        return insert(tx, resource, document)
+    return read(tx, resource, {name: document[name] for name in SPECS[resource].key})[0]
 
 
 def rows(
-    source: Database | Transaction, resource: str, keys: Mapping[str, Any], limit: int = MANY, order: str = "id DESC"
+    source: Source, resource: str, keys: Mapping[str, Any], limit: int = MANY, order: str = "id DESC", offset: int = 0
 ) -> list[Row]:
-    """The rows whose columns have these values, with what they show of others; newest first, or in another order."""
+    """The rows that have these values, with what they show of others; newest first, or in another order."""
+    spec = SPECS[resource]
     ask = source.read if isinstance(source, Database) else source.execute
-    ordered = f" ORDER BY {order}" if "id" in SPECS[resource].columns else ""
-    sql = f"{SPECS[resource].select} WHERE {_equal(keys)}{ordered} LIMIT {limit}"
-    return ask(sql, to_row(resource, keys))
+    ordered = f"ORDER BY {order}" if "id" in spec.columns else ""
+    sql = f"{spec.select} WHERE {_equal(keys)} {ordered} LIMIT {limit} OFFSET {offset}"
+    return ask(sql, _to_row(spec.shown, keys))
 
 
-def read(source: Database | Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:
-    """The documents whose columns have these values, newest first."""
-    return [to_document(resource, row) for row in rows(source, resource, keys)]
+def locked_row(source: Source, resource: str, row_id: UUID) -> Row:
+    """The row of that id; a transaction that reads it waits until no other one holds it, and holds it to its end.
+
+    Raises:
+        ObjectNotFound: there is none.
+    """
+    if not isinstance(source, Database):
+        source.lock(f"{resource} {row_id}")
+    for row in rows(source, resource, {"id": row_id}):
+        return row
+    raise not_found(resource, {"id": row_id})
+
+
+def read(source: Source, resource: str, keys: Mapping[str, Any], order: str = "id DESC") -> list[Document]:
+    """The documents that have these values, newest first, or in another order."""
+    return [to_document(resource, row) for row in rows(source, resource, keys, order=order)]
 
 
 def not_found(resource: str, keys: Mapping[str, Any]) -> ObjectNotFound:
@@ -186,11 +202,10 @@ def not_found(resource: str, keys: Mapping[str, Any]) -> ObjectNotFound:
 
 def update(tx: Transaction, resource: str, changes: Mapping[str, Any], keys: Mapping[str, Any]) -> list[Document]:
     """Change fields of the documents whose columns have these values; those documents, as they are then."""
-    row = to_row(resource, changes)
-    if not row:
-        return read(tx, resource, keys)
+    columns = SPECS[resource].columns
+    row = _to_row(columns, changes)
     sets = ", ".join(f"{name} = :new_{name}" for name in row)
-    params = {**{f"new_{name}": value for name, value in row.items()}, **to_row(resource, keys)}
+    params = {**{f"new_{name}": value for name, value in row.items()}, **_to_row(columns, keys)}
     sql = f"UPDATE {SPECS[resource].table} SET {sets} WHERE {_equal(keys)} RETURNING *"  # noqa: S608
     return [to_document(resource, changed) for changed in tx.execute(sql, params)]
 
@@ -198,7 +213,7 @@ def update(tx: Transaction, resource: str, changes: Mapping[str, Any], keys: Map
 def delete(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:
     """Remove the documents whose columns have these values; those that were there."""
     sql = f"DELETE FROM {SPECS[resource].table} WHERE {_equal(keys)} RETURNING *"  # noqa: S608
-    return [to_document(resource, row) for row in tx.execute(sql, to_row(resource, keys))]
+    return [to_document(resource, row) for row in tx.execute(sql, _to_row(SPECS[resource].columns, keys))]
 
 
 def _equal(keys: Mapping[str, Any]) -> str:

@@ -10,21 +10,21 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg import errors, pq
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import FloatLoader
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, StoreError
-from orchestration.persistence.database import NO_PARAMS, STANDS, Database, Params, Row, storable
+from orchestration.persistence.database import NO_PARAMS, Database, Params, Row, storable
 from orchestration.persistence.schema import bring_up_to_date
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
@@ -69,53 +69,23 @@ class PostgresDatabase(Database):
         StoreError: the server cannot be reached, or refuses the connection.
     """
 
-    dialect = "postgresql"
-
     def __init__(self, url: str) -> None:
         self._conninfo = _conninfo(url)
         self._place = _place(self._conninfo)
         self._pool: ConnectionPool[Connection] | None = None
-        with self.schema() as schema:
-            bring_up_to_date(schema)
         super().__init__()
-
-    @contextmanager
-    def transaction(self) -> Iterator[PostgresTransaction]:
-        """A write transaction; a connection that had died by then is replaced, one that dies in it ends it."""
-        with self._connected() as connection:
-            committing = False
-            _run(connection, "BEGIN", NO_PARAMS)
-            try:
-                yield PostgresTransaction(connection)
-                committing = True
-                _commit(connection)
-            except BaseException as error:
-                if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-                    connection.pgconn.exec_(b"ROLLBACK")
-                elif committing and not isinstance(error, StoreError):
-                    error.add_note(STANDS)
-                raise
-
-    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
-        """The rows of one SELECT."""
-        with self._connected() as connection:
-            return _run(connection, sql, params)
-
-    @contextmanager
-    def schema(self) -> Iterator[PostgresSchema]:
-        """The schema, on a connection of its own."""
-        try:
-            connection = psycopg.connect(self._conninfo, **_HOW)
+        try:  # the pool would not say why
+            psycopg.connect(self._conninfo).close()
         except psycopg.OperationalError as error:
             raise StoreError(
                 f"The PostgreSQL database {self._place} cannot be reached ({_one_line(error)}); "
                 "see whether its server runs and whether ORCHESTRATION_DATABASE_URL is right."
             ) from error
-        with closing(connection):
-            yield PostgresSchema(connection, f"The database {self._place}")
+        with self.session() as session:
+            bring_up_to_date(session)
 
     @contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def session(self) -> Iterator[PostgresSession]:
         """A connection that has just answered; forks wait until it was given out."""
         with self._lock:
             self._check_open()
@@ -132,7 +102,7 @@ class PostgresDatabase(Database):
                     "seconds; see whether its server runs, and whether others hold all of its connections."
                 ) from None
         try:
-            yield connection
+            yield PostgresSession(connection, f"The database {self._place}")
         finally:
             pool.putconn(connection)
 
@@ -143,11 +113,12 @@ class PostgresDatabase(Database):
         self._pool = None
 
 
-class PostgresTransaction:
-    """Statements of one transaction."""
+class PostgresSession:
+    """Statements on a connection; a schema's version is the highest number in the table ``schema_version``."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, place: str) -> None:
         self._connection = connection
+        self.place = place
 
     def execute(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """Run one statement."""
@@ -177,15 +148,29 @@ class PostgresTransaction:
                 document = json.dumps(storable(chunk, NUL))
             self.execute(f"{insert} {source} {conflict}", {"rows": document})
 
+    def begin(self) -> None:
+        """Begin a transaction, which is READ COMMITTED."""
+        self.execute("BEGIN")
 
-class PostgresSchema(PostgresTransaction):
-    """The schema of a database; its version is the highest number in the table ``schema_version``."""
+    def commit(self) -> None:
+        """Commit by the driver's one blocking call: a Ctrl-C is seen before it or after it, never in doubt between."""
+        result = self._connection.pgconn.exec_(b"COMMIT")
+        if self._connection.closed:
+            raise StoreError(
+                "The connection to the database was lost during a commit; what was being written may stand or not."
+            )
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise _refusal(self._connection, errors.error_from_result(result))
+        if result.command_status != b"COMMIT":
+            raise StoreError("Nothing of what was being written is stored: one of its statements had failed.")
 
-    way_out = "set ORCHESTRATION_DATABASE_URL to another database"
-
-    def __init__(self, connection: Connection, place: str) -> None:
-        super().__init__(connection)
-        self.place = place
+    def roll_back(self) -> bool:
+        """Undo the transaction, if one is under way."""
+        status = self._connection.info.transaction_status
+        was_open = status not in (pq.TransactionStatus.IDLE, pq.TransactionStatus.UNKNOWN)
+        if was_open:
+            self._connection.pgconn.exec_(b"ROLLBACK")
+        return was_open
 
     def version(self) -> int:
         """The newest migration that the database has seen."""
@@ -225,24 +210,7 @@ def _run(connection: Connection, sql: str, params: Params | None) -> list[Row]:
 @lru_cache(maxsize=1_000)
 def _translated(sql: str) -> bytes:
     """The statement with ``:name`` as the driver wants it, except where it is no parameter."""
-
-    def placeholder(found: re.Match[str]) -> str:
-        return f"%({found['name']})s" if found["name"] else found[0].replace("%", "%%")
-
-    return _IN_SQL.sub(placeholder, sql).encode()
-
-
-def _commit(connection: Connection) -> None:
-    """Commit by the driver's one blocking call: a Ctrl-C is seen before it or after it, never in doubt between."""
-    result = connection.pgconn.exec_(b"COMMIT")
-    if connection.closed:
-        raise StoreError(
-            "The connection to the database was lost during a commit; what was being written may stand or not."
-        )
-    if result.status != ExecStatus.COMMAND_OK:
-        raise _refusal(connection, psycopg.errors.error_from_result(result))
-    if result.command_status != b"COMMIT":
-        raise StoreError("Nothing of what was being written is stored: one of its statements had failed.")
+    return _IN_SQL.sub(lambda part: f"%({part['name']})s" if part["name"] else part[0].replace("%", "%%"), sql).encode()
 
 
 def _refusal(connection: Connection, error: Exception) -> StoreError:
@@ -250,11 +218,11 @@ def _refusal(connection: Connection, error: Exception) -> StoreError:
     reason = _one_line(error)
     if connection.closed:
         return StoreError(f"The connection to the orchestration database was lost ({reason}); nothing was written.")
-    if isinstance(error, psycopg.errors.UniqueViolation):
+    if isinstance(error, errors.UniqueViolation):
         return ObjectAlreadyExists(f"What was to be stored is there already ({reason}).")
-    if isinstance(error, psycopg.errors.DiskFull):
+    if isinstance(error, errors.DiskFull):
         return StoreError(f"The disk of the orchestration database is full ({reason}); free some space and run again.")
-    if isinstance(error, psycopg.errors.InsufficientPrivilege | psycopg.errors.ReadOnlySqlTransaction):
+    if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
         return StoreError(f"The orchestration database cannot be written ({reason}); check the rights of its user.")
     return StoreError(f"The orchestration database refused a statement: {reason}.")
 

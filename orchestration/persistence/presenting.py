@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, StoredDocument, moment_text, state_document
+from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, StoredDocument, state_document
 from orchestration.persistence import values
 from orchestration.persistence.database import Row
 from orchestration.persistence.documents import to_document
 
 HIDDEN = (
     "owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp",
-    "state_message", "state_details", "state_data",
+    "state_message", "state_details", "state_data", "metadata",
 )  # fmt: skip
 """Columns that are the store's own, or that another field tells of."""
 
@@ -65,37 +65,18 @@ def _run(document: Document, row: Row, now: datetime) -> None:
     document["estimated_run_time"] = (row["total_run_time"] + max(0, running)) / 1e6
     document["estimated_start_time_delta"] = late / 1e6
     document["empirical_policy"] = document["policy"]
-    document["updated"] = moment_text(values.moment(row["state_timestamp"])) or document["created"]
+    document["updated"] = document["state"]["timestamp"] if document["state"] else document["created"]
 
 
 def _log(document: Document, _row: Row, _now: datetime) -> None:
     document["id"] = str(UUID(int=document["sequence"]))
-    document["created"] = document["timestamp"]
 
 
-def _artifact(document: Document, _row: Row, _now: datetime) -> None:
-    document["metadata_"] = document.pop("metadata")
-
-
-def _work_pool(document: Document, _row: Row, _now: datetime) -> None:
-    document["status"] = "PAUSED" if document["is_paused"] else "NOT_READY"
-
-
-def _work_queue(document: Document, row: Row, now: datetime) -> None:
-    """A queue is ready while workers ask for its runs."""
-    asked = _is_recent(row["last_polled"], now)
-    document["status"] = "PAUSED" if document["is_paused"] else "READY" if asked else "NOT_READY"
-
-
-def _deployment(document: Document, row: Row, now: datetime) -> None:
-    """A deployment is ready while somebody asks for its runs, or for those of its queue."""
-    asked = [row["last_polled"], document.pop("work_queue_last_polled")]
-    document["status"] = "READY" if any(_is_recent(each, now) for each in asked) else "NOT_READY"
-    document["global_concurrency_limit"] = None
-
-
-def _is_recent(polled: int | None, now: datetime) -> bool:
-    return polled is not None and values.micros(now) - polled <= POLLED_SECONDS * 1_000_000
+def _asked_for(document: Document, _row: Row, now: datetime) -> None:
+    """A queue, or a deployment, is ready while workers ask for its runs, or for those of its queue."""
+    asked = (document.get("last_polled"), document.pop("work_queue_last_polled", None))
+    ready = any(_is_recent(each, now, POLLED_SECONDS) for each in asked)
+    document["status"] = "PAUSED" if document.get("is_paused") else "READY" if ready else "NOT_READY"
 
 
 def _block_document(document: Document, _row: Row, _now: datetime) -> None:
@@ -109,13 +90,16 @@ def _worker(document: Document, _row: Row, now: datetime) -> None:
 
 def is_online(worker: Mapping[str, Any], now: datetime) -> bool:
     """Whether a worker has shown life lately."""
-    seen = worker["last_heartbeat_time"]
     patience = HEARTBEATS_MISSED * (worker["heartbeat_interval_seconds"] or HEARTBEAT_SECONDS)
-    return seen is not None and (now - datetime.fromisoformat(seen)).total_seconds() <= patience
+    return _is_recent(worker["last_heartbeat_time"], now, patience)
+
+
+def _is_recent(moment: str | None, now: datetime, seconds: float) -> bool:
+    return moment is not None and (now - datetime.fromisoformat(moment)).total_seconds() <= seconds
 
 
 _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
-    "flow_runs": _flow_run, "task_runs": _task_run, "logs": _log, "artifacts": _artifact,
-    "artifact_collections": _artifact, "work_pools": _work_pool, "work_queues": _work_queue,
-    "deployments": _deployment, "block_documents": _block_document, "workers": _worker,
-}
+    "flow_runs": _flow_run, "task_runs": _task_run, "logs": _log,
+    **dict.fromkeys(("work_pools", "work_queues", "deployments"), _asked_for),
+    "block_documents": _block_document, "workers": _worker,
+}  # fmt: skip

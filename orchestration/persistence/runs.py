@@ -1,20 +1,26 @@
-"""Rows of flows, flow runs and their states."""
+"""Rows of flow runs and task runs, of their states, and of what they log.
+
+A flow run's states are rows of their own, written one by one. Task runs are written in batches, a task run's whole
+history in its own row: it has three states or more, and nobody asks for one of them alone; a line of JSON each,
+appended to the row, costs a quarter of rows of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
-from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.schemas.runs import FlowRun, Owner, Run
+from orchestration.domain.retries import NEVER
+from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
+from orchestration.domain.schemas.runs import FlowRun, Owner, Run, TaskRun
 from orchestration.domain.schemas.wire import Revive, record_of
-from orchestration.domain.states import State
+from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values
-from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.statements import STATEMENTS
+from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
 
 R = TypeVar("R", bound=Run)
 
@@ -27,8 +33,8 @@ _FOLLOWING = (
 
 def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
     """The id of the flow of that name; it is made, with ``new_id``, when there is none."""
-    documents.insert_many(tx, "flows", [{"id": new_id, "name": name, "created": now, "updated": now}])
-    return UUID(documents.rows(tx, "flows", {"name": name})[0]["id"])
+    flow = {"id": new_id, "name": name, "created": now, "updated": now}
+    return UUID(documents.find_or_insert(tx, "flows", flow)["id"])
 
 
 def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
@@ -44,23 +50,13 @@ def flow_run_by_key(tx: Transaction, flow_id: UUID, idempotency_key: str, revive
     return _flow_run(rows[0], revive) if rows else None
 
 
-def read_flow_run(source: Database | Transaction, run_id: UUID, revive: Revive) -> FlowRun:
+def read_flow_run(source: documents.Source, run_id: UUID, revive: Revive) -> FlowRun:
     """The flow run with its current state; one that a transaction reads, no other one changes before its end.
 
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    return _flow_run(locked_row(source, "flow_runs", run_id), revive)
-
-
-def locked_row(source: Database | Transaction, resource: str, run_id: UUID) -> Row:
-    """The row of a run; a transaction that reads it waits until no other one holds it, and holds it to its end."""
-    if not isinstance(source, Database):
-        source.lock(f"{resource} {run_id}")
-    rows = documents.rows(source, resource, {"id": run_id})
-    if not rows:
-        raise ObjectNotFound(f"There is no {resource[:-1].replace('_', ' ')} with the id {run_id}.")
-    return rows[0]
+    return _flow_run(documents.locked_row(source, "flow_runs", run_id), revive)
 
 
 def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
@@ -133,3 +129,98 @@ def _flow_run(row: Row, revive: Revive) -> FlowRun:
     owner = _owner(row) if row["owner_host"] else None
     document = documents.to_document("flow_runs", row, shown=True)
     return record_of(FlowRun, document, state=state, policy=values.policy_of(row["policy"]), owner=owner)
+
+
+def is_new_batch(tx: Transaction, batch_id: UUID, now: datetime) -> bool:
+    """Whether a batch of that id was not stored before; from now on it was."""
+    return bool(tx.execute(STATEMENTS["is_new_batch"], {"id": str(batch_id), "now": values.micros(now)}))
+
+
+def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Owner | None) -> None:
+    """Store task runs, each with the states that are new since it was last stored.
+
+    Batches may come in any order, and again: a run's row shows its newest state, an end before all others.
+    A run outside flow runs is noted as living in the process ``owner``, since no flow run tells of it.
+    """
+    living_in = values.owner_text(owner) if owner is not None else None
+    rounds: list[dict[str, tuple[Any, ...]]] = [{}]  # a statement of PostgreSQL's changes a row only once
+    for row in sorted((_row(change, living_in) for change in changes), key=itemgetter(0)):  # all lock in one order
+        if row[0] in rounds[-1]:
+            rounds.append({})
+        rounds[-1][row[0]] = row
+    for rows in rounds:
+        tx.insert_many(STATEMENTS["insert_task_runs"], list(rows.values()), STATEMENTS["update_task_runs"])
+
+
+def write_logs(tx: Transaction, rows: Sequence[LogRow]) -> None:
+    """Store log lines, in the order in which they were logged.
+
+    The lines of a run get their numbers in the order in which they can be seen, or who follows them would miss some.
+    """
+    tx.lock(*{f"log of {row[4]}" for row in rows})
+    tx.insert_many(STATEMENTS["insert_logs"], rows)
+
+
+def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: str, new_id: Callable[[], UUID]) -> int:
+    """End all task runs of a flow run that have not ended; the number of them."""
+    rows = tx.execute(STATEMENTS["unfinished_task_runs"], {"run": str(flow_run_id)})
+    return sum(crash_task_run(tx, UUID(row["id"]), now, message, new_id) for row in rows)
+
+
+def crash_task_run(tx: Transaction, run_id: UUID, now: datetime, message: str, new_id: Callable[[], UUID]) -> bool:
+    """End a task run; false when it has ended already."""
+    state = Crashed(message, timestamp=now).evolve(id=new_id())
+    of_state = {"state_id": str(state.id), "type": state.type.value, "name": state.name, "at": values.micros(now)}
+    params = {"id": str(run_id), **of_state, "line": values.history_line(state)}
+    return bool(tx.execute(STATEMENTS["crash_task_run"], params))
+
+
+def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
+    """The task runs outside flow runs that have not ended, each with the process that it lives, or lived, in."""
+    rows = db.read(STATEMENTS["unfinished_without_flow"])
+    return [(UUID(row["id"]), values.owner_of(row["owner"])) for row in rows]
+
+
+def read_task_run(source: documents.Source, run_id: UUID, revive: Revive) -> TaskRun:
+    """The task run with its current state; one that a transaction reads, no other one reads so before its end.
+
+    Raises:
+        ObjectNotFound: there is none of that id.
+    """
+    return _task_run(documents.locked_row(source, "task_runs", run_id), revive)
+
+
+def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
+    """All states of a task run, oldest first."""
+    rows = documents.rows(db, "task_runs", {"id": run_id})
+    return values.states_of(rows[0]["history"], revive) if rows else []
+
+
+def _task_run(row: Row, revive: Revive) -> TaskRun:
+    state = values.state_in(row["history"], row["state_id"], revive)
+    run_id, flow_run_id = UUID(row["id"]), UUID(row["flow_run_id"]) if row["flow_run_id"] else None
+    state = state.evolve(details=replace(state.details, flow_run_id=flow_run_id, task_run_id=run_id))
+    document = documents.to_document("task_runs", row)
+    return record_of(TaskRun, document, state=state, policy=values.policy_of(row["policy"]))
+
+
+def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:
+    record, states, is_new = change
+    run_id, created = str(record.id), values.micros(record.created)
+    flow_run_id = record.flow_run_id and str(record.flow_run_id)
+    history = [values.history_line(state, record.details) for state in states]
+    if is_new:
+        born = PENDING.evolve(id=record.id, timestamp=record.created)
+        history.insert(0, values.history_line(born))
+        states = [born, *states]
+    state = states[-1]
+    return (
+        run_id, flow_run_id, record.name, record.task_key, record.dynamic_key, created,
+        record.task_version, record.cache_key, None if record.policy is NEVER else values.policy_text(record.policy),
+        values.encode(record.tags) if record.tags else None, None,
+        values.encode(record.task_inputs) if record.task_inputs else None, str(state.id), state.type.value, state.name,
+        values.micros_of(state.timestamp), record.run_count, record.flow_run_run_count, created,
+        values.micros_of(record.start_time), values.micros_of(record.end_time),
+        round(record.total_run_time * 1e6), living_in if flow_run_id is None and not state.is_final() else None,
+        "".join(history),
+    )

@@ -1,35 +1,37 @@
-"""Bringing a store to the schema of this version, and making it anew: the same steps whatever the database."""
+"""Bringing a store to the schema of this version, and making it anew: the same steps whatever the database.
+
+The changes of the schema lie in ``migrations``: numbered, and forward only.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import Path
 
 from orchestration.domain.errors import NewerSchemaError
-from orchestration.persistence.database import Database, Schema
-from orchestration.persistence.migrations import LATEST, migrations
+from orchestration.persistence.database import Database, Session
+
+LATEST = 2
+"""The number of the newest migration; a test holds it to the files."""
 
 
-def upgrade(database: Database) -> int:
-    """Bring a database up to date; the version it had.
-
-    Raises:
-        NewerSchemaError: it was written by a newer version of this package.
-    """
-    with database.schema() as schema:
-        return bring_up_to_date(schema)
+def migrations() -> list[tuple[int, str]]:
+    """All migrations as (number, SQL), lowest first; ``{sequence}`` stands for the dialect's counting key."""
+    paths = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
+    return [(int(path.name[:4]), path.read_text(encoding="utf-8")) for path in paths]
 
 
 def reset(database: Database, now: datetime) -> None:
     """Remove everything that a database holds and make its tables anew; a SQLite file is copied first."""
-    with database.schema() as schema, schema.turn():
+    with database.session() as schema, schema.turn():
         schema.back_up(f"before-reset-{now:%Y%m%d-%H%M%S}")
         tables = re.findall(r"CREATE TABLE (\w+)", "".join(sql for _, sql in migrations()))
         schema.script("".join(f"DROP TABLE IF EXISTS {table}; " for table in tables), 0)
         _migrate(schema)
 
 
-def bring_up_to_date(schema: Schema) -> int:
+def bring_up_to_date(schema: Session) -> int:
     """Run the migrations that a database has not seen; the version it had.
 
     Raises:
@@ -42,12 +44,13 @@ def bring_up_to_date(schema: Schema) -> int:
     if (version := schema.version()) > LATEST:
         raise NewerSchemaError(
             f"{schema.place} has schema {version}, and this version knows {LATEST}; "
-            f"install the newer version of the package, or {schema.way_out}."
+            "install the newer version of the package, or name another store by ORCHESTRATION_HOME or by "
+            "ORCHESTRATION_DATABASE_URL."
         )
     return found
 
 
-def _migrate(schema: Schema) -> None:
+def _migrate(schema: Session) -> None:
     version = schema.version()
     if 0 < version < LATEST:
         schema.back_up(f"before-{version + 1:04d}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.domain.errors import ObjectAlreadyExists, StoreError
-from orchestration.persistence.database import NO_PARAMS, STANDS, Database, Params, Row, only_one_process, storable
+from orchestration.persistence.database import NO_PARAMS, Database, Params, Row, only_one_process, storable
 from orchestration.persistence.schema import bring_up_to_date
 
 BUSY_SECONDS = 120.0
@@ -24,8 +24,6 @@ makes each row wait for a thread switch (measured: 0.7 ms a row instead of 0.04)
 class SqliteDatabase(Database):
     """A SQLite file, made and brought up to date when it is opened."""
 
-    dialect = "sqlite"
-
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
         self._path = path
         self._synchronous = synchronous
@@ -33,38 +31,12 @@ class SqliteDatabase(Database):
         super().__init__()
 
     @contextmanager
-    def transaction(self) -> Iterator[SqliteTransaction]:
-        """A write transaction, taken at its first statement (``BEGIN IMMEDIATE``), so it never deadlocks."""
+    def session(self) -> Iterator[SqliteSession]:
+        """The connection; nobody else in this process uses the file meanwhile."""
         with self._lock:
-            connection, committing = self._connected(), False
-            try:  # a Ctrl-C during the wait for the turn arrives when the turn has come: it must be given back
-                _run(connection, "BEGIN IMMEDIATE", NO_PARAMS)
-                yield SqliteTransaction(connection)
-                committing = True
-                _run(connection, "COMMIT", NO_PARAMS)
-            except BaseException as error:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                elif committing and not isinstance(error, StoreError):
-                    error.add_note(STANDS)
-                raise
-
-    def read(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
-        """The rows of one SELECT."""
-        with self._lock:
-            return _run(self._connected(), sql, params)
-
-    @contextmanager
-    def schema(self) -> Iterator[SqliteSchema]:
-        """The schema; nobody else in this process uses the file meanwhile."""
-        with self._lock:
-            yield SqliteSchema(self._connected(), self._path)
-
-    def _connected(self) -> sqlite3.Connection:
-        self._check_open()
-        if self._connection is None:
-            self._connection = _open(self._path, self._synchronous)
-        return self._connection
+            self._check_open()
+            self._connection = self._connection or _open(self._path, self._synchronous)
+            yield SqliteSession(self._connection, self._path)
 
     def _disconnect(self) -> None:
         """Close the file; the last process to do so folds the write-ahead log into it."""
@@ -73,11 +45,13 @@ class SqliteDatabase(Database):
         self._connection = None
 
 
-class SqliteTransaction:
-    """Statements of one transaction."""
+class SqliteSession:
+    """Statements on a connection; a schema's version is SQLite's own ``user_version``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
+        self.place = f"The database {path}"
 
     def execute(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         """Run one statement; all rows it returns are fetched before anything else happens."""
@@ -92,6 +66,52 @@ class SqliteTransaction:
         while chunk := list(islice(remaining, BULK_ROWS)):
             values = ",".join(["(" + ",".join("?" * len(rows[0])) + ")"] * len(chunk))
             _run(self._connection, f"{insert} VALUES {values} {conflict}", tuple(chain.from_iterable(chunk)))
+
+    def begin(self) -> None:
+        """Become the only writer at once, so that two who read first never wait for each other."""
+        self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Write to the write-ahead log."""
+        self.execute("COMMIT")
+
+    def roll_back(self) -> bool:
+        """Undo the transaction, if one is under way."""
+        was_open = self._connection.in_transaction
+        self._connection.rollback()
+        return was_open
+
+    def version(self) -> int:
+        """The newest migration that the file has seen."""
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A lock on a file beside the database."""
+        with only_one_process(self._beside("lock")):
+            if self.version() == 0:
+                self._path.chmod(0o600)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            yield
+
+    def script(self, sql: str, version: int) -> None:
+        """Run statements in a transaction of their own."""
+        text = sql.replace("{sequence}", "INTEGER PRIMARY KEY AUTOINCREMENT")
+        try:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {text} PRAGMA user_version = {version}; COMMIT;")
+        except sqlite3.Error as error:
+            self.roll_back()
+            raise _refusal(error) from error
+
+    def back_up(self, name: str) -> None:
+        """Keep a copy beside the file; like the file, for its owner's eyes only."""
+        copy = self._beside(name)
+        copy.touch(0o600)
+        with closing(sqlite3.connect(copy)) as target:
+            self._connection.backup(target)
+
+    def _beside(self, ending: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{ending}")
 
 
 def _run(connection: sqlite3.Connection, sql: str, params: Params | Sequence[Any]) -> list[Row]:
@@ -125,7 +145,7 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
         try:
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA synchronous = {synchronous}")
-            bring_up_to_date(SqliteSchema(connection, path))
+            bring_up_to_date(SqliteSession(connection, path))
         except BaseException:
             connection.close()
             raise
@@ -135,47 +155,3 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
             "set ORCHESTRATION_HOME to a folder that you may write to."
         ) from error
     return connection
-
-
-class SqliteSchema:
-    """The schema of a file; its version is SQLite's own ``user_version``."""
-
-    way_out = "set ORCHESTRATION_HOME to another folder"
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-        self.place = f"The database {path}"
-
-    def version(self) -> int:
-        """The newest migration that the file has seen."""
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """A lock on a file beside the database."""
-        with only_one_process(self._beside("lock")):
-            if self.version() == 0:
-                self._path.chmod(0o600)
-                self._connection.execute("PRAGMA journal_mode = WAL")
-            yield
-
-    def script(self, sql: str, version: int) -> None:
-        """Run statements in a transaction of their own."""
-        text = sql.replace("{sequence}", "INTEGER PRIMARY KEY AUTOINCREMENT")
-        try:
-            self._connection.executescript(f"BEGIN IMMEDIATE; {text} PRAGMA user_version = {version}; COMMIT;")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise _refusal(error) from error
-
-    def back_up(self, name: str) -> None:
-        """Keep a copy beside the file; like the file, for its owner's eyes only."""
-        copy = self._beside(name)
-        copy.touch(0o600)
-        with closing(sqlite3.connect(copy)) as target:
-            self._connection.backup(target)
-
-    def _beside(self, ending: str) -> Path:
-        return self._path.with_name(f"{self._path.name}.{ending}")

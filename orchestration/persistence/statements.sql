@@ -1,59 +1,75 @@
 -- Statements for both databases, by name; first what a document shows of its own row and of others, by resource.
+-- Listings are sorted by what is named by_..., and narrowed by what is named if_..., where there is such a column, in the
+-- place of the one with the plain name; the first are expressions that have an index, or a place for rows without a value.
+
+-- What stands in other tables is looked up column by column, not joined: what nobody asks for is then not looked up.
 
 -- name: flows
-SELECT r.*, (SELECT MIN(d.id) FROM deployment d WHERE d.flow_id = r.id) AS deployment
+SELECT r.*, (SELECT MIN(d.id) FROM deployment d WHERE d.flow_id = r.id) AS if_deployment
 FROM flow r
 
 -- name: flow_runs
 SELECT r.*,
-    f.name AS flow_name,
-    s.message AS state_message, s.details AS state_details, s.data AS state_data,
-    q.name AS work_queue_name, p.id AS work_pool_id, p.name AS work_pool_name,
+    (SELECT f.name FROM flow f WHERE f.id = r.flow_id) AS flow_name,
+    (SELECT s.message FROM flow_run_state s WHERE s.id = r.state_id) AS state_message,
+    (SELECT s.details FROM flow_run_state s WHERE s.id = r.state_id) AS state_details,
+    (SELECT s.data FROM flow_run_state s WHERE s.id = r.state_id) AS state_data,
+    (SELECT q.name FROM work_queue q WHERE q.id = r.work_queue_id) AS work_queue_name,
+    (SELECT q.work_pool_id FROM work_queue q WHERE q.id = r.work_queue_id) AS work_pool_id,
+    (SELECT p.name FROM work_queue q JOIN work_pool p ON p.id = q.work_pool_id WHERE q.id = r.work_queue_id)
+        AS work_pool_name,
     CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
-    (SELECT t.flow_run_id FROM task_run t WHERE t.id = r.parent_task_run_id) AS parent_flow_run_id
+    r.expected_start_time AS by_next_scheduled_start_time,
+    COALESCE(r.start_time, r.expected_start_time, r.end_time) AS by_start_time, COALESCE(r.end_time, 0) AS by_end_time,
+    (SELECT t.flow_run_id FROM task_run t WHERE t.id = r.parent_task_run_id) AS if_parent_flow_run_id
 FROM flow_run r
-LEFT JOIN flow f ON f.id = r.flow_id
-LEFT JOIN flow_run_state s ON s.id = r.state_id
-LEFT JOIN work_queue q ON q.id = r.work_queue_id
-LEFT JOIN work_pool p ON p.id = q.work_pool_id
 
 -- name: task_runs
 SELECT r.*,
     CASE r.state_type WHEN 'SCHEDULED' THEN r.expected_start_time END AS next_scheduled_start_time,
-    (SELECT MIN(f.id) FROM flow_run f WHERE f.parent_task_run_id = r.id) AS subflow_runs
+    r.expected_start_time AS by_next_scheduled_start_time, COALESCE(r.end_time, 0) AS by_end_time,
+    (SELECT MIN(f.id) FROM flow_run f WHERE f.parent_task_run_id = r.id) AS if_subflow_runs
 FROM task_run r
 
 -- name: logs
-SELECT r.*, r.message AS text FROM log r
+SELECT r.*, r.timestamp AS created, r.message AS if_text FROM log r
+
+-- name: artifacts
+SELECT r.*, r.metadata AS metadata_, COALESCE(r.key, '') AS by_key FROM artifact r
 
 -- name: artifact_collections
-SELECT r.*, a.type AS type, a.description AS description, a.data AS data, a.metadata AS metadata,
-    a.flow_run_id AS flow_run_id, a.task_run_id AS task_run_id
+SELECT r.*,
+    (SELECT a.type FROM artifact a WHERE a.id = r.latest_id) AS type,
+    (SELECT a.description FROM artifact a WHERE a.id = r.latest_id) AS description,
+    (SELECT a.data FROM artifact a WHERE a.id = r.latest_id) AS data,
+    (SELECT a.metadata FROM artifact a WHERE a.id = r.latest_id) AS metadata_,
+    (SELECT a.flow_run_id FROM artifact a WHERE a.id = r.latest_id) AS flow_run_id,
+    (SELECT a.task_run_id FROM artifact a WHERE a.id = r.latest_id) AS task_run_id
 FROM artifact_collection r
-LEFT JOIN artifact a ON a.id = r.latest_id
 
 -- name: deployments
 SELECT r.*,
-    f.name AS flow_name, r.name || '/' || COALESCE(f.name, '') AS flow_or_deployment_name,
-    q.name AS work_queue_name, q.work_pool_id AS work_queue_work_pool_id, q.last_polled AS work_queue_last_polled,
-    p.name AS work_pool_name
+    (SELECT f.name FROM flow f WHERE f.id = r.flow_id) AS flow_name,
+    r.name || '/' || COALESCE((SELECT f.name FROM flow f WHERE f.id = r.flow_id), '') AS if_flow_or_deployment_name,
+    (SELECT q.name FROM work_queue q WHERE q.id = r.work_queue_id) AS work_queue_name,
+    (SELECT q.work_pool_id FROM work_queue q WHERE q.id = r.work_queue_id) AS work_queue_work_pool_id,
+    (SELECT q.last_polled FROM work_queue q WHERE q.id = r.work_queue_id) AS work_queue_last_polled,
+    (SELECT p.name FROM work_queue q JOIN work_pool p ON p.id = q.work_pool_id WHERE q.id = r.work_queue_id)
+        AS work_pool_name,
+    NULL AS global_concurrency_limit
 FROM deployment r
-LEFT JOIN flow f ON f.id = r.flow_id
-LEFT JOIN work_queue q ON q.id = r.work_queue_id
-LEFT JOIN work_pool p ON p.id = q.work_pool_id
 
 -- name: work_queues
-SELECT r.*, p.name AS work_pool_name
-FROM work_queue r
-LEFT JOIN work_pool p ON p.id = r.work_pool_id
+SELECT r.*, (SELECT p.name FROM work_pool p WHERE p.id = r.work_pool_id) AS work_pool_name FROM work_queue r
+
+-- name: workers
+SELECT r.*, COALESCE(r.last_heartbeat_time, 0) AS by_last_heartbeat_time FROM worker r
 
 -- name: block_schemas
-SELECT r.*, r.capabilities AS block_capabilities FROM block_schema r
+SELECT r.*, r.capabilities AS if_block_capabilities FROM block_schema r
 
 -- name: block_documents
-SELECT r.*, t.slug AS slug
-FROM block_document r
-LEFT JOIN block_type t ON t.id = r.block_type_id
+SELECT r.*, (SELECT t.slug FROM block_type t WHERE t.id = r.block_type_id) AS slug FROM block_document r
 
 -- What became of the runs that were expected within spans of time, and for how long they ran and were late, in all.
 -- A run that runs, or that is late to begin, does so until :now.
@@ -126,12 +142,17 @@ INSERT INTO received_batch (id, received) VALUES (:id, :now) ON CONFLICT DO NOTH
 -- name: insert_logs
 INSERT INTO log (name, level, message, timestamp, flow_run_id, task_run_id)
 
--- Concurrency limits. A lease that was asked for again, since its answer was lost, takes its own place.
+-- Concurrency limits. Slots are taken by leases or, where they come back by themselves, as long as they have not.
 
 -- name: limits
-SELECT c.*, COALESCE((
-    SELECT SUM(l.slots) FROM concurrency_lease l WHERE l.limit_id = c.id AND l.expires > :now
-), 0) AS leased
+SELECT c.*, CASE
+    WHEN c.slot_decay_per_second <= 0 THEN COALESCE((
+        SELECT SUM(l.slots) FROM concurrency_lease l WHERE l.limit_id = c.id AND l.expires > :now
+    ), 0)
+    WHEN c.decayed_at >= :now THEN c.decaying_slots
+    WHEN c.decaying_slots <= (:now - c.decayed_at) * c.slot_decay_per_second / 1e6 THEN 0
+    ELSE c.decaying_slots - (:now - c.decayed_at) * c.slot_decay_per_second / 1e6
+END AS taken
 FROM concurrency_limit c
 
 -- name: all_limits
@@ -143,6 +164,8 @@ FROM concurrency_limit c
 -- name: held_leases
 SELECT id, limit_id FROM concurrency_lease WHERE expires > :now ORDER BY id
 
+-- A lease that is asked for again, since the answer was lost, takes its own place.
+
 -- name: forget_leases
 DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id
 
@@ -150,3 +173,9 @@ DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id
 SELECT id, limit_id, slots FROM concurrency_lease
 WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name) AND expires >= :never
 ORDER BY id
+
+-- name: forget_limit
+DELETE FROM concurrency_lease WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name)
+
+-- name: forget_decay
+UPDATE concurrency_limit SET decaying_slots = 0 WHERE name = :name

@@ -176,12 +176,10 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
     schema = registered(store)
     store.create_block_document(document(schema, "a", {"pin": "1"}))
     keyring = crypto.Keyring(tmp_path)
-    crypto.announce(keyring, keyring.keys()[0], crypto.new_key())
+    current, fresh = keyring.key(), crypto.new_key()
     if committed:
-        kept = keyring.next_path.read_text()
-        store.rotate_key(kept.strip())
-        keyring.path.write_text(crypto.new_key())  # as it was before the new key took its place
-        keyring.next_path.write_text(kept)
+        store.rotate_key(fresh)
+    keyring.replace(current, fresh)  # as it was before the new key took its place
     after = LocalBlockStore(database, Settings(tmp_path))
     assert after.block_document_by_name("car", "a", True).data == {"pin": "1"}
     after.create_block_document(document(schema, "b", {"pin": "2"}))

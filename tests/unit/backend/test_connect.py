@@ -12,6 +12,8 @@ from orchestration.backend.connect import open_database
 from orchestration.domain.errors import ConfigurationError
 from orchestration.domain.settings import Settings
 from orchestration.persistence.database import Database
+from orchestration.persistence.postgres import PostgresDatabase
+from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.postgres import new_database
 
 
@@ -21,7 +23,7 @@ def _open(url: str | None, home: Path) -> Database:
 
 def test_without_a_url_the_store_is_a_file_at_home(tmp_path: Path) -> None:
     with closing(_open(None, tmp_path)) as database:
-        assert database.dialect == "sqlite"
+        assert isinstance(database, SqliteDatabase)
     assert (tmp_path / "orchestration.db").exists()
 
 
@@ -30,7 +32,7 @@ def test_without_a_url_the_store_is_a_file_at_home(tmp_path: Path) -> None:
 def test_a_file_can_lie_elsewhere(tmp_path: Path, prefix: str, ending: str) -> None:
     file = tmp_path / "with space" / "runs.db"
     with closing(_open(f"{prefix}{file}{ending}", tmp_path / "home")) as database:
-        assert database.dialect == "sqlite"
+        assert isinstance(database, SqliteDatabase)
     assert file.exists()
     assert not (tmp_path / "home").exists()
 
@@ -44,7 +46,7 @@ def test_a_file_may_be_named_from_where_one_stands(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+asyncpg"])
 def test_a_server_is_known_by_each_of_its_names(tmp_path: Path, scheme: str) -> None:
     with new_database() as url, closing(_open(url.replace("postgresql", scheme, 1), tmp_path)) as database:
-        assert database.dialect == "postgresql"
+        assert isinstance(database, PostgresDatabase)
 
 
 @pytest.mark.parametrize(

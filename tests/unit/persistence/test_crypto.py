@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.persistence import crypto
 from orchestration.persistence.crypto import Keyring, decrypt, encrypt, new_key
 
 
 def test_the_first_to_ask_makes_a_key_that_only_the_owner_reads(tmp_path: Path) -> None:
     keyring = Keyring(tmp_path / "home")
-    assert not keyring.has_key()
-    (key,) = keyring.keys()
+    assert keyring.keys() == []
+    key = keyring.key()
     assert keyring.path.read_text().strip() == key
     assert stat.S_IMODE(keyring.path.stat().st_mode) == 0o600
-    assert keyring.has_key()
+    assert keyring.keys() == [key]
 
 
 def test_of_many_that_ask_at_once_one_makes_the_key(tmp_path: Path) -> None:
@@ -27,7 +26,7 @@ def test_of_many_that_ask_at_once_one_makes_the_key(tmp_path: Path) -> None:
 
     def ask() -> None:
         start.wait()
-        keys.extend(Keyring(tmp_path).keys())
+        keys.append(Keyring(tmp_path).key())
 
     threads = [threading.Thread(target=ask) for _ in range(16)]
     for thread in threads:
@@ -41,7 +40,7 @@ def test_of_many_that_ask_at_once_one_makes_the_key(tmp_path: Path) -> None:
 
 def test_a_document_is_read_back_with_its_key_only(tmp_path: Path) -> None:
     keyring = Keyring(tmp_path)
-    token = encrypt({"a": [1, None, "ü"]}, keyring.keys()[0])
+    token = encrypt({"a": [1, None, "ü"]}, keyring.key())
     assert "ü" not in token
     assert decrypt(token, keyring, "It") == {"a": [1, None, "ü"]}
     other = Keyring(tmp_path, given=new_key())
@@ -57,31 +56,31 @@ def test_a_document_is_read_back_with_its_key_only(tmp_path: Path) -> None:
 def test_what_is_no_key_is_refused_where_it_was_found(tmp_path: Path, text: str) -> None:
     Keyring(tmp_path).path.write_text(text)
     with pytest.raises(ConfigurationError, match=re.escape(f"The encryption key in {tmp_path}/encryption.key is not")):
-        encrypt({}, Keyring(tmp_path).keys()[0], Keyring(tmp_path).describe())
+        encrypt({}, Keyring(tmp_path).key(), Keyring(tmp_path).describe())
 
 
 def test_a_key_is_shown_to_nobody(tmp_path: Path) -> None:
     keyring = Keyring(tmp_path, given=new_key())
-    keyring.keys()
+    keyring.key()
     assert str(keyring.given) not in repr(keyring)
 
 
 def test_another_process_that_rotated_is_noticed(tmp_path: Path) -> None:
     keyring = Keyring(tmp_path)
-    keyring.keys()
+    keyring.key()
     fresh = new_key()
-    crypto.write_key(keyring.path, fresh)
+    Keyring(tmp_path).replace(fresh)
     assert decrypt(encrypt({"a": 1}, fresh), keyring, "It") == {"a": 1}
 
 
 def test_while_a_rotation_is_under_way_both_keys_open(tmp_path: Path) -> None:
     keyring = Keyring(tmp_path)
-    (before,) = keyring.keys()
+    before = keyring.key()
     fresh = new_key()
-    crypto.announce(keyring, before, fresh)
+    keyring.replace(before, fresh)
     reader = Keyring(tmp_path)
     for key in (before, fresh):
         assert decrypt(encrypt({"a": 1}, key), reader, "It") == {"a": 1}
-    crypto.conclude(keyring, fresh)
+    keyring.replace(fresh)
     assert keyring.keys() == Keyring(tmp_path).keys() == [fresh]
-    assert not keyring.next_path.exists()
+    assert stat.S_IMODE(keyring.path.stat().st_mode) == 0o600

@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import Inspector
 
 from orchestration.persistence.documents import SPECS
-from orchestration.persistence.migrations import LATEST, migrations
+from orchestration.persistence.schema import LATEST, migrations
 from orchestration.persistence.sqlite import SqliteDatabase
 
 

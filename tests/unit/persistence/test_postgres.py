@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import StoreError
-from orchestration.persistence import postgres
 from orchestration.persistence.database import STANDS, Database
-from orchestration.persistence.postgres import POOL_SIZE, PostgresDatabase
+from orchestration.persistence.postgres import POOL_SIZE, PostgresDatabase, PostgresSession
 from tests.support.backends import at_once
 from tests.support.postgres import bare_database, new_database
 
@@ -50,7 +49,6 @@ def _count(database: PostgresDatabase) -> int:
 
 def test_a_server_is_a_database(database: PostgresDatabase) -> None:
     assert isinstance(database, Database)
-    assert database.dialect == "postgresql"
 
 
 def _open_and_write(url: str, number: int, start: Any) -> None:
@@ -217,15 +215,15 @@ def test_an_interruption_tells_whether_what_was_written_stands(
     database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, when: str, count: int, notes: list[str] | None
 ) -> None:
     """A signal that comes during a commit is seen when the commit is done."""
-    commit = postgres._commit
+    commit = PostgresSession.commit
 
-    def interrupted(connection: Any) -> None:
+    def interrupted(session: PostgresSession) -> None:
         if when == "after":
-            commit(connection)
+            commit(session)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(postgres, "_commit", interrupted)
+        patched.setattr(PostgresSession, "commit", interrupted)
         with pytest.raises(KeyboardInterrupt) as seen:
             _insert(database)
     assert getattr(seen.value, "__notes__", None) == notes

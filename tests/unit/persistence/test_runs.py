@@ -138,7 +138,7 @@ def test_inside_a_transaction_its_own_writes_are_seen(database: SqliteDatabase) 
 
 def test_a_run_that_is_not_there_is_named(database: SqliteDatabase) -> None:
     absent = new_id()
-    with pytest.raises(ObjectNotFound, match=f"There is no flow run with the id {absent}"):
+    with pytest.raises(ObjectNotFound, match=f"There is no flow run with the id '{absent}'"):
         runs.read_flow_run(database, absent, _keep)
 
 

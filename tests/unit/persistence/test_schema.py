@@ -10,9 +10,8 @@ import pytest
 from orchestration.domain.errors import NewerSchemaError, StoreError
 from orchestration.persistence import schema
 from orchestration.persistence.database import Database
-from orchestration.persistence.migrations import LATEST, migrations
 from orchestration.persistence.postgres import PostgresDatabase
-from orchestration.persistence.schema import reset, upgrade
+from orchestration.persistence.schema import LATEST, bring_up_to_date, migrations, reset
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.postgres import bare_database
 
@@ -55,13 +54,18 @@ def _store(database: Database) -> None:
         tx.insert_many(INSERT, ROW)
 
 
+def _upgrade(database: Database) -> int:
+    with database.session() as session:
+        return bring_up_to_date(session)
+
+
 def _names(database: Database) -> list[str]:
     return [row["name"] for row in database.read("SELECT name FROM variable")]
 
 
 def test_a_store_is_made_when_it_is_opened(connect: Open) -> None:
     with closing(connect()) as database:
-        assert upgrade(database) == LATEST
+        assert _upgrade(database) == LATEST
         assert _names(database) == []
 
 
@@ -69,7 +73,7 @@ def test_a_store_that_is_behind_is_brought_up_to_date(connect: Open, monkeypatch
     with closing(connect()) as database:
         _store(database)
         _next(monkeypatch, "ALTER TABLE variable ADD COLUMN note TEXT NOT NULL DEFAULT 'none';")
-        assert [upgrade(database), upgrade(database)] == [LATEST, LATEST + 1]
+        assert [_upgrade(database), _upgrade(database)] == [LATEST, LATEST + 1]
         assert [dict(row) for row in database.read("SELECT name, note FROM variable")] == [
             {"name": "name", "note": "none"}
         ]
@@ -94,7 +98,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(connect: Open, monkey
         with pytest.raises(StoreError, match=r"flow.* already exists"):
             connect()
     with closing(connect()) as database:
-        assert (upgrade(database), _names(database)) == (LATEST, ["name"])
+        assert (_upgrade(database), _names(database)) == (LATEST, ["name"])
         with pytest.raises(StoreError, match="half"):
             database.read("SELECT * FROM half")
 
@@ -103,7 +107,7 @@ def test_a_reset_leaves_empty_tables(connect: Open) -> None:
     with closing(connect()) as database, closing(connect()) as other:
         _store(database)
         reset(database, NOW)
-        assert (upgrade(database), _names(database), _names(other)) == (LATEST, [], [])
+        assert (_upgrade(database), _names(database), _names(other)) == (LATEST, [], [])
         _store(other)
         assert _names(database) == ["name"]
 

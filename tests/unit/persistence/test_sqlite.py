@@ -18,7 +18,7 @@ import pytest
 from orchestration.domain.errors import NewerSchemaError, StoreError
 from orchestration.persistence import schema, sqlite
 from orchestration.persistence.database import STANDS
-from orchestration.persistence.migrations import LATEST, migrations
+from orchestration.persistence.schema import LATEST, migrations
 from orchestration.persistence.sqlite import SqliteDatabase
 
 INSERT = "INSERT INTO variable (id, name, value, created, updated)"
@@ -136,7 +136,8 @@ def test_a_newer_schema_is_refused_in_one_sentence(path: Path) -> None:
         SqliteDatabase(path)
     assert str(refused.value) == (
         f"The database {path} has schema 99, and this version knows {LATEST}; "
-        "install the newer version of the package, or set ORCHESTRATION_HOME to another folder."
+        "install the newer version of the package, or name another store by ORCHESTRATION_HOME or by "
+        "ORCHESTRATION_DATABASE_URL."
     )
     assert path.read_bytes() == before
 

@@ -14,7 +14,7 @@ from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.schemas.recording import TaskRunChange, TaskRunRecord
 from orchestration.domain.schemas.runs import Owner, TaskRun
 from orchestration.domain.states import AwaitingRetry, Completed, Failed, Pending, Retrying, Running, State
-from orchestration.persistence import task_runs
+from orchestration.persistence import runs
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.properties import quick
 from tests.support.records import at, born, later, task_record, went_on
@@ -37,15 +37,15 @@ def _keep(document: Any) -> Any:
 
 def _write(database: SqliteDatabase, *changes: TaskRunChange) -> None:
     with database.transaction() as tx:
-        task_runs.write_task_runs(tx, changes, HERE)
+        runs.write_task_runs(tx, changes, HERE)
 
 
 def _read(database: SqliteDatabase, run_id: UUID) -> TaskRun:
-    return task_runs.read_task_run(database, run_id, _keep)
+    return runs.read_task_run(database, run_id, _keep)
 
 
 def _history(database: SqliteDatabase, run_id: UUID) -> list[tuple[str, str | None]]:
-    return [(state.name, state.message) for state in task_runs.read_task_run_states(database, run_id, _keep)]
+    return [(state.name, state.message) for state in runs.read_task_run_states(database, run_id, _keep)]
 
 
 def _named(*states: State) -> list[tuple[str, str | None]]:
@@ -124,7 +124,7 @@ def test_every_state_tells_its_run(database: SqliteDatabase) -> None:
 
 def test_a_run_that_is_not_there_is_named(database: SqliteDatabase) -> None:
     absent = new_id()
-    with pytest.raises(ObjectNotFound, match=f"There is no task run with the id {absent}"):
+    with pytest.raises(ObjectNotFound, match=f"There is no task run with the id '{absent}'"):
         _read(database, absent)
     assert _history(database, absent) == []
 
@@ -134,7 +134,7 @@ def test_a_run_that_is_not_there_is_named(database: SqliteDatabase) -> None:
 
 def _crash(database: SqliteDatabase, flow_run_id: UUID) -> int:
     with database.transaction() as tx:
-        return task_runs.crash_task_runs(tx, flow_run_id, later(7), "killed", new_id)
+        return runs.crash_task_runs(tx, flow_run_id, later(7), "killed", new_id)
 
 
 def test_a_crash_ends_the_task_runs_that_have_not_ended(database: SqliteDatabase) -> None:
@@ -152,7 +152,7 @@ def test_a_crash_ends_the_task_runs_that_have_not_ended(database: SqliteDatabase
 
 
 def _lone(database: SqliteDatabase) -> list[tuple[UUID, Owner]]:
-    return task_runs.unfinished_without_flow(database)
+    return runs.unfinished_without_flow(database)
 
 
 @pytest.mark.parametrize("crashes", [True, False])
@@ -163,8 +163,8 @@ def test_a_run_outside_flows_tells_its_process_until_it_ends(database: SqliteDat
     assert _lone(database) == [(lone.id, HERE)]
     if crashes:
         with database.transaction() as tx:
-            assert task_runs.crash_task_run(tx, lone.id, later(7), "killed", new_id)
-            assert not task_runs.crash_task_run(tx, lone.id, later(8), "killed", new_id)
+            assert runs.crash_task_run(tx, lone.id, later(7), "killed", new_id)
+            assert not runs.crash_task_run(tx, lone.id, later(8), "killed", new_id)
     else:
         _write(database, went_on(lone, LIFE[-1]))
     assert _lone(database) == []
