@@ -12,8 +12,8 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Name, group, kind_of, opened, value_of
-from orchestration.cli.output import AsJson, Limit, print_documents, print_json
+from orchestration.cli.kinds import Name, group, kind_of, store, value_of
+from orchestration.cli.output import AsJson, Limit, print_json
 from orchestration.domain import states
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.moments import moment_meant, span_meant
@@ -54,50 +54,46 @@ def list_runs(
 @flow_run.command("logs")
 def logs(name: Name, follow: Follow = False, as_json: AsJson = False) -> None:
     """Print the log lines of a flow run."""
-    with opened() as backend:
-        lines = lines_of(backend, FLOW_RUN.one(backend, name)["id"], follow)
-        if as_json:
-            print_json(list(lines))
-        for line in lines:
-            stamp = datetime.fromisoformat(line["timestamp"]).isoformat(" ", "milliseconds")[:23]
-            typer.echo(f"{stamp} | {logging.getLevelName(line['level']):<7} | {line['name']} - {line['message']}")
+    lines = lines_of(store(), FLOW_RUN.one(name)["id"], follow)
+    if as_json:
+        print_json(list(lines))
+    for line in lines:
+        stamp = datetime.fromisoformat(line["timestamp"]).isoformat(" ", "milliseconds")[:23]
+        typer.echo(f"{stamp} | {logging.getLevelName(line['level']):<7} | {line['name']} - {line['message']}")
 
 
 @flow_run.command("watch")
 def watch_(name: Name, timeout: Timeout = None) -> None:
     """Print the states of a flow run until it has ended; the exit code is 0 when it completed."""
-    with opened() as backend:
-        watch(backend, FLOW_RUN.one(backend, name)["id"], timeout)
+    watch(store(), FLOW_RUN.one(name)["id"], timeout)
 
 
 @flow_run.command("cancel")
 def cancel(name: Name) -> None:
     """Cancel a flow run."""
-    with opened() as backend:
-        run = FLOW_RUN.one(backend, name)
-        if _has_ended(run):
-            raise OrchestrationError(f"The flow run {name!r} is {run['state_name']}; there is nothing to cancel.")
-        state = state_of(run["state"]) if run["state"] else states.Scheduled()
-        has_no_process = state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
-        _enter(backend, run["id"], states.Cancelled() if has_no_process else states.Cancelling(), force=False)
+    run = FLOW_RUN.one(name)
+    if _has_ended(run):
+        raise OrchestrationError(f"The flow run {name!r} is {run['state_name']}; there is nothing to cancel.")
+    state = state_of(run["state"]) if run["state"] else states.Scheduled()
+    has_no_process = state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
+    _enter(run, states.Cancelled() if has_no_process else states.Cancelling())
     typer.echo(f"Flow run {run['name']!r} was {'cancelled' if has_no_process else 'told to stop'}.")
 
 
 @flow_run.command("retry")
 def retry(name: Name) -> None:
     """Schedule an ended flow run of a deployment anew, now."""
-    with opened() as backend:
-        run = FLOW_RUN.one(backend, name)
-        if not _has_ended(run):
-            raise OrchestrationError(f"The flow run {run['name']!r} has not ended; there is nothing to retry.")
-        if run["deployment_id"] is None:
-            raise OrchestrationError(f"No deployment made {run['name']!r}, so no worker runs it; call its flow again.")
-        _enter(backend, run["id"], states.Scheduled(datetime.now(UTC), name="AwaitingRetry"), force=True)
+    run = FLOW_RUN.one(name)
+    if not _has_ended(run):
+        raise OrchestrationError(f"The flow run {run['name']!r} has not ended; there is nothing to retry.")
+    if run["deployment_id"] is None:
+        raise OrchestrationError(f"No deployment made {run['name']!r}, so no worker runs it; call its flow again.")
+    _enter(run, states.AwaitingRetry(datetime.now(UTC)), force=True)
     typer.echo(f"Flow run {run['name']!r} waits for a worker.")
 
 
-def _enter(backend: Backend, run_id: str, state: states.State, force: bool) -> None:
-    decision = backend.propose_flow_run_state(UUID(run_id), state, force)
+def _enter(run: Document, state: states.State, force: bool = False) -> None:
+    decision = store().propose_flow_run_state(UUID(run["id"]), state, force)
     if isinstance(decision, Abort | Wait) or (isinstance(decision, Reject) and not decision.state.is_cancelled()):
         raise OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
 
@@ -114,22 +110,18 @@ def run_deployment(
     now = datetime.now(UTC)
     due = moment_meant(start_at, now.astimezone()) if start_at else now + span_meant(start_in or "0s")
     given = {name: value_of(value) for name, _, value in (text.partition("=") for text in param or ())}
-    with opened() as backend:
-        document = DEPLOYMENT.one(backend, name)
-        wanted = {"parameters": given, "state": state_document(states.Scheduled(due))}
-        made = backend.create_run_of_deployment(UUID(document["id"]), wanted)
-        typer.echo(f"Asked for flow run {made.name!r} ({made.id}) of {document['flow_name']}/{document['name']}.")
-        if watch_:
-            watch(backend, str(made.id), None)
+    document = DEPLOYMENT.one(name)
+    wanted = {"parameters": given, "state": state_document(states.Scheduled(due))}
+    made = store().create_run_of_deployment(UUID(document["id"]), wanted)
+    typer.echo(f"Asked for flow run {made.name!r} ({made.id}) of {document['flow_name']}/{document['name']}.")
+    if watch_:
+        watch(store(), str(made.id), None)
 
 
 @schedule.command("ls")
 def list_schedules(name: Name, as_json: AsJson = False) -> None:
     """List the schedules of a deployment."""
-    with opened() as backend:
-        where = among("schedules", deployment_id=[DEPLOYMENT.one(backend, name)["id"]])
-        schedules = SCHEDULE.found(backend, where, SCHEDULE.limit)
-        print_documents(schedules, SCHEDULE.columns, as_json, "The deployment has no schedules.")
+    SCHEDULE.show(as_json, among("schedules", deployment_id=[DEPLOYMENT.one(name)["id"]]))
 
 
 def lines_of(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from orchestration.backend.surroundings import current_environ, current_settings, read_profiles
-from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields, print_json
+from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields
 from orchestration.domain import settings as names
 from orchestration.domain.addresses import server_type
 from orchestration.domain.errors import ObjectAlreadyExists, UsageError
@@ -85,11 +85,7 @@ def view(show_defaults: Defaults = False, show_secrets: Secrets = False, as_json
         value = getattr(settings, field)
         if show_defaults or value != getattr(unset, field):
             values[name] = "" if value is None else str(value)
-    shown = values if show_secrets else masked(values)
-    if as_json:
-        print_json(shown)
-        return
-    typer.echo("\n".join(f"{name}='{text}'" for name, text in shown.items()))
+    print_fields(values if show_secrets else masked(values), as_json)
 
 
 @config.command("set")

@@ -29,15 +29,9 @@ class CachePolicy:
     isolation_level: Any = field(default=None, kw_only=True)
     lock_manager: Any = field(default=None, kw_only=True)
 
-    @classmethod
-    def from_cache_key_fn(cls, cache_key_fn: Callable[[Any, Values], str | None]) -> CacheKeyFnPolicy:
-        """The policy that asks a function of (task run context, arguments)."""
-        return CacheKeyFnPolicy(cache_key_fn)
-
-    def configure(self, key_storage: Any = None, lock_manager: Any = None, isolation_level: Any = None) -> CachePolicy:
-        """A copy with another place for its keys, lock manager or isolation level."""
-        given = {"key_storage": key_storage, "lock_manager": lock_manager, "isolation_level": isolation_level}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+    def configure(self, **places: Any) -> CachePolicy:
+        """A copy with another ``key_storage``, ``lock_manager`` or ``isolation_level``."""
+        return replace(self, **{name: value for name, value in places.items() if value is not None})
 
     def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         """The key of a call, or ``None`` not to cache it.

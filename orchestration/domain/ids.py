@@ -2,10 +2,8 @@
 
 from uuid import UUID
 
-_VERSION_7 = 0x7 << 76
-_VARIANT = 0b10 << 62
-_RANDOM_A = (1 << 12) - 1
-_RANDOM_B = (1 << 62) - 1
+_VERSION_7, _VARIANT = 0x7 << 76, 0b10 << 62
+_RANDOM_A, _RANDOM_B = (1 << 12) - 1, (1 << 62) - 1
 
 
 def uuid7(milliseconds: int, random: int) -> UUID:

@@ -96,7 +96,7 @@ def changes_of(events: Iterable[Mapping[str, Any]], revive: Revive = StoredDocum
 
 
 def _change(told: list[Mapping[str, Any]], revive: Revive) -> TaskRunChange:
-    run_id = _read(told[0], f"resource.{ID}", lambda event: _id_after(TASK_RUN, event["resource"][ID]))
+    run_id = _read(told[0], f"resource.{ID}", lambda event: UUID(event["resource"][ID].removeprefix(TASK_RUN)))
     shared = StateDetails(flow_run_id=_read(told[0], "related", _flow_run_id), task_run_id=run_id)
     states = [_read(event, "payload.validated_state", lambda each: _state(each, shared, revive)) for event in told]
     last = max(range(len(told)), key=lambda place: (datetime.fromisoformat(told[place]["occurred"]), place))
@@ -126,13 +126,7 @@ def _state(event: Mapping[str, Any], shared: StateDetails, revive: Revive) -> St
     return state.evolve(details=shared if details == shared else details)
 
 
-def _id_after(prefix: str, resource_id: str) -> UUID:
-    if not resource_id.startswith(prefix):
-        raise ValueError(f"{resource_id!r} does not start with {prefix!r}")
-    return UUID(resource_id[len(prefix) :])
-
-
 def _flow_run_id(event: Mapping[str, Any]) -> UUID | None:
     """The flow run that the task run is part of; events name it in the role ``flow-run``."""
-    ids = (_id_after(FLOW_RUN, each[ID]) for each in event.get("related") or () if each[ROLE] == "flow-run")
-    return next(ids, None)
+    ids = (each[ID] for each in event.get("related") or () if each[ROLE] == "flow-run")
+    return next((UUID(each.removeprefix(FLOW_RUN)) for each in ids), None)

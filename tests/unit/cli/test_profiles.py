@@ -49,17 +49,17 @@ def test_the_view_shows_what_is_set_and_masks_secrets(monkeypatch: pytest.Monkey
     monkeypatch.setenv("ORCHESTRATION_LOGGING_LEVEL", "ERROR")
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "ann:word")
     monkeypatch.setenv(CHOICE, "default")
-    shown = orchestrate("config", "view").splitlines()
-    assert shown[:4] == [
-        "ORCHESTRATION_PROFILE='default'",
-        "ORCHESTRATION_API_AUTH_STRING='********'",
-        "ORCHESTRATION_API_KEY='********'",
-        "ORCHESTRATION_API_URL='http://team/api'",
+    assert table("config", "view")[:4] == [
+        ["ORCHESTRATION_PROFILE", "default"],
+        ["ORCHESTRATION_API_AUTH_STRING", "********"],
+        ["ORCHESTRATION_API_KEY", "********"],
+        ["ORCHESTRATION_API_URL", "http://team/api"],
     ]
-    assert "ORCHESTRATION_LOGGING_LEVEL='ERROR'" in shown
-    assert "hush'\n" in orchestrate("config", "view", "--show-secrets")
-    assert "SYNCHRONOUS='NORMAL'" in orchestrate("config", "view", "--show-defaults")
-    assert asked("config", "view")[URL] == "http://team/api"
+    assert "  hush\n" in orchestrate("config", "view", "--show-secrets")
+    assert "SQLITE_SYNCHRONOUS" not in orchestrate("config", "view")
+    assert "SQLITE_SYNCHRONOUS" in orchestrate("config", "view", "--show-defaults")
+    shown = asked("config", "view")
+    assert (shown[URL], shown["ORCHESTRATION_LOGGING_LEVEL"]) == ("http://team/api", "ERROR")
 
 
 def test_a_setting_that_the_environment_overrides_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
