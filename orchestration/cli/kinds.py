@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -22,7 +21,6 @@ from orchestration.domain.schemas.wire import Document, StoredDocument
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
 Slots = Annotated[int, typer.Argument(metavar="CONCURRENCY_LIMIT", help="How many at once.", min=0)]
-NO_FILTER: Mapping[str, Any] = {}
 
 
 _OPEN: dict[bool, Backend] = {}
@@ -69,16 +67,12 @@ class Kind:
     save: Callable[[Document], object] | None = None
     remove: Callable[[Document], object] | None = None
 
-    @property
-    def store(self) -> Backend:
-        """Where they are kept."""
-        return store(self.is_local)
-
     def found(self, where: Mapping[str, Any], limit: int) -> list[Document]:
         """Those that a filter lets through."""
         if self.rows:
             return self.rows()[:limit]
-        return with_flow_names(self.store, self.store.find(self.resource, Query(where, self.sort, limit)))
+        backend = store(self.is_local)
+        return with_flow_names(backend, backend.find(self.resource, Query(where, self.sort, limit)))
 
     def one(self, text: str) -> Document:
         """The one that a person means by an id, or a name.
@@ -87,12 +81,12 @@ class Kind:
             ObjectNotFound: there is none.
             UsageError: there are several of that name.
         """
-        above, _, name = text.rpartition("/") if self.parent else ("", "", text)
-        named = {**among(self.resource, **{self.key: [name]}), **among(self.parent, name=above and [above])}
-        where = among(self.resource, id=[text]) if is_id(text) else named
-        matching = self.found(where, sys.maxsize if self.rows else 2)
         if self.rows:
-            matching = [each for each in matching if text in (each[self.key], each["id"])]
+            matching = [each for each in self.rows() if text in (each[self.key], each["id"])]
+        else:
+            above, _, name = text.rpartition("/") if self.parent else ("", "", text)
+            named = {**among(self.resource, **{self.key: [name]}), **among(self.parent, name=above and [above])}
+            matching = self.found(among(self.resource, id=[text]) if is_id(text) else named, 2)
         if len(matching) > 1:
             raise UsageError(f"More than one {self.noun} is named {text!r}; give the id instead.")
         return matching[0] if matching else self.missing(text)
@@ -105,15 +99,16 @@ class Kind:
     def create(self, document: Mapping[str, Any], overwrite: bool | None = None) -> None:
         """Keep a new one, or with ``overwrite`` one in the place of what has its name."""
         try:
-            self.store.create(self.resource, {k: v for k, v in document.items() if v is not None}, bool(overwrite))
+            given = {field: value for field, value in document.items() if value is not None}
+            store(self.is_local).create(self.resource, given, bool(overwrite))
         except ObjectAlreadyExists:
             hint = "." if overwrite is None else "; --overwrite changes it."
             raise ObjectAlreadyExists(f"There is already a {self.noun} {document['name']!r}{hint}") from None
         typer.echo(f"Saved {self.noun} {document['name']!r}.", err=self.is_local)
 
-    def show(self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int | None = None) -> None:
+    def show(self, as_json: bool, where: Mapping[str, Any] | None = None, limit: int | None = None) -> None:
         """Print those that a filter lets through."""
-        found = self.found(where, limit or self.limit)
+        found = self.found(where or {}, limit or self.limit)
         print_documents(found, self.columns, as_json, f"There are no {self.noun}s to show.")
 
     def change(self, name: str, changes: Mapping[str, Any], verb: str = "change") -> None:
@@ -122,7 +117,7 @@ class Kind:
         if self.save:
             self.save({**document, **changes})
         else:
-            self.store.change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
+            store(self.is_local).change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"{verb.capitalize()}d {self.noun} {document[self.key]!r}.")
 
     def changing(self, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
@@ -147,7 +142,7 @@ class Kind:
         if self.remove:
             self.remove(document)
         else:
-            self.store.delete(self.resource, **{self.kept_by: document[self.kept_by]})
+            store(self.is_local).delete(self.resource, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"Deleted {self.noun} {document[self.key]!r}.")
 
     unset = delete

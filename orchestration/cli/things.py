@@ -19,9 +19,8 @@ from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import Slots, group, is_id, kind_of, store, value_of
 from orchestration.cli.output import AsJson, Limit, Yes, columns, may, print_documents
-from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError, UsageError
-from orchestration.domain.schemas.filters import Query, among
-from orchestration.domain.schemas.wire import Document, plain
+from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError
+from orchestration.domain.schemas import filters, wire
 
 # -- artifacts ------------------------------------------------------------------------------------
 
@@ -45,9 +44,9 @@ def delete_artifact(key: str, yes: Yes = False) -> None:
     typer.echo(f"Deleted {len(versions)} version(s) of the artifact {key!r}.")
 
 
-def _versions(key: str) -> list[Document]:
-    where = among("artifacts", **{"id" if is_id(key) else "key": [key]})
-    return store().find("artifacts", Query(where, "ID_DESC", sys.maxsize)) or [ARTIFACT.missing(key)]
+def _versions(key: str) -> list[wire.Document]:
+    where = filters.among("artifacts", **{"id" if is_id(key) else "key": [key]})
+    return store().find("artifacts", filters.Query(where, "ID_DESC", sys.maxsize)) or [ARTIFACT.missing(key)]
 
 
 # -- variables ------------------------------------------------------------------------------------
@@ -101,23 +100,21 @@ TAG = "tag:"
 """How the name of a limit on a tag begins, here as with Prefect."""
 
 
-def _limits(on_tags: bool) -> list[Document]:
-    every = [{**plain(asdict(each)), "tag": each.name.removeprefix(TAG)} for each in store().concurrency_limits()]
+def _limits(on_tags: bool) -> list[wire.Document]:
+    every = [{**wire.plain(asdict(each)), "tag": each.name.removeprefix(TAG)} for each in store().concurrency_limits()]
     return [each for each in every if each["name"].startswith(TAG) == on_tags]
 
 
-def _save_limit(new: Document) -> None:
+def _save_limit(new: wire.Document) -> None:
     store().set_concurrency_limit(new["name"], new["limit"], new["slot_decay_per_second"], new["active"])
 
 
-def _remove_limit(limit: Document) -> None:
+def _remove_limit(limit: wire.Document) -> None:
     store().delete_concurrency_limit(limit["name"])
 
 
-ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, on_tags=True), remove=_remove_limit)
-NAMED = kind_of(
-    "global-concurrency-limit", rows=partial(_limits, on_tags=False), save=_save_limit, remove=_remove_limit
-)
+ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, True), remove=_remove_limit)
+NAMED = kind_of("global-concurrency-limit", rows=partial(_limits, False), save=_save_limit, remove=_remove_limit)
 concurrency_limit, global_concurrency_limit = group(ON_TAG), group(NAMED)
 
 Total = Annotated[int, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
@@ -145,18 +142,15 @@ def create_limit(name: str, limit: Total, decay: Decay = None) -> None:
 def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None:
     """Change a concurrency limit."""
     given = {"limit": limit, "slot_decay_per_second": decay}
-    changes = {field: value for field, value in given.items() if value is not None}
-    if not changes:
-        raise UsageError("Say what to change: --limit or --slot-decay-per-second.")
-    NAMED.change(name, changes)
+    NAMED.change(name, {field: value for field, value in given.items() if value is not None})
 
 
 # -- blocks ---------------------------------------------------------------------------------------
 
 
-def _blocks() -> list[Document]:
+def _blocks() -> list[wire.Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
-    saved = [plain(asdict(each)) for each in store().blocks.block_documents(limit=sys.maxsize)]
+    saved = [wire.plain(asdict(each)) for each in store().blocks.block_documents(limit=sys.maxsize)]
     shown = ("id", "data", "created", "updated")
     return [
         {"slug": f"{each['block_type']['slug']}/{each['name']}", **{name: each[name] for name in shown}}
@@ -164,11 +158,11 @@ def _blocks() -> list[Document]:
     ]
 
 
-def _types() -> list[Document]:
-    return [plain(asdict(each)) for each in store().blocks.block_types()]
+def _types() -> list[wire.Document]:
+    return [wire.plain(asdict(each)) for each in store().blocks.block_types()]
 
 
-def _remove_block(saved: Document) -> None:
+def _remove_block(saved: wire.Document) -> None:
     store().blocks.delete_block_document(UUID(saved["id"]))
 
 

@@ -14,7 +14,6 @@ from orchestration.domain.errors import UsageError
 
 Values = dict[str, Any]
 """Values by the name of the argument or parameter."""
-_PLACES = ("key_storage", "isolation_level", "lock_manager")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _hash(tools: Values, *values: Any) -> str | None:
 def _compound(parts: list[CachePolicy]) -> CompoundCachePolicy:
     """One policy of many, flattened, with the storage, isolation and locks that any of them names."""
     chosen: dict[str, Any] = {}
-    for name in _PLACES:
+    for name in ("key_storage", "isolation_level", "lock_manager"):
         values = [value for part in parts if (value := getattr(part, name)) is not None]
         if any(value != values[0] for value in values):
             raise UsageError(f"These cache policies name two different values of {name}; give them the same one.")

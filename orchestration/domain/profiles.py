@@ -92,11 +92,9 @@ def variable(name: str) -> str:
     """
     bare = name.strip().upper().removeprefix(PREFIX).removeprefix(PEER_PREFIX)
     if bare == "HOME":
-        raise ConfigurationError(
-            f"{PREFIX}HOME says where the profiles are, so no profile can set it; set it in the environment."
-        )
+        raise ConfigurationError(f"{PREFIX}HOME says where the profiles are; set it in the environment.")
     if PREFIX + bare not in VARIABLES.values():
-        raise ConfigurationError(f"There is no setting {name!r}; `orchestrate config view --show-defaults` lists all.")
+        raise ConfigurationError(f"There is no setting {name!r}; `orchestrate config view` lists all.")
     return PREFIX + bare
 
 

@@ -149,10 +149,7 @@ class State:
             kind = errors.PausedRun if self.is_paused() else errors.UnfinishedRun
             raise kind(f"The run is {self.name}, so it has no result yet; wait until it has ended.")
         if self.data is NO_DATA:
-            raise errors.MissingResult(
-                "The run completed, but its result was not kept; "
-                "ask for it with persist_result=True on the flow or task."
-            )
+            raise errors.MissingResult("The run's result was not kept; ask for it with persist_result=True.")
         return self._loaded()
 
     def _loaded(self) -> Any:
@@ -192,11 +189,8 @@ _ERROR_BY_TYPE: Mapping[StateType, type[errors.RunError]] = {
 def _maker(state_type: StateType, name: str, purpose: str) -> Callable[..., State]:
     """A constructor of states of one type and name, such as ``Completed(message="done")``."""
 
-    def make(
-        message: str | None = None, data: Any = None, name: str = name, details: StateDetails = NO_DETAILS,
-        timestamp: datetime | None = None,
-    ) -> State:
-        return State(state_type, name, message, data, details, timestamp)
+    def make(message: str | None = None, data: Any = None, name: str = name, **fields: Any) -> State:
+        return State(state_type, name, message, data, **fields)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = purpose

@@ -16,7 +16,7 @@ from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.recording import PENDING, TaskRunChange, TaskRunRecord
 from orchestration.domain.schemas.wire import Document, Revive, StoredDocument
-from orchestration.domain.states import NO_DETAILS, State, StateDetails
+from orchestration.domain.states import State, StateDetails
 
 TASK_RUN, FLOW_RUN = "prefect.task-run.", "prefect.flow-run."
 ID, ROLE = "prefect.resource.id", "prefect.resource.role"
@@ -49,7 +49,9 @@ def events_of(change: TaskRunChange) -> list[Document]:
     named = {name: getattr(record, name) for name in _NAMES}
     events: list[Document] = []
     for state in states:
-        told = {**wire.state_document(state), "state_details": _details(state.details)}
+        told = wire.state_document(state)
+        details = told["state_details"].items()  # what all states of a run say alike is told with the run
+        told["state_details"] = {name: said for name, said in details if said is not None and name not in _OWN_IDS}
         run = named if state is not states[-1] else {**named, **_standing(record)}
         labels = {
             ID: f"{TASK_RUN}{record.id}", "prefect.resource.name": record.name,
@@ -62,12 +64,6 @@ def events_of(change: TaskRunChange) -> list[Document]:
             "follows": events[-1]["id"] if events else None,
         })  # fmt: skip
     return events
-
-
-def _details(details: StateDetails) -> Document:
-    """What a state says beyond what all states of its run say."""
-    given = {name: getattr(details, name) for name in StateDetails.__slots__ if name not in _OWN_IDS}
-    return {name: wire.plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
 
 
 def _standing(record: TaskRunRecord) -> Document:

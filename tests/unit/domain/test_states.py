@@ -109,7 +109,7 @@ def test_a_completed_run_has_its_result() -> None:
 
 
 def test_a_result_that_was_not_kept_is_missed() -> None:
-    with pytest.raises(errors.MissingResult, match="its result was not kept; ask for it with persist_result=True"):
+    with pytest.raises(errors.MissingResult, match="result was not kept; ask for it with persist_result=True"):
         Completed(data=NO_DATA).result()
 
 
