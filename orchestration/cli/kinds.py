@@ -22,8 +22,8 @@ from orchestration.domain.schemas.wire import Document, StoredDocument
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
 Slots = Annotated[int, typer.Argument(metavar="CONCURRENCY_LIMIT", help="How many at once.", min=0)]
 
-
 _OPEN: dict[bool, Backend] = {}
+"""The stores that the command in progress has opened: the settings', and this machine's."""
 
 
 def store(is_local: bool = False) -> Backend:
@@ -131,12 +131,15 @@ class Kind:
     # -- commands, under their own names -------------------------------------------------------------------------------
 
     def ls(self, limit: Limit = None, as_json: AsJson = False) -> None:
+        """List them."""
         self.show(as_json, limit=limit)
 
     def inspect(self, name: Name, as_json: AsJson = False) -> None:
+        """Show all fields of one."""
         print_fields(self.one(name), as_json)
 
     def delete(self, name: Name, yes: Yes = False) -> None:
+        """Remove one, and what is part of it, once somebody agreed."""
         document = self.one(name)
         may(f"Delete the {self.noun} {document[self.key]!r}, and all that is part of it?", yes)
         if self.remove:
@@ -148,9 +151,11 @@ class Kind:
     unset = delete
 
     def set_concurrency_limit(self, name: Name, concurrency_limit: Slots) -> None:
+        """Let so many runs of one go on at a time."""
         self.change(name, {"concurrency_limit": concurrency_limit})
 
     def clear_concurrency_limit(self, name: Name) -> None:
+        """Let any number of runs of one go on at a time."""
         self.change(name, {"concurrency_limit": None})
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.recording import PENDING, TaskRunChange, TaskRunRecord
 from orchestration.domain.schemas.wire import Document, Revive, StoredDocument
-from orchestration.domain.states import State, StateDetails
+from orchestration.domain.states import NO_DETAILS, State, StateDetails
 
 TASK_RUN, FLOW_RUN = "prefect.task-run.", "prefect.flow-run."
 ID, ROLE = "prefect.resource.id", "prefect.resource.role"
@@ -25,7 +24,7 @@ _TOLD = (
     "task_version", "cache_key", "task_inputs", "run_count", "flow_run_run_count", "total_run_time", "start_time",
     "end_time", "tags",
 )  # fmt: skip
-_OWN_IDS = ("flow_run_id", "task_run_id")
+_OWN_IDS, _NOTHING = ("flow_run_id", "task_run_id"), wire.state_document(PENDING)["state_details"]
 T = TypeVar("T")
 
 
@@ -51,7 +50,7 @@ def events_of(change: TaskRunChange) -> list[Document]:
     for state in states:
         told = wire.state_document(state)
         details = told["state_details"].items()  # what all states of a run say alike is told with the run
-        told["state_details"] = {name: said for name, said in details if said is not None and name not in _OWN_IDS}
+        told["state_details"] = {key: said for key, said in details if said != _NOTHING[key] and key not in _OWN_IDS}
         run = named if state is not states[-1] else {**named, **_standing(record)}
         labels = {
             ID: f"{TASK_RUN}{record.id}", "prefect.resource.name": record.name,
@@ -95,12 +94,14 @@ def _change(told: list[Mapping[str, Any]], revive: Revive) -> TaskRunChange:
     run_id = _read(told[0], f"resource.{ID}", lambda event: UUID(event["resource"][ID].removeprefix(TASK_RUN)))
     shared = StateDetails(flow_run_id=_read(told[0], "related", _flow_run_id), task_run_id=run_id)
     states = [_read(event, "payload.validated_state", lambda each: _state(each, shared, revive)) for event in told]
-    last = max(range(len(told)), key=lambda place: (datetime.fromisoformat(told[place]["occurred"]), place))
+    times: list[Any] = [state.timestamp for state in states]
+    last = max(range(len(told)), key=lambda place: (times[place], place))
     record = _read(told[last], "payload.task_run", lambda event: _record(event, states, states[last], shared))
     return TaskRunChange(record, states, is_new=False)
 
 
 def _read(event: Mapping[str, Any], field: str, read: Callable[[Mapping[str, Any]], T]) -> T:
+    """What is read of an event; where that cannot be, the error names the field."""
     try:
         return read(event)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -118,8 +119,9 @@ def _record(event: Mapping[str, Any], states: list[State], state: State, details
 def _state(event: Mapping[str, Any], shared: StateDetails, revive: Revive) -> State:
     told = event["payload"]["validated_state"]
     state = wire.state_of({**told, "id": event["id"], "timestamp": event["occurred"]}, revive)
-    details = replace(state.details, **{name: getattr(shared, name) for name in _OWN_IDS})
-    return state.evolve(details=shared if details == shared else details)
+    if state.details in (NO_DETAILS, shared):
+        return state.evolve(details=shared)
+    return state.evolve(details=replace(state.details, **{name: getattr(shared, name) for name in _OWN_IDS}))
 
 
 def _flow_run_id(event: Mapping[str, Any]) -> UUID | None:
