@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import ExitStack
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,9 @@ from orchestration.domain.settings import CHOICE
 
 GROUPS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("groups.toml").read_text(encoding="utf-8"))
 """By name of a group, what ``groups.toml`` says of it; groups within groups have no module of their own."""
+
+AT_END = ExitStack()
+"""What closes when the command in progress ends."""
 
 SHORT = {"gcl": "global-concurrency-limit"}
 JSON = ("-o", "--output")
@@ -53,7 +57,8 @@ class Groups(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command; a mistake of its user's ends in a sentence and an exit code."""
         try:
-            return super().invoke(ctx)
+            with AT_END:
+                return super().invoke(ctx)
         except OrchestrationError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None

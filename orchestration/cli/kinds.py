@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -15,7 +13,7 @@ import typer
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.app import GROUPS
+from orchestration.cli.app import AT_END, GROUPS
 from orchestration.cli.output import AsJson, Column, Limit, Yes, columns, may, new_app, print_documents, print_fields
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import PAGE, Query, among
@@ -23,18 +21,18 @@ from orchestration.domain.schemas.wire import Document, StoredDocument
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
 Slots = Annotated[int, typer.Argument(metavar="CONCURRENCY_LIMIT", help="How many at once.", min=0)]
-NO_FILTER: Mapping[str, Any] = {}
+
+_OPEN: dict[bool, Backend] = {}
+"""The stores that the command in progress has opened: the settings', and this machine's."""
 
 
-@contextmanager
-def opened(is_local: bool = False) -> Iterator[Backend]:
-    """The store that the settings name, for one command; ``is_local`` this machine's, whatever server they name."""
-    settings = current_settings()
-    backend = open_backend(replace(settings, api_url=None) if is_local else settings, StoredDocument)
-    try:
-        yield backend
-    finally:
-        backend.close()
+def store(is_local: bool = False) -> Backend:
+    """The store that the settings name, until the command ends; ``is_local`` this machine's, whatever they name."""
+    if is_local not in _OPEN:
+        settings = current_settings()
+        _OPEN[is_local] = open_backend(replace(settings, api_url=None) if is_local else settings, StoredDocument)
+        AT_END.callback(lambda: _OPEN.pop(is_local).close())
+    return _OPEN[is_local]
 
 
 def with_flow_names(backend: Backend, documents: list[Document]) -> list[Document]:
@@ -65,29 +63,30 @@ class Kind:
     sort: str | None = None
     parent: str = ""
     is_local: bool = False
-    rows: Callable[[Backend], list[Document]] | None = None
-    save: Callable[[Backend, Document], object] | None = None
-    remove: Callable[[Backend, Document], object] | None = None
+    rows: Callable[[], list[Document]] | None = None
+    save: Callable[[Document], object] | None = None
+    remove: Callable[[Document], object] | None = None
 
-    def found(self, backend: Backend, where: Mapping[str, Any], limit: int) -> list[Document]:
+    def found(self, where: Mapping[str, Any], limit: int) -> list[Document]:
         """Those that a filter lets through."""
         if self.rows:
-            return self.rows(backend)[:limit]
+            return self.rows()[:limit]
+        backend = store(self.is_local)
         return with_flow_names(backend, backend.find(self.resource, Query(where, self.sort, limit)))
 
-    def one(self, backend: Backend, text: str) -> Document:
+    def one(self, text: str) -> Document:
         """The one that a person means by an id, or a name.
 
         Raises:
             ObjectNotFound: there is none.
             UsageError: there are several of that name.
         """
-        above, _, name = text.rpartition("/") if self.parent else ("", "", text)
-        named = {**among(self.resource, **{self.key: [name]}), **among(self.parent, name=above and [above])}
-        where = among(self.resource, id=[text]) if is_id(text) else named
-        matching = self.found(backend, where, sys.maxsize if self.rows else 2)
         if self.rows:
-            matching = [each for each in matching if text in (each[self.key], each["id"])]
+            matching = [each for each in self.rows() if text in (each[self.key], each["id"])]
+        else:
+            above, _, name = text.rpartition("/") if self.parent else ("", "", text)
+            named = {**among(self.resource, **{self.key: [name]}), **among(self.parent, name=above and [above])}
+            matching = self.found(among(self.resource, id=[text]) if is_id(text) else named, 2)
         if len(matching) > 1:
             raise UsageError(f"More than one {self.noun} is named {text!r}; give the id instead.")
         return matching[0] if matching else self.missing(text)
@@ -99,28 +98,26 @@ class Kind:
 
     def create(self, document: Mapping[str, Any], overwrite: bool | None = None) -> None:
         """Keep a new one, or with ``overwrite`` one in the place of what has its name."""
-        with opened(self.is_local) as backend:
-            try:
-                backend.create(self.resource, {k: v for k, v in document.items() if v is not None}, bool(overwrite))
-            except ObjectAlreadyExists:
-                hint = "." if overwrite is None else "; --overwrite changes it."
-                raise ObjectAlreadyExists(f"There is already a {self.noun} {document['name']!r}{hint}") from None
+        try:
+            given = {field: value for field, value in document.items() if value is not None}
+            store(self.is_local).create(self.resource, given, bool(overwrite))
+        except ObjectAlreadyExists:
+            hint = "." if overwrite is None else "; --overwrite changes it."
+            raise ObjectAlreadyExists(f"There is already a {self.noun} {document['name']!r}{hint}") from None
         typer.echo(f"Saved {self.noun} {document['name']!r}.", err=self.is_local)
 
-    def show(self, as_json: bool, where: Mapping[str, Any] = NO_FILTER, limit: int | None = None) -> None:
+    def show(self, as_json: bool, where: Mapping[str, Any] | None = None, limit: int | None = None) -> None:
         """Print those that a filter lets through."""
-        with opened(self.is_local) as backend:
-            documents = self.found(backend, where, limit or self.limit)
-        print_documents(documents, self.columns, as_json, f"There are no {self.noun}s to show.")
+        found = self.found(where or {}, limit or self.limit)
+        print_documents(found, self.columns, as_json, f"There are no {self.noun}s to show.")
 
     def change(self, name: str, changes: Mapping[str, Any], verb: str = "change") -> None:
         """Give one other values in some fields, and say so."""
-        with opened(self.is_local) as backend:
-            document = self.one(backend, name)
-            if self.save:
-                self.save(backend, {**document, **changes})
-            else:
-                backend.change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
+        document = self.one(name)
+        if self.save:
+            self.save({**document, **changes})
+        else:
+            store(self.is_local).change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"{verb.capitalize()}d {self.noun} {document[self.key]!r}.")
 
     def changing(self, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
@@ -134,28 +131,31 @@ class Kind:
     # -- commands, under their own names -------------------------------------------------------------------------------
 
     def ls(self, limit: Limit = None, as_json: AsJson = False) -> None:
+        """List them."""
         self.show(as_json, limit=limit)
 
     def inspect(self, name: Name, as_json: AsJson = False) -> None:
-        with opened(self.is_local) as backend:
-            print_fields(self.one(backend, name), as_json)
+        """Show all fields of one."""
+        print_fields(self.one(name), as_json)
 
     def delete(self, name: Name, yes: Yes = False) -> None:
-        with opened(self.is_local) as backend:
-            document = self.one(backend, name)
-            may(f"Delete the {self.noun} {document[self.key]!r}, and all that is part of it?", yes)
-            if self.remove:
-                self.remove(backend, document)
-            else:
-                backend.delete(self.resource, **{self.kept_by: document[self.kept_by]})
+        """Remove one, and what is part of it, once somebody agreed."""
+        document = self.one(name)
+        may(f"Delete the {self.noun} {document[self.key]!r}, and all that is part of it?", yes)
+        if self.remove:
+            self.remove(document)
+        else:
+            store(self.is_local).delete(self.resource, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"Deleted {self.noun} {document[self.key]!r}.")
 
     unset = delete
 
     def set_concurrency_limit(self, name: Name, concurrency_limit: Slots) -> None:
+        """Let so many runs of one go on at a time."""
         self.change(name, {"concurrency_limit": concurrency_limit})
 
     def clear_concurrency_limit(self, name: Name) -> None:
+        """Let any number of runs of one go on at a time."""
         self.change(name, {"concurrency_limit": None})
 
 

@@ -113,13 +113,10 @@ def _cell(text: str, width: int) -> str:
 
 
 def _text(value: Any, now: datetime | None) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case list() | tuple():
-            return ", ".join(map(str, value))
-        case Mapping():
-            return json.dumps(value, default=str)
-    return ago(datetime.fromisoformat(value), now) if now else " ".join(str(value).split())
+    if isinstance(value, str):
+        return ago(datetime.fromisoformat(value), now) if now else " ".join(value.split())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else json.dumps(value, default=str)

@@ -12,26 +12,21 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Name, group, kind_of, opened, value_of
-from orchestration.cli.output import AsJson, Limit, print_documents, print_json
-from orchestration.domain import states
-from orchestration.domain.errors import OrchestrationError, UsageError
-from orchestration.domain.moments import moment_meant, span_meant
-from orchestration.domain.rules import Abort, Reject, Wait
-from orchestration.domain.schemas.filters import PAGE, Query, among
-from orchestration.domain.schemas.wire import Document, moment_text, state_document, state_of
+from orchestration.cli.kinds import Name, group, kind_of, store, value_of
+from orchestration.cli.output import AsJson, Limit, print_json
+from orchestration.domain import errors, moments, rules, states
+from orchestration.domain.schemas import filters, wire
 
+Wait = Callable[[float], None]
 POLL_SECONDS = 0.5
 LATE_LINES = timedelta(seconds=5)
 """How long after its moment a line may still arrive, from another process, and be followed."""
 
 States = Annotated[list[str] | None, typer.Option("--state", help="Name of a state, such as Late.")]
-StateTypes = Annotated[list[states.StateType] | None, typer.Option("--state-type", case_sensitive=False)]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds; without it, until the end.")]
 Params = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value, a JSON value or a text.")]
-At = Annotated[str | None, typer.Option(help="Such as `17:30` or `2024-03-03 09:00`.")]
-In = Annotated[str | None, typer.Option(help="Such as `5 minutes`.")]
+At = Annotated[str | None, typer.Option("--start-at", help="Such as `17:30` or `2024-03-03 09:00`.")]
+In = Annotated[str | None, typer.Option("--start-in", help="Such as `5 minutes`.")]
 FlowNames = Annotated[list[str] | None, typer.Option("--flow-name", help="Only those of this flow.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Print its states until it has ended.")]
 
@@ -42,132 +37,116 @@ deployment.add_typer(schedule, name="schedule")
 
 
 @flow_run.command("ls")
-def list_runs(
-    flow_name: FlowNames = None, limit: Limit = None, state: States = None, state_type: StateTypes = None,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
+def list_runs(flow_name: FlowNames = None, limit: Limit = None, state: States = None, as_json: AsJson = False) -> None:
     """List flow runs, newest first."""
-    runs = among("flow_runs", state_name=state, state_type=state_type)
-    FLOW_RUN.show(as_json, {**among("flows", name=flow_name), **runs}, limit)
+    where = {**filters.among("flows", name=flow_name), **filters.among("flow_runs", state_name=state)}
+    FLOW_RUN.show(as_json, where, limit)
 
 
 @flow_run.command("logs")
 def logs(name: Name, follow: Follow = False, as_json: AsJson = False) -> None:
     """Print the log lines of a flow run."""
-    with opened() as backend:
-        lines = lines_of(backend, FLOW_RUN.one(backend, name)["id"], follow)
-        if as_json:
-            print_json(list(lines))
-        for line in lines:
-            stamp = datetime.fromisoformat(line["timestamp"]).isoformat(" ", "milliseconds")[:23]
-            typer.echo(f"{stamp} | {logging.getLevelName(line['level']):<7} | {line['name']} - {line['message']}")
+    lines = lines_of(store(), FLOW_RUN.one(name)["id"], follow)
+    if as_json:
+        print_json(list(lines))
+    for line in lines:
+        stamp = datetime.fromisoformat(line["timestamp"]).isoformat(" ", "milliseconds")[:23]
+        typer.echo(f"{stamp} | {logging.getLevelName(line['level']):<7} | {line['name']} - {line['message']}")
 
 
 @flow_run.command("watch")
-def watch_(name: Name, timeout: Timeout = None) -> None:
+def watch_(name: Name) -> None:
     """Print the states of a flow run until it has ended; the exit code is 0 when it completed."""
-    with opened() as backend:
-        watch(backend, FLOW_RUN.one(backend, name)["id"], timeout)
+    watch(store(), FLOW_RUN.one(name)["id"])
 
 
 @flow_run.command("cancel")
 def cancel(name: Name) -> None:
     """Cancel a flow run."""
-    with opened() as backend:
-        run = FLOW_RUN.one(backend, name)
-        if _has_ended(run):
-            raise OrchestrationError(f"The flow run {name!r} is {run['state_name']}; there is nothing to cancel.")
-        state = state_of(run["state"]) if run["state"] else states.Scheduled()
-        has_no_process = state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
-        _enter(backend, run["id"], states.Cancelled() if has_no_process else states.Cancelling(), force=False)
+    run = FLOW_RUN.one(name)
+    if _has_ended(run):
+        raise errors.OrchestrationError(f"The flow run {name!r} is {run['state_name']}; there is nothing to cancel.")
+    state = wire.state_of(run["state"]) if run["state"] else states.Scheduled()
+    has_no_process = state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
+    _enter(run, states.Cancelled() if has_no_process else states.Cancelling())
     typer.echo(f"Flow run {run['name']!r} was {'cancelled' if has_no_process else 'told to stop'}.")
 
 
 @flow_run.command("retry")
 def retry(name: Name) -> None:
     """Schedule an ended flow run of a deployment anew, now."""
-    with opened() as backend:
-        run = FLOW_RUN.one(backend, name)
-        if not _has_ended(run):
-            raise OrchestrationError(f"The flow run {run['name']!r} has not ended; there is nothing to retry.")
-        if run["deployment_id"] is None:
-            raise OrchestrationError(f"No deployment made {run['name']!r}, so no worker runs it; call its flow again.")
-        _enter(backend, run["id"], states.Scheduled(datetime.now(UTC), name="AwaitingRetry"), force=True)
+    run = FLOW_RUN.one(name)
+    if not _has_ended(run):
+        raise errors.OrchestrationError(f"The flow run {run['name']!r} has not ended; there is nothing to retry.")
+    if run["deployment_id"] is None:
+        raise errors.OrchestrationError(f"No deployment made {name!r}, so no worker runs it; call its flow again.")
+    _enter(run, states.AwaitingRetry(datetime.now(UTC)), force=True)
     typer.echo(f"Flow run {run['name']!r} waits for a worker.")
 
 
-def _enter(backend: Backend, run_id: str, state: states.State, force: bool) -> None:
-    decision = backend.propose_flow_run_state(UUID(run_id), state, force)
-    if isinstance(decision, Abort | Wait) or (isinstance(decision, Reject) and not decision.state.is_cancelled()):
-        raise OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
+def _enter(run: wire.Document, state: states.State, force: bool = False) -> None:
+    decision = store().propose_flow_run_state(UUID(run["id"]), state, force)
+    if isinstance(decision, rules.Reject) and decision.state.is_cancelled():
+        return  # a server that knows of no process to stop cancels it at once
+    if not isinstance(decision, rules.Accept):
+        raise errors.OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
 
 
 @deployment.command("run")
-def run_deployment(
-    name: Name, param: Params = None, start_at: At = None, start_in: In = None, watch_: Watch = False
-) -> None:
+def run_deployment(name: Name, param: Params = None, at: At = None, in_: In = None, watch_: Watch = False) -> None:
     """Ask for a run of a deployment, now or later; a worker starts it."""
-    if start_at and start_in:
-        raise UsageError("Give either --start-at or --start-in.")
+    if at and in_:
+        raise errors.UsageError("Give either --start-at or --start-in.")
     if missing := [text for text in param or () if "=" not in text]:
-        raise UsageError(f"{missing[0]!r} gives no value; write it as name=value.")
+        raise errors.UsageError(f"{missing[0]!r} gives no value; write it as name=value.")
     now = datetime.now(UTC)
-    due = moment_meant(start_at, now.astimezone()) if start_at else now + span_meant(start_in or "0s")
+    due = moments.moment_meant(at, now.astimezone()) if at else now + moments.span_meant(in_ or "0s")
     given = {name: value_of(value) for name, _, value in (text.partition("=") for text in param or ())}
-    with opened() as backend:
-        document = DEPLOYMENT.one(backend, name)
-        wanted = {"parameters": given, "state": state_document(states.Scheduled(due))}
-        made = backend.create_run_of_deployment(UUID(document["id"]), wanted)
-        typer.echo(f"Asked for flow run {made.name!r} ({made.id}) of {document['flow_name']}/{document['name']}.")
-        if watch_:
-            watch(backend, str(made.id), None)
+    document = DEPLOYMENT.one(name)
+    wanted = {"parameters": given, "state": wire.state_document(states.Scheduled(due))}
+    made = store().create_run_of_deployment(UUID(document["id"]), wanted)
+    typer.echo(f"Asked for flow run {made.name!r} ({made.id}) of {document['flow_name']}/{document['name']}.")
+    if watch_:
+        watch(store(), str(made.id))
 
 
 @schedule.command("ls")
 def list_schedules(name: Name, as_json: AsJson = False) -> None:
     """List the schedules of a deployment."""
-    with opened() as backend:
-        where = among("schedules", deployment_id=[DEPLOYMENT.one(backend, name)["id"]])
-        schedules = SCHEDULE.found(backend, where, SCHEDULE.limit)
-        print_documents(schedules, SCHEDULE.columns, as_json, "The deployment has no schedules.")
+    SCHEDULE.show(as_json, filters.among("schedules", deployment_id=[DEPLOYMENT.one(name)["id"]]))
 
 
-def lines_of(
-    backend: Backend, run_id: str, follow: bool, wait: Callable[[float], None] = time.sleep
-) -> Iterator[Document]:
+def lines_of(backend: Backend, run_id: str, follow: bool, wait: Wait = time.sleep) -> Iterator[wire.Document]:
     """The log lines of a flow run; with ``follow`` those to come as well, until it has ended."""
-    where: dict[str, Any] = among("logs", flow_run_id=[run_id])
+    where: dict[str, Any] = filters.among("logs", flow_run_id=[run_id])
     shown: dict[str, datetime] = {}
     for _ in looks_at(backend, run_id, wait) if follow else [None]:
         offset = 0
-        while page := backend.find("logs", Query(where, "TIMESTAMP_ASC", PAGE, offset)):
+        while page := backend.find("logs", filters.Query(where, "TIMESTAMP_ASC", filters.PAGE, offset)):
             yield from (line for line in page if line["id"] not in shown)
             if follow:
                 shown |= {line["id"]: datetime.fromisoformat(line["timestamp"]) for line in page}
             offset += len(page)
         if shown:
-            where["logs"]["timestamp"] = {"after_": moment_text(max(shown.values()) - LATE_LINES)}
+            where["logs"]["timestamp"] = {"after_": wire.moment_text(max(shown.values()) - LATE_LINES)}
 
 
-def watch(backend: Backend, run_id: str, patience: float | None, wait: Callable[[float], None] = time.sleep) -> None:
+def watch(backend: Backend, run_id: str, wait: Wait = time.sleep) -> None:
     """Print the states of a flow run as it enters them, until it has ended.
 
     Raises:
-        Exit: it did not complete, or not within ``patience`` seconds.
+        Exit: it has ended; with 0 when it completed.
     """
-    end, shown = time.monotonic() + (patience or float("inf")), None
+    shown = None
     for run in looks_at(backend, run_id, wait):
         state = run["state"]
         if state and state["id"] != shown:
             shown = state["id"]
             typer.echo(" | ".join(filter(None, (state["timestamp"], state["name"], state["message"]))))
-        if not _has_ended(run) and time.monotonic() > end:
-            typer.echo(f"The run has not ended within {patience:g} seconds; it goes on.", err=True)
-            break
     raise typer.Exit(0 if run["state_type"] == states.StateType.COMPLETED else 1)
 
 
-def looks_at(backend: Backend, run_id: str, wait: Callable[[float], None]) -> Iterator[Document]:
+def looks_at(backend: Backend, run_id: str, wait: Wait) -> Iterator[wire.Document]:
     """A flow run again and again, the last time when it has ended."""
     while not _has_ended(run := backend.read("flow_runs", id=run_id)):
         yield run
@@ -175,5 +154,5 @@ def looks_at(backend: Backend, run_id: str, wait: Callable[[float], None]) -> It
     yield run
 
 
-def _has_ended(run: Document) -> bool:
+def _has_ended(run: wire.Document) -> bool:
     return run["state_type"] in states.TERMINAL

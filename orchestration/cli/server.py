@@ -11,9 +11,8 @@ from orchestration.backend.connect import open_database
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, kind_of
 from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
+from orchestration.domain import errors, keys
 from orchestration.domain.addresses import HOST, PORT, url_of
-from orchestration.domain.errors import OrchestrationError, UsageError
-from orchestration.domain.keys import Role, digest, new_key
 from orchestration.persistence import schema
 from orchestration.services import background as processes
 
@@ -29,7 +28,7 @@ Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="ORC
 Port = Annotated[int, typer.Option(help="Of that address.", envvar="ORCHESTRATION_SERVER_API_PORT", min=1, max=65535)]
 Background = Annotated[bool, typer.Option("--background", "-b", help="Return when it answers, and leave it running.")]
 NoServices = Annotated[bool, typer.Option("--no-services", help="Only the interface.")]
-RoleOf = Annotated[Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
+RoleOf = Annotated[keys.Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
 
 
 @server.command("start")
@@ -79,9 +78,9 @@ def reset(yes: Yes = False) -> None:
     """Remove all that the database holds; a copy is kept beside a SQLite file."""
     settings = current_settings()
     if found := processes.running(settings.home):
-        raise OrchestrationError(f"A server at {found.url} uses it; stop it first, with `orchestrate server stop`.")
+        raise errors.OrchestrationError(f"A server at {found.url} uses it; stop it first: `orchestrate server stop`.")
     if not (yes or sys.stdin.isatty()):
-        raise UsageError("This removes all runs, blocks and settings of the store; say --yes if that is meant.")
+        raise errors.UsageError("This removes all runs, blocks and settings of the store; say --yes if that is meant.")
     may("Remove all runs, blocks and settings of the store?", yes)
     with closing(open_database(settings)) as opened_database:
         schema.reset(opened_database, datetime.now(UTC))
@@ -89,10 +88,10 @@ def reset(yes: Yes = False) -> None:
 
 
 @key.command("create")
-def create(name: str, role: RoleOf = Role.OPERATOR) -> None:
+def create(name: str, role: RoleOf = keys.Role.OPERATOR) -> None:
     """Make an API key and print it; nobody can read it again."""
-    made = new_key()
-    KEYS.create({"name": name, "role": role.value, "digest": digest(made)})
+    made = keys.new_key()
+    KEYS.create({"name": name, "role": role.value, "digest": keys.digest(made)})
     typer.echo(made)
     typer.echo(f"Keep it: it is not shown again. Clients use it as ORCHESTRATION_API_KEY, as {role}.", err=True)
 

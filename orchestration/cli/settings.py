@@ -10,19 +10,15 @@ from typing import Annotated
 
 import typer
 
-from orchestration.backend.surroundings import current_environ, current_settings, read_profiles
-from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields, print_json
-from orchestration.domain import settings as names
-from orchestration.domain.addresses import server_type
-from orchestration.domain.errors import ObjectAlreadyExists, UsageError
-from orchestration.domain.profiles import FILE, Profiles, chosen, text_of, variable
+from orchestration.backend.surroundings import current_settings, read_profiles
+from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields
+from orchestration.domain import addresses, errors, profiles as files, settings as names
 
 version = new_app("Show versions, and where runs are kept.")
 profile = new_app("Make and choose named sets of settings.")
 config = new_app("Show and change settings.")
 
 NameOrNone = Annotated[str | None, typer.Argument(metavar="NAME", help="The one in use, unless given.")]
-Defaults = Annotated[bool, typer.Option("--show-defaults", help="Those that nobody has set, too.")]
 Secrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets as they are.")]
 
 
@@ -36,7 +32,7 @@ def show(as_json: AsJson = False) -> None:
     facts = {
         "Version": next((each.version for each in distributions(name="orchestration")), "not installed"),
         "Python version": platform.python_version(), "OS/Arch": f"{platform.system().lower()}/{platform.machine()}",
-        "Profile": chosen(os.environ, read_profiles()), "Server type": server_type(settings.api_url),
+        "Profile": files.chosen(os.environ, read_profiles()), "Server type": addresses.server_type(settings.api_url),
         "Home": str(settings.home),
     }  # fmt: skip
     print_fields({**facts, **({"Server": settings.api_url} if settings.api_url else database)}, as_json)
@@ -46,7 +42,7 @@ def show(as_json: AsJson = False) -> None:
 def ls(as_json: AsJson = False) -> None:
     """List profiles."""
     profiles = read_profiles()
-    in_use, every = chosen(os.environ, profiles), profiles.by_name.items()
+    in_use, every = files.chosen(os.environ, profiles), profiles.by_name.items()
     rows = [{"name": name, "active": name == in_use, "settings": len(values)} for name, values in every]
     print_documents(rows, columns("Name name text", "Active active exact", "Settings settings exact"), as_json, "")
 
@@ -63,7 +59,7 @@ def create(name: str) -> None:
     """Make a profile."""
     profiles = read_profiles()
     if name in profiles.by_name:
-        raise ObjectAlreadyExists(f"There is already a profile {name!r}; see it with `orchestrate profile inspect`.")
+        raise errors.ObjectAlreadyExists(f"There is already a profile {name!r}; see it with `profile inspect`.")
     write(profiles.having(name, {}))
     typer.echo(f"Made the profile {name!r}; choose it with `orchestrate profile use {name}`.")
 
@@ -72,57 +68,50 @@ def create(name: str) -> None:
 def inspect(name: NameOrNone = None, as_json: AsJson = False) -> None:
     """Show the settings of a profile."""
     profiles = read_profiles()
-    print_fields(masked(profiles.values(name or chosen(os.environ, profiles))), as_json)
+    print_fields(masked(profiles.values(name or files.chosen(os.environ, profiles))), as_json)
 
 
 @config.command("view")
-def view(show_defaults: Defaults = False, show_secrets: Secrets = False, as_json: AsJson = False) -> None:
-    """Show the settings."""
-    environ = current_environ()
-    settings, unset = names.read_settings(environ, Path.home()), names.Settings(names.home_of(environ, Path.home()))
-    values = {names.CHOICE: chosen(os.environ, read_profiles())}
-    for field, name in sorted(names.VARIABLES.items(), key=lambda pair: pair[1]):
-        value = getattr(settings, field)
-        if show_defaults or value != getattr(unset, field):
-            values[name] = "" if value is None else str(value)
-    shown = values if show_secrets else masked(values)
-    if as_json:
-        print_json(shown)
-        return
-    typer.echo("\n".join(f"{name}='{text}'" for name, text in shown.items()))
+def view(show_secrets: Secrets = False, as_json: AsJson = False) -> None:
+    """Show the settings, set or not."""
+    settings = current_settings()
+    values = {names.CHOICE: files.chosen(os.environ, read_profiles())}
+    for name, field in sorted((name, field) for field, name in names.VARIABLES.items()):
+        values[name] = "" if getattr(settings, field) is None else str(getattr(settings, field))
+    print_fields(values if show_secrets else masked(values), as_json)
 
 
 @config.command("set")
 def set_(settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...")]) -> None:
     """Set settings in the profile in use."""
     if not all("=" in text for text in settings):
-        raise UsageError("Give each setting as NAME=VALUE.")
-    _change({variable(name): value for name, _, value in (text.partition("=") for text in settings)}, "Set")
+        raise errors.UsageError("Give each setting as NAME=VALUE.")
+    _change({files.variable(name): value for name, _, value in (text.partition("=") for text in settings)}, "Set")
 
 
 @config.command("unset")
 def unset(settings: Annotated[list[str], typer.Argument(metavar="NAME ...")]) -> None:
     """Remove settings from the profile in use."""
-    _change(dict.fromkeys(map(variable, settings)), "Unset")
+    _change(dict.fromkeys(map(files.variable, settings)), "Unset")
 
 
-def write(profiles: Profiles) -> None:
+def write(profiles: files.Profiles) -> None:
     """Put these profiles in the place of those in the home folder, at once and for their owner's eyes only."""
     home = names.home_of(os.environ, Path.home())
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=home, prefix=FILE, delete=False) as file:
-        file.write(text_of(profiles))  # a temporary file has the mode 0600 from its birth
-    Path(file.name).replace(home / FILE)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=home, prefix=files.FILE, delete=False) as file:
+        file.write(files.text_of(profiles))  # a temporary file has the mode 0600 from its birth
+    Path(file.name).replace(home / files.FILE)
 
 
 def masked(values: Mapping[str, str]) -> dict[str, str]:
     """The values with a mask in the place of each secret."""
-    return {name: "********" if name in names.SECRETS else value for name, value in values.items()}
+    return {name: "********" if value and name in names.SECRETS else value for name, value in values.items()}
 
 
 def _change(changes: Mapping[str, str | None], done: str) -> None:
     profiles = read_profiles()
-    name = chosen(os.environ, profiles)
+    name = files.chosen(os.environ, profiles)
     merged = {**profiles.values(name), **changes}
     values = {key: value for key, value in merged.items() if value is not None}
     names.read_settings(values, Path.home())  # a value that is not of its kind is refused before it is kept

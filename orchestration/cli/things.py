@@ -15,13 +15,11 @@ from typing import Annotated
 import typer
 
 from orchestration.backend.blocks import LocalBlockStore
-from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import Slots, group, is_id, kind_of, opened, value_of
+from orchestration.cli.kinds import Slots, group, is_id, kind_of, store, value_of
 from orchestration.cli.output import AsJson, Limit, Yes, columns, may, print_documents
-from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError, UsageError
-from orchestration.domain.schemas.filters import Query, among
-from orchestration.domain.schemas.wire import Document, plain
+from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError
+from orchestration.domain.schemas import filters, wire
 
 # -- artifacts ------------------------------------------------------------------------------------
 
@@ -32,25 +30,22 @@ artifact = group(ARTIFACT)
 @artifact.command("inspect")
 def inspect_artifact(key: str, limit: Limit = 10, as_json: AsJson = False) -> None:
     """Show the versions of an artifact, newest first."""
-    with opened() as backend:
-        shown = (*ARTIFACT.columns, *columns("Data data text"))
-        print_documents(_versions(backend, key)[:limit], shown, as_json, "")
+    print_documents(_versions(key)[:limit], (*ARTIFACT.columns, *columns("Data data text")), as_json, "")
 
 
 @artifact.command("delete")
 def delete_artifact(key: str, yes: Yes = False) -> None:
     """Delete all versions of an artifact, or by its id one."""
-    with opened() as backend:
-        versions = _versions(backend, key)
-        may(f"Delete {len(versions)} version(s)?", yes)
-        for each in versions:
-            backend.delete("artifacts", id=each["id"])
+    versions = _versions(key)
+    may(f"Delete {len(versions)} version(s)?", yes)
+    for each in versions:
+        store().delete("artifacts", id=each["id"])
     typer.echo(f"Deleted {len(versions)} version(s) of the artifact {key!r}.")
 
 
-def _versions(backend: Backend, key: str) -> list[Document]:
-    where = among("artifacts", **{"id" if is_id(key) else "key": [key]})
-    return backend.find("artifacts", Query(where, "ID_DESC", sys.maxsize)) or [ARTIFACT.missing(key)]
+def _versions(key: str) -> list[wire.Document]:
+    where = filters.among("artifacts", **{"id" if is_id(key) else "key": [key]})
+    return store().find("artifacts", filters.Query(where, "ID_DESC", sys.maxsize)) or [ARTIFACT.missing(key)]
 
 
 # -- variables ------------------------------------------------------------------------------------
@@ -66,8 +61,7 @@ Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be giv
 @variable.command("get")
 def get_variable(name: str) -> None:
     """Print the value of a variable, as JSON."""
-    with opened() as backend:
-        typer.echo(json.dumps(VARIABLE.one(backend, name)["value"], ensure_ascii=False))
+    typer.echo(json.dumps(VARIABLE.one(name)["value"], ensure_ascii=False))
 
 
 @variable.command("set")
@@ -96,9 +90,7 @@ def create_pool(name: str, type_: Type = "process", paused: Paused = False, over
 @work_queue.command("create")
 def create_queue(name: str, pool: Pool = "default-agent-pool", priority: Priority = None) -> None:
     """Make a queue in a work pool; without --pool in the one that Prefect means."""
-    with opened() as backend:
-        there = POOL.one(backend, pool)
-    QUEUE.create({"name": name, "work_pool_id": there["id"], "priority": priority})
+    QUEUE.create({"name": name, "work_pool_id": POOL.one(pool)["id"], "priority": priority})
 
 
 # -- concurrency limits: one list, told apart by the names in it ----------------------------------
@@ -107,24 +99,22 @@ TAG = "tag:"
 """How the name of a limit on a tag begins, here as with Prefect."""
 
 
-def _limits(backend: Backend, on_tags: bool) -> list[Document]:
-    every = [{**plain(asdict(each)), "tag": each.name.removeprefix(TAG)} for each in backend.concurrency_limits()]
+def _limits(on_tags: bool) -> list[wire.Document]:
+    every = [{**wire.plain(asdict(each)), "tag": each.name.removeprefix(TAG)} for each in store().concurrency_limits()]
     return [each for each in every if each["name"].startswith(TAG) == on_tags]
 
 
-def _save_limit(backend: Backend, new: Document) -> None:
+def _save_limit(new: wire.Document) -> None:
     fields = ("name", "limit", "slot_decay_per_second", "active")
-    backend.create("concurrency_limits", {field: new[field] for field in fields if field in new}, overwrite=True)
+    store().create("concurrency_limits", {field: new[field] for field in fields if field in new}, overwrite=True)
 
 
-def _remove_limit(backend: Backend, limit: Document) -> None:
-    backend.delete("concurrency_limits", name=limit["name"])
+def _remove_limit(limit: wire.Document) -> None:
+    store().delete("concurrency_limits", name=limit["name"])
 
 
-ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, on_tags=True), remove=_remove_limit)
-NAMED = kind_of(
-    "global-concurrency-limit", rows=partial(_limits, on_tags=False), save=_save_limit, remove=_remove_limit
-)
+ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, True), remove=_remove_limit)
+NAMED = kind_of("global-concurrency-limit", rows=partial(_limits, False), save=_save_limit, remove=_remove_limit)
 concurrency_limit, global_concurrency_limit = group(ON_TAG), group(NAMED)
 
 Total = Annotated[int, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
@@ -135,18 +125,16 @@ Decay = Annotated[float | None, typer.Option("--slot-decay-per-second", help="Sl
 @concurrency_limit.command("create")
 def limit_tag(tag: str, concurrency_limit: Slots) -> None:
     """Limit how many tasks with a tag run at once; a limit that is there is changed."""
-    with opened() as backend:
-        _save_limit(backend, {"name": TAG + tag, "limit": concurrency_limit})
+    _save_limit({"name": TAG + tag, "limit": concurrency_limit})
     typer.echo(f"Of the tasks with the tag {tag!r}, {concurrency_limit} run at a time.")
 
 
 @global_concurrency_limit.command("create")
 def create_limit(name: str, limit: Total, decay: Decay = None) -> None:
     """Make a concurrency limit."""
-    with opened() as backend:
-        if any(each["name"] == name for each in _limits(backend, False)):
-            raise ObjectAlreadyExists(f"There is already a limit {name!r}; change it with `orchestrate gcl update`.")
-        _save_limit(backend, {"name": name, "limit": limit, "slot_decay_per_second": decay or 0.0})
+    if any(each["name"] == name for each in _limits(on_tags=False)):
+        raise ObjectAlreadyExists(f"There is already a limit {name!r}; change it with `orchestrate gcl update`.")
+    _save_limit({"name": name, "limit": limit, "slot_decay_per_second": decay or 0.0})
     typer.echo(f"Made the concurrency limit {name!r} with {limit} slots.")
 
 
@@ -154,18 +142,15 @@ def create_limit(name: str, limit: Total, decay: Decay = None) -> None:
 def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None:
     """Change a concurrency limit."""
     given = {"limit": limit, "slot_decay_per_second": decay}
-    changes = {field: value for field, value in given.items() if value is not None}
-    if not changes:
-        raise UsageError("Say what to change: --limit or --slot-decay-per-second.")
-    NAMED.change(name, changes)
+    NAMED.change(name, {field: value for field, value in given.items() if value is not None})
 
 
 # -- blocks ---------------------------------------------------------------------------------------
 
 
-def _blocks(backend: Backend) -> list[Document]:
+def _blocks() -> list[wire.Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
-    saved = [plain(asdict(each)) for each in backend.blocks.block_documents()]
+    saved = [wire.plain(asdict(each)) for each in store().blocks.block_documents()]
     shown = ("id", "data", "created", "updated")
     return [
         {"slug": f"{each['block_type']['slug']}/{each['name']}", **{name: each[name] for name in shown}}
@@ -173,12 +158,12 @@ def _blocks(backend: Backend) -> list[Document]:
     ]
 
 
-def _types(backend: Backend) -> list[Document]:
-    return backend.find("block_types", Query(limit=2**31))
+def _types() -> list[wire.Document]:
+    return store().find("block_types", Query(limit=2**31))
 
 
-def _remove_block(backend: Backend, saved: Document) -> None:
-    backend.delete("block_documents", id=saved["id"])
+def _remove_block(saved: wire.Document) -> None:
+    store().delete("block_documents", id=saved["id"])
 
 
 block = group(kind_of("block", rows=_blocks, remove=_remove_block))
@@ -208,11 +193,10 @@ def register(file: File) -> None:
 @block.command("rotate-key")
 def rotate_key() -> None:
     """Encrypt all saved blocks with a fresh key."""
-    with opened() as backend:
-        if not isinstance(backend.blocks, LocalBlockStore):
-            raise OrchestrationError("Only the machine that holds the database can rotate its key; run this there.")
-        fresh = backend.blocks.rotate_key()
-    settings = current_settings()
+    blocks, settings = store().blocks, current_settings()
+    if not isinstance(blocks, LocalBlockStore):
+        raise OrchestrationError("Only the machine that holds the database can rotate its key; run this there.")
+    fresh = blocks.rotate_key()
     where = f"it lies in {settings.home / 'encryption.key'}."
     if settings.encryption_key:
         where = f"from now on, set ORCHESTRATION_ENCRYPTION_KEY={fresh}"

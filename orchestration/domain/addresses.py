@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from typing import Literal
 
 from orchestration.domain.errors import ConfigurationError
@@ -23,10 +23,7 @@ def server_type(api_url: str | None) -> Literal["ephemeral", "server", "cloud"]:
 
 def is_loopback(host: str) -> bool:
     """Whether only processes of the same machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return re.fullmatch(r"localhost|127(\.\d{1,3}){3}|\[?::1\]?", host) is not None
 
 
 def check_exposure(host: str, settings: Settings, has_keys: bool) -> None:

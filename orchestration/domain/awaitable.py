@@ -3,28 +3,21 @@
 import sys
 from collections.abc import Generator
 from contextvars import ContextVar
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 RUN_IS_ASYNC: ContextVar[bool | None] = ContextVar("RUN_IS_ASYNC", default=None)
 """Whether the innermost run is async code; ``None`` outside runs. The engine's drivers set it."""
 
 
-class Ready(Generic[T]):
+class Ready:
     """An awaitable that is done already: awaiting it yields its value at once."""
 
-    __slots__ = ("value",)
-
-    def __init__(self, value: T) -> None:
+    def __init__(self, value: Any) -> None:
         self.value = value
 
-    def __await__(self) -> Generator[None, None, T]:
+    def __await__(self) -> Generator[None, None, Any]:
         return self.value
         yield  # makes this function a generator, as the protocol of awaitables asks
-
-    def __repr__(self) -> str:
-        return f"Ready({self.value!r})"
 
 
 def in_async_code() -> bool:

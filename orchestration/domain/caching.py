@@ -14,7 +14,6 @@ from orchestration.domain.errors import UsageError
 
 Values = dict[str, Any]
 """Values by the name of the argument or parameter."""
-_PLACES = ("key_storage", "isolation_level", "lock_manager")
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,9 @@ class CachePolicy:
     isolation_level: Any = field(default=None, kw_only=True)
     lock_manager: Any = field(default=None, kw_only=True)
 
-    @classmethod
-    def from_cache_key_fn(cls, cache_key_fn: Callable[[Any, Values], str | None]) -> CacheKeyFnPolicy:
-        """The policy that asks a function of (task run context, arguments)."""
-        return CacheKeyFnPolicy(cache_key_fn)
-
-    def configure(self, key_storage: Any = None, lock_manager: Any = None, isolation_level: Any = None) -> CachePolicy:
-        """A copy with another place for its keys, lock manager or isolation level."""
-        given = {"key_storage": key_storage, "lock_manager": lock_manager, "isolation_level": isolation_level}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+    def configure(self, **places: Any) -> CachePolicy:
+        """A copy with another ``key_storage``, ``lock_manager`` or ``isolation_level``."""
+        return replace(self, **{name: value for name, value in places.items() if value is not None})
 
     def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
         """The key of a call, or ``None`` not to cache it.
@@ -141,7 +134,7 @@ def _hash(tools: Values, *values: Any) -> str | None:
 def _compound(parts: list[CachePolicy]) -> CompoundCachePolicy:
     """One policy of many, flattened, with the storage, isolation and locks that any of them names."""
     chosen: dict[str, Any] = {}
-    for name in _PLACES:
+    for name in ("key_storage", "isolation_level", "lock_manager"):
         values = [value for part in parts if (value := getattr(part, name)) is not None]
         if any(value != values[0] for value in values):
             raise UsageError(f"These cache policies name two different values of {name}; give them the same one.")

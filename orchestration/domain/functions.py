@@ -22,9 +22,7 @@ def check_decorated(fn: Any, decorator: str) -> None:
     if not callable(fn):
         raise UsageError(f"@{decorator} is for functions, not for {fn!r}; give its options by name, as in name='...'.")
     if _flags(fn) & (_GENERATOR | _ASYNC_GENERATOR):
-        raise UsageError(
-            f"{qualified_name(fn)} yields, and a {decorator} must return: collect the values in a list and return it."
-        )
+        raise UsageError(f"{qualified_name(fn)} yields, and a {decorator} must return: collect the values in a list.")
 
 
 def is_async(fn: Callable[..., Any]) -> bool:

@@ -54,16 +54,17 @@ def profiles_of(text: str) -> Profiles:
     tables: Any = document.get("profiles", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigurationError(f"The file {FILE} must have a table [profiles.NAME] for each profile.")
-    by_name = {name: {key: _text(value) for key, value in table.items()} for name, table in tables.items()}
+    by_name = {name: {key: str(value) for key, value in table.items()} for name, table in tables.items()}
     return Profiles(str(document.get("active", DEFAULT)), by_name or {DEFAULT: {}})
 
 
 def text_of(profiles: Profiles) -> str:
     """The file that describes profiles."""
-    lines = [f"active = {_quoted(profiles.active)}"]
+    text = f"active = {_quoted(profiles.active)}\n"
     for name, values in profiles.by_name.items():
-        lines += ["", f"[profiles.{_quoted(name)}]", *(f"{key} = {_quoted(values[key])}" for key in sorted(values))]
-    return "\n".join([*lines, ""])
+        lines = (f"{key} = {_quoted(values[key])}\n" for key in sorted(values))
+        text += f"\n[profiles.{_quoted(name)}]\n{''.join(lines)}"
+    return text
 
 
 def chosen(environ: Mapping[str, str], profiles: Profiles) -> str:
@@ -91,21 +92,15 @@ def variable(name: str) -> str:
     """
     bare = name.strip().upper().removeprefix(PREFIX).removeprefix(PEER_PREFIX)
     if bare == "HOME":
-        raise ConfigurationError(
-            f"{PREFIX}HOME says where the profiles are, so no profile can set it; set it in the environment."
-        )
+        raise ConfigurationError(f"{PREFIX}HOME says where the profiles are; set it in the environment.")
     if PREFIX + bare not in VARIABLES.values():
-        raise ConfigurationError(f"There is no setting {name!r}; `orchestrate config view --show-defaults` lists all.")
+        raise ConfigurationError(f"There is no setting {name!r}; `orchestrate config view` lists all.")
     return PREFIX + bare
 
 
 def _is_set(environ: Mapping[str, str], key: str) -> bool:
     bare = key.removeprefix(PREFIX)
     return key in environ or (bare in PEER_NAMES and PEER_PREFIX + bare in environ)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _quoted(text: str) -> str:

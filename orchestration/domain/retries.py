@@ -56,11 +56,12 @@ def retry_policy(retries: int, delay: DelaySpec, jitter_factor: float | None = N
         raise UsageError(f"retries is {retries}; use 0 or more.")
     if jitter_factor is not None and not 0 <= jitter_factor < math.inf:
         raise UsageError(f"retry_jitter_factor is {jitter_factor}; use a number of 0 or more.")
-    delays = _delays(delay(retries) if callable(delay) else delay)
+    given = delay(retries) if callable(delay) else delay
+    each = () if given is None else (given,) if isinstance(given, int | float) else given
+    delays = tuple(map(float, each))
     if len(delays) > MOST_DELAYS:
         raise UsageError(f"retry_delay_seconds gives {len(delays)} delays; use {MOST_DELAYS} at the most.")
-    wrong = [seconds for seconds in delays if not 0 <= seconds < math.inf]
-    if wrong:
+    if wrong := [seconds for seconds in delays if not 0 <= seconds < math.inf]:
         raise UsageError(f"retry_delay_seconds has a delay of {wrong[0]}; use a number of seconds, 0 or more.")
     return RetryPolicy(retries, delays, jitter_factor)
 
@@ -72,9 +73,3 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
         return [backoff_factor * 2**attempt for attempt in range(min(retries, MOST_DELAYS))]
 
     return delays
-
-
-def _delays(delay: float | int | Sequence[float] | None) -> tuple[float, ...]:
-    if delay is None:
-        return ()
-    return (float(delay),) if isinstance(delay, int | float) else tuple(float(seconds) for seconds in delay)

@@ -55,19 +55,16 @@ Decision = Accept | Reject | Wait | Abort
 
 def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision:
     """What becomes of ``proposed`` for a run that is in ``current``."""
-    if current is not None and current.id is not None and current.id == proposed.id:
-        return Accept(current)  # the same proposal, sent again after its answer was lost
-    if current is not None and current.is_scheduled():
-        seconds = _seconds_early(current, proposed, attempt.now)
-        if seconds > 0:
-            return Wait(seconds, f"The run is scheduled for {seconds:.1f} seconds from now.")
-    if proposed.is_running() and current is not None:
-        refusal = _refuse_to_run(current, attempt.now)
-        if refusal is not None:
-            return refusal
-    if current is not None and not _may_follow(current, proposed):
+    if current is None or (current.id is not None and current.id == proposed.id):
+        return Accept(current or proposed)  # the same proposal may be sent again after its answer was lost
+    if (seconds := _seconds_early(current, proposed, attempt.now)) > 0:
+        return Wait(seconds, f"The run is scheduled for {seconds:.1f} seconds from now.")
+    if proposed.is_running() and (refusal := _refuse_to_run(current, attempt.now)):
+        return refusal
+    if not _may_follow(current, proposed):
         return Abort(f"A run that is {current.name} cannot become {proposed.name}.")
-    if _starts_again(current, proposed, attempt):
+    has_failed = current.is_running() and proposed.is_failed()  # code which was running, and which nobody is cancelling
+    if has_failed and attempt.retriable and attempt.policy.allows(attempt.run_count):
         delay = attempt.policy.delay(attempt.run_count, attempt.unit_random)
         return Reject(awaiting_retry(attempt.now, delay, proposed.message), "Retrying")
     return Accept(proposed)
@@ -83,15 +80,9 @@ def _may_follow(current: State, proposed: State) -> bool:
     return proposed.type in TRANSITIONS[current.type]
 
 
-def _starts_again(current: State | None, proposed: State, attempt: Attempt) -> bool:
-    """Whether a failure is retried: only that of code which was running, and which nobody is cancelling."""
-    was_running = current is not None and current.is_running()
-    return was_running and proposed.is_failed() and attempt.retriable and attempt.policy.allows(attempt.run_count)
-
-
 def _seconds_early(current: State, proposed: State, now: datetime) -> float:
     """How long before its scheduled time a run is asked to start; 0 when it may."""
-    scheduled = current.details.scheduled_time
+    scheduled = current.details.scheduled_time if current.is_scheduled() else None
     if scheduled is None or proposed.type not in (StateType.PENDING, StateType.RUNNING):
         return 0.0
     return max(0.0, (scheduled - now).total_seconds())

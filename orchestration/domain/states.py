@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -40,17 +40,13 @@ TRANSITIONS: Mapping[StateType | None, frozenset[StateType]] = {
 """Which types may follow which when nobody forces anything. An ended run may only be scheduled anew (a retry)."""
 
 
-class Unset:
-    """The kind of ``NO_DATA``; pickles to the same single value."""
+class Unset(Enum):
+    """The kind of ``NO_DATA``."""
 
-    def __reduce__(self) -> str:
-        return "NO_DATA"
-
-    def __repr__(self) -> str:
-        return "NO_DATA"
+    NO_DATA = "no data"
 
 
-NO_DATA = Unset()
+NO_DATA = Unset.NO_DATA
 """Stands in a state that was read from the store for a result that was not kept; ``None`` is a result."""
 
 
@@ -89,11 +85,11 @@ class StateDetails:
 NO_DETAILS = StateDetails()
 
 
-def _is(kind: StateType, purpose: str) -> Callable[[State], bool]:
-    """A method that tells whether a state is of one type."""
+def _is(purpose: str, *kinds: StateType) -> Callable[[State], bool]:
+    """A method that tells whether a state is of one of these types."""
 
     def is_of_type(state: State) -> bool:
-        return state.type is kind
+        return state.type in kinds
 
     is_of_type.__doc__ = purpose
     return is_of_type
@@ -111,19 +107,16 @@ class State:
     timestamp: datetime | None = None
     id: UUID | None = None
 
-    is_scheduled = _is(StateType.SCHEDULED, "Whether the run waits for a time.")
-    is_pending = _is(StateType.PENDING, "Whether the run is about to start.")
-    is_running = _is(StateType.RUNNING, "Whether the user's code is running.")
-    is_completed = _is(StateType.COMPLETED, "Whether the run succeeded.")
-    is_failed = _is(StateType.FAILED, "Whether the user's code failed.")
-    is_crashed = _is(StateType.CRASHED, "Whether the run ended because its process or infrastructure did.")
-    is_cancelled = _is(StateType.CANCELLED, "Whether the run was cancelled.")
-    is_cancelling = _is(StateType.CANCELLING, "Whether a cancellation is under way.")
-    is_paused = _is(StateType.PAUSED, "Whether the run waits for a person.")
-
-    def is_final(self) -> bool:
-        """Whether the run has ended."""
-        return self.type in TERMINAL
+    is_scheduled = _is("Whether the run waits for a time.", StateType.SCHEDULED)
+    is_pending = _is("Whether the run is about to start.", StateType.PENDING)
+    is_running = _is("Whether the user's code is running.", StateType.RUNNING)
+    is_completed = _is("Whether the run succeeded.", StateType.COMPLETED)
+    is_failed = _is("Whether the user's code failed.", StateType.FAILED)
+    is_crashed = _is("Whether the run ended because its process or infrastructure did.", StateType.CRASHED)
+    is_cancelled = _is("Whether the run was cancelled.", StateType.CANCELLED)
+    is_cancelling = _is("Whether a cancellation is under way.", StateType.CANCELLING)
+    is_paused = _is("Whether the run waits for a person.", StateType.PAUSED)
+    is_final = _is("Whether the run has ended.", *TERMINAL)
 
     def evolve(self, **changes: Any) -> State:
         """A copy with some fields changed."""
@@ -156,10 +149,7 @@ class State:
             kind = errors.PausedRun if self.is_paused() else errors.UnfinishedRun
             raise kind(f"The run is {self.name}, so it has no result yet; wait until it has ended.")
         if self.data is NO_DATA:
-            raise errors.MissingResult(
-                "The run completed, but its result was not kept; "
-                "ask for it with persist_result=True on the flow or task."
-            )
+            raise errors.MissingResult("The run's result was not kept; ask for it with persist_result=True.")
         return self._loaded()
 
     def _loaded(self) -> Any:
@@ -199,11 +189,8 @@ _ERROR_BY_TYPE: Mapping[StateType, type[errors.RunError]] = {
 def _maker(state_type: StateType, name: str, purpose: str) -> Callable[..., State]:
     """A constructor of states of one type and name, such as ``Completed(message="done")``."""
 
-    def make(
-        message: str | None = None, data: Any = None, name: str = name, details: StateDetails = NO_DETAILS,
-        timestamp: datetime | None = None,
-    ) -> State:
-        return State(state_type, name, message, data, details, timestamp)
+    def make(message: str | None = None, data: Any = None, name: str = name, **fields: Any) -> State:
+        return State(state_type, name, message, data, **fields)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = purpose

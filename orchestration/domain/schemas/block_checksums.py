@@ -37,8 +37,5 @@ def without_keys(keys: set[str], value: Any) -> Any:
 def _definitions_without_blocks(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     """The definitions that anything in the schema refers to, except those of blocks."""
     names = set(_REFERENCE.findall(json.dumps(schema)))
-    return {
-        name: definition
-        for name, definition in definitions.items()
-        if name in names and definition and definition.get("block_type_slug") is None
-    }
+    referred = {name: definition for name, definition in definitions.items() if name in names and definition}
+    return {name: each for name, each in referred.items() if each.get("block_type_slug") is None}

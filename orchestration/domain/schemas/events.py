@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -25,7 +24,7 @@ _TOLD = (
     "task_version", "cache_key", "task_inputs", "run_count", "flow_run_run_count", "total_run_time", "start_time",
     "end_time", "tags",
 )  # fmt: skip
-_OWN_IDS = ("flow_run_id", "task_run_id")
+_OWN_IDS, _NOTHING = ("flow_run_id", "task_run_id"), wire.state_document(PENDING)["state_details"]
 T = TypeVar("T")
 
 
@@ -49,7 +48,9 @@ def events_of(change: TaskRunChange) -> list[Document]:
     named = {name: getattr(record, name) for name in _NAMES}
     events: list[Document] = []
     for state in states:
-        told = {**wire.state_document(state), "state_details": _details(state.details)}
+        told = wire.state_document(state)
+        details = told["state_details"].items()  # what all states of a run say alike is told with the run
+        told["state_details"] = {key: said for key, said in details if said != _NOTHING[key] and key not in _OWN_IDS}
         run = named if state is not states[-1] else {**named, **_standing(record)}
         labels = {
             ID: f"{TASK_RUN}{record.id}", "prefect.resource.name": record.name,
@@ -62,12 +63,6 @@ def events_of(change: TaskRunChange) -> list[Document]:
             "follows": events[-1]["id"] if events else None,
         })  # fmt: skip
     return events
-
-
-def _details(details: StateDetails) -> Document:
-    """What a state says beyond what all states of its run say."""
-    given = {name: getattr(details, name) for name in StateDetails.__slots__ if name not in _OWN_IDS}
-    return {name: wire.plain(value) for name, value in given.items() if value != getattr(NO_DETAILS, name)}
 
 
 def _standing(record: TaskRunRecord) -> Document:
@@ -96,15 +91,17 @@ def changes_of(events: Iterable[Mapping[str, Any]], revive: Revive = StoredDocum
 
 
 def _change(told: list[Mapping[str, Any]], revive: Revive) -> TaskRunChange:
-    run_id = _read(told[0], f"resource.{ID}", lambda event: _id_after(TASK_RUN, event["resource"][ID]))
+    run_id = _read(told[0], f"resource.{ID}", lambda event: UUID(event["resource"][ID].removeprefix(TASK_RUN)))
     shared = StateDetails(flow_run_id=_read(told[0], "related", _flow_run_id), task_run_id=run_id)
     states = [_read(event, "payload.validated_state", lambda each: _state(each, shared, revive)) for event in told]
-    last = max(range(len(told)), key=lambda place: (datetime.fromisoformat(told[place]["occurred"]), place))
+    times: list[Any] = [state.timestamp for state in states]
+    last = max(range(len(told)), key=lambda place: (times[place], place))
     record = _read(told[last], "payload.task_run", lambda event: _record(event, states, states[last], shared))
     return TaskRunChange(record, states, is_new=False)
 
 
 def _read(event: Mapping[str, Any], field: str, read: Callable[[Mapping[str, Any]], T]) -> T:
+    """What is read of an event; where that cannot be, the error names the field."""
     try:
         return read(event)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -122,17 +119,12 @@ def _record(event: Mapping[str, Any], states: list[State], state: State, details
 def _state(event: Mapping[str, Any], shared: StateDetails, revive: Revive) -> State:
     told = event["payload"]["validated_state"]
     state = wire.state_of({**told, "id": event["id"], "timestamp": event["occurred"]}, revive)
-    details = replace(state.details, **{name: getattr(shared, name) for name in _OWN_IDS})
-    return state.evolve(details=shared if details == shared else details)
-
-
-def _id_after(prefix: str, resource_id: str) -> UUID:
-    if not resource_id.startswith(prefix):
-        raise ValueError(f"{resource_id!r} does not start with {prefix!r}")
-    return UUID(resource_id[len(prefix) :])
+    if state.details in (NO_DETAILS, shared):
+        return state.evolve(details=shared)
+    return state.evolve(details=replace(state.details, **{name: getattr(shared, name) for name in _OWN_IDS}))
 
 
 def _flow_run_id(event: Mapping[str, Any]) -> UUID | None:
     """The flow run that the task run is part of; events name it in the role ``flow-run``."""
-    ids = (_id_after(FLOW_RUN, each[ID]) for each in event.get("related") or () if each[ROLE] == "flow-run")
-    return next(ids, None)
+    ids = (each[ID] for each in event.get("related") or () if each[ROLE] == "flow-run")
+    return next((UUID(each.removeprefix(FLOW_RUN)) for each in ids), None)

@@ -7,11 +7,11 @@ may be ours or theirs. Ids are text and times ISO 8601 in UTC.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from orchestration.domain.retries import NEVER, RetryPolicy
@@ -72,24 +72,22 @@ def state_document(state: State) -> Document:
     return {
         "id": plain(state.id), "type": state.type.value, "name": state.name, "timestamp": moment_text(state.timestamp),
         "message": state.message, "data": state.data.as_document() if isinstance(state.data, StoredResult) else None,
-        "state_details": {**_NOTHING_SAID} if state.details is NO_DETAILS else _details_document(state.details),
+        "state_details": {**_details_document(state.details)},
     }
 
 
+@lru_cache
 def _details_document(details: StateDetails) -> Document:
     return {name: plain(getattr(details, name)) for name in StateDetails.__slots__}
-
-
-_NOTHING_SAID = _details_document(NO_DETAILS)
 
 
 def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> State:
     """The state of a document; ``revive`` turns what it says of a stored result into what can load it."""
     kind = StateType(document["type"])
-    data = document.get("data")
+    data, said = document.get("data"), document.get("state_details")
     return State(
         kind, document.get("name") or kind.value.capitalize(), document.get("message"),
-        NO_DATA if data is None else revive(data), record_of(StateDetails, document.get("state_details") or {}),
+        NO_DATA if data is None else revive(data), record_of(StateDetails, said) if said else NO_DETAILS,
         moment_of(document.get("timestamp")), UUID(document["id"]) if document.get("id") else None,
     )
 
@@ -161,9 +159,8 @@ def owner_of(labels: Mapping[str, Any]) -> Owner | None:
 
 def record_of(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
     """A record of ``kind`` with the fields that the document has for it; those ``given`` are taken as they are."""
-    record: Any = kind
-    read = {name: reader for name, reader in _readers(record).items() if name not in given}
-    found = {name: reader(document[name]) for name, reader in read.items() if document.get(name) is not None}
+    known = _readers(cast(Hashable, kind)).items()
+    found = {name: read(document[name]) for name, read in known if document.get(name) is not None and name not in given}
     return kind(**found, **given)
 
 

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import opened
+from orchestration.backend.surroundings import current_settings
+from orchestration.domain.schemas.wire import StoredDocument
 
 
 @pytest.fixture(autouse=True)
@@ -15,5 +17,6 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
-    with opened() as backend:
-        yield backend
+    backend = open_backend(current_settings(), StoredDocument)
+    yield backend
+    backend.close()

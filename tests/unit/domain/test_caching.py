@@ -81,8 +81,7 @@ def test_nothing_to_look_at_is_no_key() -> None:
 
 
 def test_a_function_may_give_the_key() -> None:
-    policy = CachePolicy.from_cache_key_fn(lambda context, inputs: f"{context.task}-{inputs['x']}")
-    assert isinstance(policy, CacheKeyFnPolicy)
+    policy = CacheKeyFnPolicy(lambda context, inputs: f"{context.task}-{inputs['x']}")
     assert Call().key(policy) == "fit-1"
     assert Call().key(CacheKeyFnPolicy()) is None
 

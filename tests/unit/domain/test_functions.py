@@ -64,7 +64,7 @@ def test_the_outer_function_counts() -> None:
 
 @pytest.mark.parametrize("fn", [yields, asynchronously_yields, functools.partial(yields)])
 def test_a_generator_is_refused(fn: Callable[..., Any]) -> None:
-    with pytest.raises(UsageError, match=r"yields, and a flow must return: collect the values in a list and return it"):
+    with pytest.raises(UsageError, match=r"yields, and a flow must return: collect the values in a list"):
         check_decorated(fn, "flow")
 
 

@@ -1,11 +1,13 @@
 """Profiles: what a file says, and what a process sees of it."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, strategies as st
 
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.profiles import DEFAULT, Profiles, effective_environ, profiles_of, text_of, variable
-from orchestration.domain.settings import CHOICE
+from orchestration.domain.settings import CHOICE, read_settings
 
 URL, KEY = "ORCHESTRATION_API_URL", "ORCHESTRATION_API_KEY"
 TEXT = f"""
@@ -29,7 +31,8 @@ def test_the_profile_in_use_fills_what_the_environment_leaves_unset() -> None:
 
 def test_values_that_are_not_quoted_mean_the_same() -> None:
     seen = effective_environ({}, TEXT)
-    assert (seen["ORCHESTRATION_LOGGING_LOG_PRINTS"], seen["ORCHESTRATION_FLOW_DEFAULT_RETRIES"]) == ("true", "2")
+    settings = read_settings(seen, Path("home"))
+    assert (settings.log_prints, settings.flow_default_retries) == (True, 2)
 
 
 def test_an_empty_variable_counts_as_set() -> None:

@@ -76,11 +76,10 @@ def test_an_awaitable_is_finished_with_and_without_a_running_loop() -> None:
 
 
 def test_a_value_that_is_ready_can_be_awaited() -> None:
-    async def main() -> int:
+    async def main() -> object:
         return await Ready(3)
 
     assert asyncio.run(main()) == 3
-    assert repr(Ready(3)) == "Ready(3)"
 
 
 def test_async_code_works_whoever_is_imported_first(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def _lines(client: SyncClient) -> list[str]:
         (INPUTS + RUN_ID, (1, 1), [1, 1, 2, 3, 3, 4]),
         (INPUTS - "x", (1, 1), [1, 1, 1, 1, 1, 1]),
         (CacheKeyFnPolicy(lambda _, inputs: f"even-{inputs['x'] % 2}"), (1, 1), [1, 1, 2, 1, 1, 2]),
-        (CachePolicy.from_cache_key_fn(lambda _context, _inputs: None), (1, 1), [1, 2, 3, 4, 5, 6]),
+        (CacheKeyFnPolicy(lambda _context, _inputs: None), (1, 1), [1, 2, 3, 4, 5, 6]),
     ],
 )
 def test_a_policy_says_which_calls_are_the_same(

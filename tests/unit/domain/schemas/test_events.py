@@ -192,7 +192,7 @@ WRONG: dict[str, list[object]] = {
     "payload.validated_state.type": ["SLEEPING", None, 3],
     "payload.validated_state.state_details": [3, {"scheduled_time": "soon"}],
     "payload.task_run": [None, 3],
-    "payload.task_run.name": [None],
+    "payload.task_run.name": [None, 3],
     "payload.task_run.task_key": [None],
     "payload.task_run.start_time": ["soon", 3],
     "payload.task_run.run_count": ["many"],

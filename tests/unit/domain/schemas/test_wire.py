@@ -6,13 +6,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from orchestration.backend.clock import new_id
 from orchestration.domain.rules import Abort, Accept, Decision, Reject, Wait
-from orchestration.domain.schemas.runs import Owner
+from orchestration.domain.schemas.catalog import artifact_of, variable_of
+from orchestration.domain.schemas.recording import changed_task_run
+from orchestration.domain.schemas.runs import Owner, TaskRun
 from orchestration.domain.schemas.wire import (
     PROCESS_LABEL,
     StoredDocument,
     decision_document,
     decision_of,
+    flow_run_of,
     moment_of,
     owner_label,
     owner_of,
@@ -20,6 +24,7 @@ from orchestration.domain.schemas.wire import (
     policy_of,
     state_document,
     state_of,
+    task_run_of,
 )
 from orchestration.domain.states import Completed, Failed, Running, Scheduled, State
 from tests.support.properties import policies, quick
@@ -80,3 +85,34 @@ def test_the_process_of_a_run_travels_as_a_label() -> None:
 def test_a_time_without_a_zone_is_meant_in_utc() -> None:
     assert moment_of("2024-05-17T08:30:00") == moment_of("2024-05-17T10:30:00+02:00") == BORN
     assert moment_of(None) is None
+
+
+def test_a_run_comes_back_with_the_process_that_it_lives_in() -> None:
+    run_id, flow_id, owner = str(new_id()), str(new_id()), Owner("host", "boot", 12, "345")
+    document = {
+        "id": run_id, "flow_id": flow_id, "name": "oak", "created": "2024-05-17T08:30:00Z", "run_count": 2,
+        "labels": owner_label(owner), "state": state_document(STATES[0]), "empirical_policy": {"retries": 1},
+        "tags": ["a"], "unknown": 1,
+    }  # fmt: skip
+    run = flow_run_of(_sent(document))
+    assert (str(run.id), str(run.flow_id), run.created, run.owner, run.tags) == (run_id, flow_id, BORN, owner, ("a",))
+    assert (run.state, run.policy.retries, run.run_count) == (STATES[0], 1, 2)
+    task = task_run_of({**document, "task_key": "fit", "dynamic_key": "0", "state": None})
+    assert (task.task_key, task.state) == ("fit", None)
+
+
+def test_what_is_no_text_is_no_name() -> None:
+    with pytest.raises(TypeError, match="3 is no text"):
+        task_run_of({"id": str(new_id()), "name": 3})
+
+
+def test_artifacts_and_variables_come_back() -> None:
+    known = {"id": str(new_id()), "created": "2024-05-17T08:30:00Z", "updated": "2024-05-17T08:30:00Z"}
+    assert artifact_of({**known, "key": "report", "metadata_": {"a": "b"}}).metadata == {"a": "b"}
+    assert variable_of({**known, "name": "n", "value": None, "tags": []}).value is None
+
+
+def test_a_run_that_is_told_of_from_outside_is_recorded_as_it_stands() -> None:
+    run = TaskRun(id=new_id(), name="fit-0", created=BORN, task_key="fit", dynamic_key="0", run_count=2)
+    change = changed_task_run(run, [STATES[0]])
+    assert (change.record.id, change.record.run_count, change.is_new) == (run.id, 2, False)
