@@ -126,7 +126,7 @@ class LocalBlockStore:
         return key
 
 
-def _first(found: Sequence[BlockDocument], absent: ObjectNotFound) -> BlockDocument:
+def _first(found: Sequence[Row], absent: ObjectNotFound) -> Row:
     if not found:
         raise absent
     return found[0]

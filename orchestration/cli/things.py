@@ -159,7 +159,7 @@ def _blocks() -> list[wire.Document]:
 
 
 def _types() -> list[wire.Document]:
-    return store().find("block_types", Query(limit=2**31))
+    return store().find("block_types", filters.Query(limit=2**31))
 
 
 def _remove_block(saved: wire.Document) -> None:
