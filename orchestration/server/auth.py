@@ -12,9 +12,8 @@ import hmac
 import json
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
@@ -42,8 +41,7 @@ KEYS_LIFE = timedelta(seconds=2)
 """For how long it is taken for granted that there is still no key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Whom a request came from."""
 
     name: str

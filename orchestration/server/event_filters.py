@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -11,18 +13,16 @@ from orchestration.domain.schemas.events import ID, ROLE
 from orchestration.domain.schemas.wire import Document
 
 _STORED = {
-    ("occurred", "since"): ("occurred", "after_"),
-    ("occurred", "until"): ("occurred", "before_"),
-    ("event", "prefix"): ("event", "startswith_"),
-    ("event", "exclude_prefix"): ("event", "not_startswith_"),
-    ("event", "name"): ("event", "any_"),
-    ("event", "exclude_name"): ("event", "not_any_"),
-    ("resource", "id"): ("resource_id", "any_"),
-    ("resource", "id_prefix"): ("resource_id", "startswith_"),
+    ("occurred", "since"): ("occurred", "after_"), ("occurred", "until"): ("occurred", "before_"),
+    ("event", "prefix"): ("event", "startswith_"), ("event", "exclude_prefix"): ("event", "not_startswith_"),
+    ("event", "name"): ("event", "any_"), ("event", "exclude_name"): ("event", "not_any_"),
+    ("resource", "id"): ("resource_id", "any_"), ("resource", "id_prefix"): ("resource_id", "startswith_"),
     ("id", "id"): ("id", "any_"),
-}
+}  # fmt: skip
 """Conditions of a filter that the store has too, by its own names for them."""
 
+_WORDS = ("event", "resource", "related", "payload")
+"""Where words are looked for."""
 _time = datetime.fromisoformat
 _Check = Callable[[Any, Mapping[str, Any]], bool]
 _CHECKS: Mapping[str, _Check] = {
@@ -36,6 +36,7 @@ _CHECKS: Mapping[str, _Check] = {
     "until": lambda wanted, about: _time(about[ID]) <= _time(wanted),
     "role": lambda wanted, about: about.get(ROLE) in wanted,
     "resources_in_roles": lambda wanted, about: [about[ID], about.get(ROLE)] in wanted,
+    "query": lambda wanted, event: _mentions(wanted, [event[name] for name in _WORDS]),
     "labels": lambda wanted, about: all(_is_labelled(about, *label) for label in wanted.items()),
 }
 """Conditions by their names in a filter, for a resource; what is no resource stands for itself as one with that id."""
@@ -60,6 +61,7 @@ def includes(wanted: Document, event: Document) -> bool:
     """Whether an event fulfils all of a filter; where it names a kind of resource, one of those must."""
     own, related = event["resource"], event["related"]
     about: dict[str, list[Document]] = {"resource": [own], "related": related, "any_resource": [own, *related]}
+    about["text"] = [event]
     about |= {name: [{ID: event[name]}] for name in ("occurred", "event", "id")}
     return all(
         any(all(_CHECKS[name](given, each) for name, given in _given(one)) for each in about[part])
@@ -90,3 +92,11 @@ def _is_labelled(resource: Mapping[str, Any], name: str, patterns: str | list[st
 def _fits(pattern: str, value: str) -> bool:
     literal = pattern.removeprefix("!").replace("[", "[[]")
     return fnmatchcase(value, literal) is not pattern.startswith("!")
+
+
+def _mentions(query: str, parts: list[Any]) -> bool:
+    """Words and "quoted phrases" of which one is enough; with ``-`` or ``!`` none may be there, with ``+`` all must."""
+    said, found = json.dumps(parts, ensure_ascii=False).lower(), {sign: [True] * 0 for sign in ("", "+", "-", "!")}
+    for sign, phrase, word in re.findall(r'([-+!]?)(?:"([^"]+)"|(\S+))', query.lower()):
+        found[sign].append((phrase or word) in said)
+    return (any(found[""]) or not found[""]) and all(found["+"]) and not any(found["-"] + found["!"])

@@ -13,13 +13,9 @@ PARENTS = "__parents__"
 
 
 def graph(
-    run: Document,
-    tasks: Sequence[Document],
-    subflows: Sequence[Document],
-    artifacts: Sequence[Document],
-    states: Sequence[State],
-    since: datetime,
-) -> Document:
+    run: Document, tasks: Sequence[Document], subflows: Sequence[Document], artifacts: Sequence[Document],
+    states: Sequence[State], since: datetime,
+) -> Document:  # fmt: skip
     """The document of the graph; a subflow run stands in the place of the task run that stands for it."""
     made = {each["parent_task_run_id"]: each for each in subflows}
     names = {task["id"]: made.get(task["id"], task)["id"] for task in tasks}

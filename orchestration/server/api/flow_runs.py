@@ -36,15 +36,11 @@ def create(backend: Backend, _keys: Keys, body: Any) -> Json:
     state = {"type": "PENDING", **(document["state"] or {})}
     details = {**(state.get("state_details") or {}), "flow_run_id": str(run_id)}
     now = utc_now().isoformat()
+    expected = details.get("scheduled_time") or document["expected_start_time"] or now
     run = flow_run_of({
-        **document,
-        "id": run_id,
-        "name": body.name or made_up_name(),
-        "flow_name": flow["name"],
-        "created": document["created"] or now,
-        "expected_start_time": details.get("scheduled_time") or document["expected_start_time"] or now,
-        "state": {**state, "state_details": details},
-        "labels": {"prefect.flow.id": flow["id"], **body.labels},
+        **document, "id": run_id, "name": body.name or made_up_name(), "flow_name": flow["name"],
+        "created": document["created"] or now, "expected_start_time": expected,
+        "state": {**state, "state_details": details}, "labels": {"prefect.flow.id": flow["id"], **body.labels},
         "work_queue_id": _queue_id(backend, body.work_pool_name, body.work_queue_name),
     })  # fmt: skip
     made = backend.create_flow_run(run)

@@ -127,6 +127,8 @@ def test_each_state_of_a_flow_run_is_an_event(client: TestClient, made: Made) ->
         ({"related": {"resources_in_roles": [["prefect.tag.a", "tag"]]}}, ["b.z"]),
         ({"any_resource": {"id": ["prefect.tag.a"]}}, ["b.z"]),
         ({"any_resource": [{"id_prefix": ["r.2"]}]}, ["a.y"]),
+        ({"text": {"query": "needle -nothing"}}, ["a.x"]),
+        ({"text": {"query": '+"light-red" -needle'}}, ["b.z", "a.y"]),
         ({"occurred": {"since": "2999-01-01T00:00:00Z"}}, []),
         ({"occurred": {"until": "2000-01-01T00:00:00"}}, []),
     ],
@@ -196,6 +198,22 @@ def test_a_stream_tells_what_was_and_what_comes(client: TestClient, made: Made) 
         assert stream.receive_json()["event"]["event"] == "prefect.flow-run.Running"
         made.state(run["id"], "COMPLETED")
         assert stream.receive_json()["event"]["event"] == "prefect.flow-run.Completed"
+
+
+def test_a_stream_takes_the_filter_of_prefects_worker_as_it_is_sent(client: TestClient, made: Made) -> None:
+    run = made.flow_run(tags=["a"])
+    nothing: dict[str, Any] = dict.fromkeys(("resource", "related", "text"))
+    wanted = {
+        "occurred": {"since": "2026-01-01T00:00:00Z", "until": "2999-01-01T00:00:00Z"}, **nothing, "order": "DESC",
+        "event": {"prefix": None, "name": ["prefect.flow-run.Cancelling"], "exclude_name": None},
+        "any_resource": {"id": ["prefect.tag.a"], "id_prefix": None, "labels": None}, "id": {"id": []},
+    }  # fmt: skip
+    with _stream(client, "events/out", filter=wanted) as stream:
+        _until_listened_to(client, "events")
+        made.state(made.flow_run(tags=["b"])["id"], "CANCELLING")
+        made.state(run["id"], "CANCELLING")
+        told = stream.receive_json()["event"]
+        assert told["resource"]["prefect.resource.id"] == f"prefect.flow-run.{run['id']}"
 
 
 def test_a_stream_tells_what_other_servers_of_the_store_wrote(client: TestClient, backend: Backend) -> None:
