@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.backend.http_catalog import ALL, HttpBlockStore, HttpCatalog
+from orchestration.backend.http_catalog import ALL, PLACES, HttpBlockStore, HttpCatalog
 from orchestration.backend.http_client import httpx
 from orchestration.backend.http_transport import retry_after
 from orchestration.backend.port import Documents
@@ -21,10 +21,6 @@ from orchestration.domain.states import State
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
 """What servers take."""
 _LIMITS, _LOCKED = "/v2/concurrency_limits", 423
-_RUN_FIELDS = (
-    "name", "flow_version", "parameters", "context", "parent_task_run_id", "tags", "deployment_id", "job_variables",
-)  # fmt: skip
-_RUN_FIELDS_OF_OURS = ("id", "created", "expected_start_time", "deployment_version")
 
 
 class HttpBackend(HttpCatalog):
@@ -45,7 +41,7 @@ class HttpBackend(HttpCatalog):
             self._flow_ids[run.flow_name] = UUID(self.ask("POST", "/flows/", {"name": run.flow_name})["id"])
         if run.parent_task_run_id is not None and not self.is_ours:
             self._announce(run.parent_task_run_id)
-        names = _RUN_FIELDS + _RUN_FIELDS_OF_OURS if self.is_ours else _RUN_FIELDS
+        names = PLACES["flow_runs"]["sent"] + (PLACES["flow_runs"]["sent_to_ours"] if self.is_ours else [])
         document = {
             **{name: getattr(run, name) for name in names}, "flow_id": self._flow_ids[run.flow_name],
             "empirical_policy": wire.policy_document(run.policy), "state": run.state and self._sendable(run.state),

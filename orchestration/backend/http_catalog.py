@@ -30,7 +30,8 @@ PLACES: Mapping[str, Mapping[str, Any]] = json.loads(Path(__file__).with_name("r
 
 ``all`` is the listing, and with ``made`` after it where one is created; ``one`` is where one is read, and the first of
 these where it is changed and removed. ``keeps`` are the fields that make a document the one it is, which it keeps when
-it is overwritten; ``filter`` is the name of the listing's own filter.
+it is overwritten; ``filter`` is the name of the listing's own filter; ``sent`` are the fields of a new flow run, and
+``sent_to_ours`` those that only our server takes.
 """
 _PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
 _SENT_AS = {"work_queues": "work_pool_queues"}
