@@ -204,6 +204,8 @@ def update(tx: Transaction, resource: str, changes: Mapping[str, Any], keys: Map
     """Change fields of the documents whose columns have these values; those documents, as they are then."""
     columns = SPECS[resource].columns
     row = _to_row(columns, changes)
+    if not row:
+        return read(tx, resource, keys)
     sets = ", ".join(f"{name} = :new_{name}" for name in row)
     params = {**{f"new_{name}": value for name, value in row.items()}, **_to_row(columns, keys)}
     sql = f"UPDATE {SPECS[resource].table} SET {sets} WHERE {_equal(keys)} RETURNING *"  # noqa: S608

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import FloatLoader
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, StoreError
 from orchestration.persistence.database import NO_PARAMS, Database, Params, Row, storable
@@ -86,16 +86,19 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def session(self) -> Iterator[PostgresSession]:
-        """A connection that has just answered; forks wait until it was given out."""
-        with self._lock:
-            self._check_open()
-            pool = self._pool = self._pool or ConnectionPool(
-                self._conninfo, kwargs=_HOW, min_size=0, max_size=POOL_SIZE, timeout=WAIT_SECONDS,
-                reconnect_timeout=WAIT_SECONDS, num_workers=1, open=True, configure=_configure,
-                check=ConnectionPool.check_connection,
-            )  # fmt: skip
+        """A connection that has just answered."""
+        connection = None
+        while connection is None:
+            with self._lock:
+                self._check_open()
+                pool = self._pool = self._pool or ConnectionPool(
+                    self._conninfo, kwargs=_HOW, min_size=0, max_size=POOL_SIZE, timeout=WAIT_SECONDS,
+                    reconnect_timeout=WAIT_SECONDS, num_workers=1, open=True, configure=_configure,
+                    check=ConnectionPool.check_connection,
+                )  # fmt: skip
             try:
-                connection = pool.getconn()
+                with suppress(PoolClosed):  # by a fork in the meantime
+                    connection = pool.getconn()
             except PoolTimeout:
                 raise StoreError(
                     f"The PostgreSQL database {self._place} gave no connection within {WAIT_SECONDS:.0f} "
