@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from copy import copy
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from orchestration.domain.errors import UsageError
 from orchestration.domain.functions import check_decorated, is_async
@@ -156,8 +156,7 @@ class Decorated(Generic[P, R]):
             if option not in known:
                 raise UsageError(f"{self!r} has no option {option!r}; it has {', '.join(known)}.")
         kept = {option: getattr(self, self._attribute(option)) for option in known}
-        changed: Self = decorate(type(self), self.fn, {**kept, **options})
-        return changed
+        return cast("Self", decorate(type(self), self.fn, {**kept, **options}))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

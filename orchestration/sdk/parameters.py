@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 from uuid import UUID
 
 from orchestration.domain.errors import ParameterBindError, ParameterTypeError, UsageError
@@ -68,8 +68,7 @@ def binder_of(decorated: Any) -> Binder:
     """The signature of a flow or task, ready to bind arguments to; worked out once."""
     if decorated._binder is None:
         decorated._binder = Binder(decorated.fn, decorated.name)
-    binder: Binder = decorated._binder
-    return binder
+    return cast("Binder", decorated._binder)
 
 
 def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any]) -> dict[str, Any]:

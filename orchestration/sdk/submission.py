@@ -51,7 +51,7 @@ def _flow(task: Any) -> FlowRunContext:
 def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
     """Hand the run to the runner as soon as the futures that it waits for have ended; nothing blocks meanwhile."""
     submission = Submission(flow, run)
-    flow.outstanding.add()
+    flow.outstanding.add(submission.future)
     submission.start()
     return submission.future
 
@@ -78,7 +78,7 @@ class Submission:
             if not future.done():
                 future.add_done_callback(self.start)
                 return
-        if self.flow.outstanding.abandoned:
+        if self.flow.is_ending:
             self.run.enter(Cancelled("The flow run ended before this task run could start."))
             self.done()
         else:
@@ -92,8 +92,8 @@ class Submission:
 
     def done(self) -> None:
         """Tell all who wait that the run has ended."""
+        self.flow.outstanding.discard(self.future)
         self.future.finish()
-        self.flow.outstanding.remove()
 
 
 def _ended(value: Any) -> Any:

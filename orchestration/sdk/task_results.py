@@ -14,12 +14,9 @@ from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, NoCache
 from orchestration.domain.errors import HashError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Cached, RolledBack, State, StateDetails
-from orchestration.sdk import runtime
+from orchestration.sdk import hashing, logs, results, runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions, task_log_fields
-from orchestration.sdk.hashing import hash_objects, source_of
-from orchestration.sdk.logs import TASK_LOGGER, RunLogger
 from orchestration.sdk.parameters import filled_in
-from orchestration.sdk.results import ResultStore, StoredValue
 from orchestration.sdk.session import Session
 from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
 
@@ -35,7 +32,7 @@ class CacheContext(NamedTuple):
 class KeptResults(NamedTuple):
     """How one task run keeps its result: ``key`` is ``None`` when it cannot be the same call as another."""
 
-    store: ResultStore
+    store: results.ResultStore
     key: str | None
     isolation: IsolationLevel | None = None
     why_no_key: str | None = None
@@ -76,9 +73,9 @@ class LivingTask:
         return self.session.settings.persist_results if of_flow is None else of_flow
 
     @property
-    def logger(self) -> RunLogger:
+    def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
-        return RunLogger(TASK_LOGGER, task_log_fields(self.record))
+        return logs.RunLogger(logs.TASK_LOGGER, task_log_fields(self.record))
 
     def note(self, state: State, now: datetime) -> State:
         """Give the run a state and let the recorder write it."""
@@ -165,7 +162,7 @@ def _kept_results(run: LivingTask) -> KeptResults:
     inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
     call = CacheContext(task, run.record, parameters), inputs, flow.parameters if flow is not None else {}
     try:
-        key = policy.compute_key(*call, hash_objects=hash_objects, source_of=source_of)
+        key = policy.compute_key(*call, hash_objects=hashing.hash_objects, source_of=hashing.source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
         failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
         return KeptResults(store, None, isolation, str(error) if isinstance(error, HashError) else failed)
@@ -185,7 +182,7 @@ def _storage_key(run: LivingTask) -> str:
     return filled_in(run.decorated.result_storage_key, {**parameters, **known}, "result_storage_key", may_use)
 
 
-def _why_not(run: LivingTask, kept: KeptResults, stored: StoredValue | None) -> str | None:
+def _why_not(run: LivingTask, kept: KeptResults, stored: results.StoredValue | None) -> str | None:
     """Why a stored result cannot be used; ``None`` when it can."""
     if kept.key is None:
         return kept.why_no_key
@@ -198,7 +195,7 @@ def _why_not(run: LivingTask, kept: KeptResults, stored: StoredValue | None) -> 
     return None
 
 
-def _details(run: LivingTask, stored: StoredValue | None) -> StateDetails:
+def _details(run: LivingTask, stored: results.StoredValue | None) -> StateDetails:
     return StateDetails(
         flow_run_id=run.record.flow_run_id, task_run_id=run.record.id, cache_key=run.kept.key if run.kept else None,
         cache_expiration=stored.expiration if stored else None,
