@@ -1,7 +1,5 @@
 """One name for sync and async callers: the value in sync code, an awaitable in async code."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import threading

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
@@ -24,7 +23,7 @@ NOT_READY = "NotReady"
 
 def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a flow in the calling thread, or as a coroutine when it is async."""
-    return lifecycle.answered(partial(_live, flow, args, kwargs, tuple(wait_for or ())), flow.isasync, return_state)
+    return lifecycle.answered(flow, _live(flow, args, kwargs, tuple(wait_for or ())), return_state)
 
 
 async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...]) -> State:
@@ -92,7 +91,9 @@ class FlowExecution:
         """Name the run, and let a termination signal end it truthfully."""
         with termination_as_exit(is_outermost=self.parent is None):
             if self.decorated.flow_run_name is not None:
-                self._rename(parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name"))
+                name = parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name")
+                self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
+                self.record = self.record.evolve(name=name)
             kind = "subflow" if self.parent is not None else "flow"
             self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.decorated.name)
             yield
@@ -214,10 +215,6 @@ class FlowExecution:
         elif not isinstance(error, errors.RunTimeoutError):
             self.logger.error("Encountered exception during execution: %r", error, exc_info=error)
         return lifecycle.state_of_error(error, lifecycle.FLOW_RAISED)
-
-    def _rename(self, name: str) -> None:
-        self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
-        self.record = self.record.evolve(name=name)
 
 
 def _wait_for_tasks(context: FlowRunContext) -> None:

@@ -1,7 +1,5 @@
 """From values to cache keys: equal values give equal keys in any process."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 from dataclasses import fields, is_dataclass

@@ -1,7 +1,5 @@
 """What stops running code from outside: a time limit that is over, and a termination signal."""
 
-from __future__ import annotations
-
 import ctypes
 import signal
 import threading

@@ -5,8 +5,6 @@ answer back; ``drive`` does it. Retries, cache hits, cancellations and pauses ar
 they are answers to a proposal.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import time
@@ -250,28 +248,22 @@ def state_of_value(value: Any) -> State:
     return states.Completed("All states completed.", data=value)
 
 
-def answer(state: State, return_state: bool) -> Any:
-    """What a call of a flow or task gives: the last state, or the value; raises what was raised.
+def answered(decorated: Any, living: Coroutine[Any, Any, State], return_state: bool) -> Any:
+    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
+    answer = _answer(living, return_state)
+    return answer if decorated.isasync else awaiting.at_once(answer)
+
+
+async def _answer(living: Coroutine[Any, Any, State], return_state: bool) -> Any:
+    """The last state, or the value; raises what was raised.
 
     Raises:
         UpstreamTaskError: the run could not start.
     """
-    if return_state:
-        return state
-    if state.is_pending():
+    state = await living
+    if state.is_pending() and not return_state:
         raise errors.UpstreamTaskError(state.message or "The run did not start.")
-    return state.outcome()
-
-
-def answered(live: Callable[[], Coroutine[Any, Any, State]], is_async: bool, return_state: bool) -> Any:
-    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
-    if not is_async:
-        return answer(awaiting.at_once(live()), return_state)
-
-    async def later() -> Any:
-        return answer(await live(), return_state)
-
-    return later()
+    return state if return_state else state.outcome()
 
 
 def state_of_error(error: BaseException, subject: str) -> State:

@@ -1,7 +1,5 @@
 """Arguments by name: bound to a signature, checked against its annotations, described, put in the names of runs."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 from collections import OrderedDict

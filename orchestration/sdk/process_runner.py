@@ -1,12 +1,11 @@
 """``ProcessPoolTaskRunner``: submitted tasks in processes of their own, for work that computes in Python."""
 
-from __future__ import annotations
-
 import multiprocessing
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
+from typing import Self
 
 import cloudpickle
 
@@ -48,9 +47,9 @@ class ProcessPoolTaskRunner:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def duplicate(self) -> ProcessPoolTaskRunner:
+    def duplicate(self) -> Self:
         """A fresh pool of the same size."""
-        return ProcessPoolTaskRunner(self._max_workers)
+        return type(self)(self._max_workers)
 
 
 def _work(run: task_engine.TaskExecution) -> bytes:

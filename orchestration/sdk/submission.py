@@ -1,7 +1,5 @@
 """``submit`` and ``map``: task runs that the flow's task runner takes up when what they wait for has ended."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any

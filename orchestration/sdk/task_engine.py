@@ -22,7 +22,7 @@ from orchestration.sdk.start import started_session
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a task in the calling thread, or as a coroutine when it is async."""
     run = new_task_run(task, parameters.binder_of(task).bind(args, kwargs), wait_for)
-    return lifecycle.answered(run.alive, task.isasync, return_state)
+    return lifecycle.answered(task, run.alive(), return_state)
 
 
 def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecution:

@@ -1,9 +1,6 @@
 """What becomes of a task's result: whether it is kept, and under which key; how it is found, or written."""
 
-from __future__ import annotations
-
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -21,14 +18,6 @@ from orchestration.sdk.session import Session
 from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
 
 
-class CacheContext(NamedTuple):
-    """What a cache key function is told of the run."""
-
-    task: Any
-    task_run: Any
-    parameters: Mapping[str, Any]
-
-
 class KeptResults(NamedTuple):
     """How one task run keeps its result: ``key`` is ``None`` when it cannot be the same call as another."""
 
@@ -36,9 +25,6 @@ class KeptResults(NamedTuple):
     key: str | None
     isolation: IsolationLevel | None = None
     why_no_key: str | None = None
-
-
-_NOT_ASKED = (None, None, None, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,9 +51,8 @@ class LivingTask:
         task = self.decorated
         if task.persist_result is not None:
             return bool(task.persist_result)
-        if task.cache_policy is not None and not isinstance(task.cache_policy, NoCache):
-            return True
-        if (task.cache_key_fn, task.result_storage_key, task.result_storage, task.result_serializer) != _NOT_ASKED:
+        caches = task.cache_policy is not None and not isinstance(task.cache_policy, NoCache)
+        if caches or task.cache_key_fn or task.result_storage_key or task.result_storage or task.result_serializer:
             return True
         of_flow = self.flow.results.persist if self.flow is not None else None
         return self.session.settings.persist_results if of_flow is None else of_flow
@@ -160,9 +145,10 @@ def _kept_results(run: LivingTask) -> KeptResults:
         return KeptResults(store, _storage_key(run))
     isolation = policy.isolation_level and IsolationLevel(policy.isolation_level)
     inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
-    call = CacheContext(task, run.record, parameters), inputs, flow.parameters if flow is not None else {}
+    told = SimpleNamespace(task=task, task_run=run.record, parameters=parameters)
+    of_flow = flow.parameters if flow is not None else {}
     try:
-        key = policy.compute_key(*call, hash_objects=hashing.hash_objects, source_of=hashing.source_of)
+        key = policy.compute_key(told, inputs, of_flow, hash_objects=hashing.hash_objects, source_of=hashing.source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
         failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
         return KeptResults(store, None, isolation, str(error) if isinstance(error, HashError) else failed)

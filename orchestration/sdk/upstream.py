@@ -1,7 +1,5 @@
 """What a run depends on: futures and states among its arguments, marked or not, and values of other runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
