@@ -44,7 +44,10 @@ def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
 
 
 class Decorated(Generic[P, R]):
-    """A function and what its runs are to be like. Each option of the decorator is an attribute."""
+    """A function and what its runs are to be like.
+
+    Each option of the decorator is an attribute; declared are those that others than the engine ask for.
+    """
 
     _kind: ClassVar[str]
     name: str
@@ -53,14 +56,9 @@ class Decorated(Generic[P, R]):
     isasync: bool
     retries: int | None
     retry_delay_seconds: Delay | None
-    retry_jitter_factor: float | None
-    retry_condition_fn: Any
     timeout_seconds: float | None
     log_prints: bool | None
     persist_result: bool | None
-    result_storage: Any
-    result_serializer: Any
-    cache_result_in_memory: bool
     on_completion_hooks: list[Hook]
     on_failure_hooks: list[Hook]
     on_running_hooks: list[Hook]

@@ -16,7 +16,6 @@ class Flow(Decorated[P, R]):
     """A function and what its runs are to be like; made by ``@flow``."""
 
     _kind = "flow"
-    flow_run_name: Any
     task_runner: Any
     should_validate_parameters: bool
     on_cancellation_hooks: list[Hook]

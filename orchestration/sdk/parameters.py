@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast, get_type_hints
@@ -174,10 +174,8 @@ def _document(value: Any, depth: int = 0) -> Any:
 def _object(value: Any, depth: int) -> Any:
     if isinstance(value, Enum):
         return _document(value.value, depth + 1)
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, UUID | Path | timedelta):
-        return str(value)
+    if isinstance(value, date | UUID | Path | timedelta):
+        return value.isoformat() if isinstance(value, date) else str(value)
     if hasattr(type(value), "model_dump"):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

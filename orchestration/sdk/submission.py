@@ -23,7 +23,8 @@ def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
     """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
     flow, waited_for = _flow(task), tuple(wait_for or ())
     parameters = {name: _ended(value) for name, value in binder_of(task).bind(args, kwargs).items()}
-    mapped = {name: _elements(value) for name, value in parameters.items() if _is_mapped(value)}
+    found = {name: _elements(value) for name, value in parameters.items()}
+    mapped = {name: elements for name, elements in found.items() if elements is not None}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
         raise MappingMissingIterable(f"{task.name}.map() has no iterable argument; give a list, or call submit().")
@@ -103,13 +104,10 @@ def _ended(value: Any) -> Any:
     return upstream.value_of(value)
 
 
-def _is_mapped(value: Any) -> bool:
+def _elements(value: Any) -> list[Any] | None:
+    """What is mapped over in an argument; ``None`` when every run gets the argument as a whole."""
     if isinstance(value, upstream.allow_failure):
-        return _is_mapped(value.value)
-    return hasattr(value, "__iter__") and not isinstance(value, upstream.unmapped | str | bytes)
-
-
-def _elements(value: Any) -> list[Any]:
-    if isinstance(value, upstream.allow_failure):
-        return [upstream.allow_failure(element) for element in _elements(value.value)]
-    return list(value)
+        elements = _elements(value.value)
+        return elements and [upstream.allow_failure(element) for element in elements]
+    is_whole = isinstance(value, upstream.unmapped | str | bytes) or not hasattr(value, "__iter__")
+    return None if is_whole else list(value)

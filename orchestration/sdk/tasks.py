@@ -24,14 +24,7 @@ class Task(Decorated[P, R]):
 
     _kind = "task"
     cache_policy: CachePolicy | None
-    cache_key_fn: Any
     cache_expiration: timedelta | None
-    task_run_name: Any
-    result_storage_key: str | None
-    refresh_cache: bool | None
-    on_rollback_hooks: list[TransactionHook]
-    on_commit_hooks: list[TransactionHook]
-    viz_return_value: Any
 
     def __init__(
         self, fn: Callable[P, R], name: str | None = None, description: str | None = None,
