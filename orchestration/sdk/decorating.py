@@ -25,11 +25,9 @@ T = TypeVar("T")
 Added = TypeVar("Added", bound=Callable[..., Any])
 
 Hook = Callable[[Any, Any, Any], Awaitable[None] | None]
+Hooks = list[Hook] | None
 WaitFor = Iterable[Any] | None
 Delay = float | int | list[float] | Callable[[int], list[float]]
-
-ENGINES_OWN = ("return_state", "wait_for")
-"""Keyword arguments of a call that never reach the function."""
 
 
 def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
@@ -188,7 +186,6 @@ def _check_parameters(fn: Callable[..., Any], decorator: str) -> None:
     """Refuse a function with a parameter that the engine would take away from it."""
     code = getattr(fn, "__code__", None)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
-    taken = [name for name in ENGINES_OWN if name in names]
-    if taken:
-        told = f"A {decorator} cannot have a parameter {taken[0]!r}"
-        raise UsageError(f"{told}, which calls of flows and tasks use; rename it.")
+    for name in ("return_state", "wait_for"):
+        if name in names:
+            raise UsageError(f"A {decorator} cannot have a parameter {name!r}, which its calls use; rename it.")

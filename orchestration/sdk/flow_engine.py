@@ -75,8 +75,7 @@ class FlowExecution:
             return self._mirrored(self.record.state)
         try:
             if self.decorated.should_validate_parameters:
-                binder = parameters.binder_of(self.decorated)
-                self.parameters = parameters.validate(self.decorated.fn, binder, self.parameters)
+                self.parameters = parameters.validate(self.decorated, self.parameters)
             return None
         except errors.ParameterTypeError as error:
             message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"

@@ -10,9 +10,8 @@ import inspect
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain import awaitable, errors, retries, states
@@ -23,20 +22,17 @@ from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Propose:
+class Propose(NamedTuple):
     """Ask the rules for this state; the answer is the state that the run has then."""
 
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Call the user's function; the answer is the state that its outcome asks for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait until the scheduled time of the run's state."""
 
     state: State

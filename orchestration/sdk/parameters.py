@@ -69,14 +69,15 @@ def binder_of(decorated: Any) -> Binder:
     return cast("Binder", decorated._binder)
 
 
-def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any]) -> dict[str, Any]:
+def validate(flow: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters, each as its annotation wants it (``"3"`` becomes ``3`` for an ``int``).
 
     Raises:
         ParameterTypeError: a value does not fit; the message names the parameter and the reason.
     """
-    doubtful = [each for each in binder.signature.parameters.values() if not _surely_fits(each, parameters[each.name])]
-    hints = _hints(fn) if doubtful else {}
+    known = binder_of(flow).signature.parameters.values()
+    doubtful = [each for each in known if not _surely_fits(each, parameters[each.name])]
+    hints = _hints(flow.fn) if doubtful else {}
     coerced = {each.name: _coerced(each, hints.get(each.name, Any), parameters[each.name]) for each in doubtful}
     return {**parameters, **coerced}
 

@@ -99,7 +99,6 @@ def _ended(value: Any) -> Any:
     """The result of a future or state that is to be mapped over; anything else as it is."""
     if not isinstance(value, TaskFuture | State):
         return value
-    upstream.state_of(value)
     upstream.check(upstream.find(value))
     return upstream.value_of(value)
 
