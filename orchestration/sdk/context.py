@@ -9,18 +9,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 from weakref import ref
 
 from orchestration.domain.schemas import recording, runs
 from orchestration.domain.settings import Settings
-from orchestration.sdk import results, serializers, storages
+from orchestration.sdk import results, runners, serializers, storages
 from orchestration.sdk.futures import TaskFuture
 from orchestration.sdk.session import Session
-
-if TYPE_CHECKING:
-    from orchestration.sdk.runners import TaskRunner
 
 
 class Produced(dict[int, tuple[ref[Any], UUID]]):
@@ -63,7 +60,7 @@ class FlowRunContext:
     run: runs.FlowRun
     session: Session
     parameters: dict[str, Any]
-    runner: TaskRunner
+    runner: runners.TaskRunner
     results: ResultOptions
     log_prints: bool = False
     outstanding: set[TaskFuture[Any]] = field(default_factory=set)
