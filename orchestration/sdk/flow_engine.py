@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.processes import this_process
@@ -41,16 +41,13 @@ def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) ->
         except errors.UpstreamTaskError as error:
             state = Pending(str(error), name=NOT_READY)
     now, parent = utc_now(), task_engine.new_parent(flow, given)
-    record = session.backend.create_flow_run(
-        FlowRun(
-            id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
-            flow_version=flow.version, parameters=parameters.describe(given),
-            policy=lifecycle.policy_of(flow, session), tags=tuple(sorted(TAGS.get())),
-            parent_task_run_id=parent.id if parent is not None else None,
-            expected_start_time=now, owner=this_process() if state.name != NOT_READY else None,
-        )
+    record = FlowRun(
+        id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
+        flow_version=flow.version, parameters=parameters.describe(given), policy=lifecycle.policy_of(flow, session),
+        tags=tuple(sorted(TAGS.get())), parent_task_run_id=parent.id if parent is not None else None,
+        expected_start_time=now, owner=this_process() if state.name != NOT_READY else None,
     )  # fmt: skip
-    return FlowExecution(flow, given, record, session, parent)
+    return FlowExecution(flow, given, session.backend.create_flow_run(record), session, parent)
 
 
 @dataclass(eq=False)
@@ -144,8 +141,9 @@ class FlowExecution:
         flow, outer, settings = self.decorated, FLOW_RUN.get(), self.session.settings
         options = _result_options(flow, outer.results if outer is not None else ResultOptions())
         log_prints = logs.are_logged(flow, outer, settings)
-        runner = _runner(flow.task_runner, settings.task_runner_max_workers)
-        context = FlowRunContext(self.record, self.session, self.parameters, runner, options, log_prints)
+        runner = flow.task_runner or runners.ThreadPoolTaskRunner(settings.task_runner_max_workers)
+        fresh = runner() if isinstance(runner, type) else runner.duplicate()
+        context = FlowRunContext(self.record, self.session, self.parameters, fresh, options, log_prints)
         try:
             with within((FLOW_RUN, context), (TASK_RUN, None)):
                 yield context
@@ -220,13 +218,6 @@ def _wait_for_tasks(context: FlowRunContext) -> None:
     while under_way := list(context.outstanding):
         for future in under_way:
             future.wait()
-
-
-def _runner(given: Any, max_workers: int | None) -> runners.TaskRunner:
-    """A task runner for one flow run, like that which the flow names."""
-    if given is None:
-        return runners.ThreadPoolTaskRunner(max_workers)
-    return cast("runners.TaskRunner", given() if isinstance(given, type) else given.duplicate())
 
 
 def _result_options(flow: Any, around: ResultOptions) -> ResultOptions:

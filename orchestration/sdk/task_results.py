@@ -158,14 +158,13 @@ def _kept_results(run: LivingTask) -> KeptResults:
 def _storage_key(run: LivingTask) -> str:
     """The storage key that a template such as ``{flow_run.name}/{parameters[month]}.json`` gives."""
     record, parameters = run.record, run.parameters
-    facts = {"id": record.id, "name": record.name, "task_name": run.decorated.name, "tags": record.tags}
+    facts = {"id": record.id, "name": record.name, "tags": record.tags, "run_count": record.run_count}
     known = {
-        "flow_run": runtime.flow_run, "deployment": runtime.deployment,
-        "task_run": SimpleNamespace(**facts, run_count=record.run_count, parameters=parameters),
-        "parameters": parameters,
+        **parameters, "parameters": parameters, "flow_run": runtime.flow_run, "deployment": runtime.deployment,
+        "task_run": SimpleNamespace(**facts, task_name=run.decorated.name, parameters=parameters),
     }
     may_use = f"flow_run, task_run, deployment and parameters ({', '.join(parameters) or 'none here'})"
-    return filled_in(run.decorated.result_storage_key, {**parameters, **known}, "result_storage_key", may_use)
+    return filled_in(run.decorated.result_storage_key, known, "result_storage_key", may_use)
 
 
 def _why_not(run: LivingTask, kept: KeptResults, stored: results.StoredValue | None) -> str | None:
