@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,8 +30,10 @@ class Produced(dict[int, tuple[ref[Any], UUID]]):
     def remember(self, value: Any, task_run_id: UUID) -> None:
         """Note that a task run returned this value."""
         key = id(value)
-        with suppress(TypeError):
+        try:
             self[key] = (ref(value, lambda _: self.pop(key, None)), task_run_id)
+        except TypeError:
+            return
 
     def maker(self, value: Any) -> UUID | None:
         """The task run that returned this very value, if one did."""
@@ -89,14 +91,19 @@ TASK_RUN: ContextVar[TaskRunContext | None] = ContextVar("TASK_RUN", default=Non
 TAGS: ContextVar[frozenset[str]] = ContextVar("TAGS", default=frozenset())
 
 
-@contextmanager
-def within(*values: tuple[ContextVar[Any], Any]) -> Iterator[None]:
-    """Give context variables their values for the block."""
-    tokens = [(variable, variable.set(value)) for variable, value in values]
-    try:
-        yield
-    finally:
-        for variable, token in tokens:
+class within:
+    """A block in which context variables have these values."""
+
+    __slots__ = ("_tokens", "_values")
+
+    def __init__(self, *values: tuple[ContextVar[Any], Any]) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._tokens = [variable.set(value) for variable, value in self._values]
+
+    def __exit__(self, *_: object) -> None:
+        for (variable, _value), token in zip(self._values, self._tokens, strict=True):
             variable.reset(token)
 
 

@@ -36,6 +36,8 @@ class Session:
 def current_session() -> Session:
     """The session of this process; opened from the environment when there is none."""
     global _current  # noqa: PLW0603 - one session a process is the point
+    if _current is not None:
+        return _current
     with _lock:
         if _current is None:
             _current = open_session(surroundings.current_settings())

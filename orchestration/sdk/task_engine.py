@@ -143,7 +143,7 @@ class TaskExecution(task_results.LivingTask):
 
     # -- one step each ----------------------------------------------------------------------------
 
-    def _inside(self) -> AbstractContextManager[None]:
+    def _inside(self) -> within:
         """What surrounds the task's function."""
         log_prints = logs.are_logged(self.decorated, self.flow, self.session.settings)
         context = TaskRunContext(self.record, self.session, self.parameters, self.decorated.name, log_prints)
