@@ -1,17 +1,15 @@
 """One name for sync and async callers: the value in sync code, an awaitable in async code."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import threading
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial, wraps
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from orchestration.domain.awaitable import in_async_code
 
@@ -31,6 +29,10 @@ _STARTED: set[asyncio.Future[Any]] = set()
 """Work under way, held so that it is not collected before it ends; each future leaves when it is done."""
 
 
+in_thread = asyncio.to_thread
+"""Does a call in a worker thread, so that the event loop goes on."""
+
+
 def dispatch(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Any:
     """Do ``fn`` exactly once, whether or not the caller awaits.
 
@@ -38,11 +40,8 @@ def dispatch(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Any:
     thread, and an awaitable of its value comes back; a caller who forgets the ``await`` still gets the
     work done (an async flow waits for such work before it ends).
     """
-    if not in_async_code():
-        return fn(*args, **kwargs)
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = _get_running_loop() if in_async_code() else None
+    if loop is None:
         return fn(*args, **kwargs)
     future = loop.run_in_executor(None, partial(copy_context().run, partial(fn, *args, **kwargs)))
     _STARTED.add(future)
@@ -58,28 +57,8 @@ def finish(awaitable: Awaitable[R]) -> R:
 
     if _get_running_loop() is None:
         return asyncio.run(wait())
-    errand = Errand(partial(asyncio.run, wait()), "orchestration-await")
-    errand.join()
-    return errand.outcome()
-
-
-class Errand(threading.Thread, Generic[R]):
-    """A call in a thread of its own, in the context of whoever sent it; started at once."""
-
-    def __init__(self, call: Callable[[], R], name: str) -> None:
-        super().__init__(target=copy_context().run, args=(self._do, call), name=name, daemon=True)
-        self._answer: Future[R] = Future()
-        self.start()
-
-    def _do(self, call: Callable[[], R]) -> None:
-        try:
-            self._answer.set_result(call())
-        except BaseException as error:  # carried over to the waiting thread
-            self._answer.set_exception(error)
-
-    def outcome(self) -> R:
-        """What the call returned; raises what it raised."""
-        return self._answer.result()
+    with ThreadPoolExecutor(1, "orchestration-await") as thread:
+        return thread.submit(copy_context().run, asyncio.run, wait()).result()
 
 
 def at_once(coroutine: Coroutine[Any, Any, R]) -> R:
@@ -96,19 +75,13 @@ async def aside(is_async: bool, fn: Callable[P, R], *args: P.args, **kwargs: P.k
     return await in_thread(fn, *args, **kwargs) if is_async else fn(*args, **kwargs)
 
 
-async def in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do ``fn`` in a worker thread, so that the event loop goes on."""
-    return await asyncio.to_thread(fn, *args, **kwargs)
-
-
 async def settle_started() -> list[BaseException]:
     """Wait for the work that nobody awaited and that belongs to the running loop; the errors it ended with."""
     loop = asyncio.get_running_loop()
     mine = [future for future in _STARTED if future.get_loop() is loop]
-    if not mine:
-        return []
-    done, _ = await asyncio.wait(mine)
-    return [error for future in done if not future.cancelled() and (error := future.exception()) is not None]
+    if mine:
+        await asyncio.wait(mine)
+    return [error for future in mine if not future.cancelled() and (error := future.exception()) is not None]
 
 
 def plainly(method: Callable[P, R]) -> Callable[P, R]:

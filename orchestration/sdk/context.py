@@ -4,55 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from threading import Condition
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 from weakref import ref
 
-from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas import recording, runs
 from orchestration.domain.settings import Settings
-from orchestration.sdk.results import ResultStore
-from orchestration.sdk.serializers import serializer_of
+from orchestration.sdk import results, runners, serializers, storages
+from orchestration.sdk.futures import TaskFuture
 from orchestration.sdk.session import Session
-from orchestration.sdk.storages import storage_of
-
-if TYPE_CHECKING:
-    from orchestration.sdk.runners import TaskRunner
-
-
-class Outstanding:
-    """How many submitted task runs of a flow run have not ended."""
-
-    __slots__ = ("_changed", "_count", "abandoned")
-
-    def __init__(self) -> None:
-        self._changed = Condition()
-        self._count = 0
-        self.abandoned = False
-        """Whether none is to start any more that has not started."""
-
-    def add(self) -> None:
-        """One more was submitted."""
-        with self._changed:
-            self._count += 1
-
-    def remove(self) -> None:
-        """One has ended."""
-        with self._changed:
-            self._count -= 1
-            if self._count == 0:
-                self._changed.notify_all()
-
-    def wait(self) -> None:
-        """Wait until all have ended."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._count == 0)
 
 
 class Produced(dict[int, tuple[ref[Any], UUID]]):
@@ -65,8 +30,10 @@ class Produced(dict[int, tuple[ref[Any], UUID]]):
     def remember(self, value: Any, task_run_id: UUID) -> None:
         """Note that a task run returned this value."""
         key = id(value)
-        with suppress(TypeError):
+        try:
             self[key] = (ref(value, lambda _: self.pop(key, None)), task_run_id)
+        except TypeError:
+            return
 
     def maker(self, value: Any) -> UUID | None:
         """The task run that returned this very value, if one did."""
@@ -82,23 +49,26 @@ class ResultOptions:
     storage: Any = None
     serializer: Any = None
 
-    def store(self, settings: Settings, lock_manager: Any = None) -> ResultStore:
+    def store(self, settings: Settings, lock_manager: Any = None) -> results.ResultStore:
         """Where results go that these options speak of."""
-        storage = storage_of(self.storage, settings.storage_path)
-        return ResultStore(storage, serializer_of(self.serializer), lock_manager)
+        storage = storages.storage_of(self.storage, settings.storage_path)
+        return results.ResultStore(storage, serializers.serializer_of(self.serializer), lock_manager)
 
 
 @dataclass(slots=True)
 class FlowRunContext:
     """The flow run that surrounds the running code."""
 
-    run: FlowRun
+    run: runs.FlowRun
     session: Session
     parameters: dict[str, Any]
-    runner: TaskRunner
+    runner: runners.TaskRunner
     results: ResultOptions
     log_prints: bool = False
-    outstanding: Outstanding = field(default_factory=Outstanding)
+    outstanding: set[TaskFuture[Any]] = field(default_factory=set)
+    """The task runs that were submitted and have not ended."""
+    is_ending: bool = False
+    """Whether no task run is to start any more that has not started."""
     pauses: int = 0
     task_calls: defaultdict[str, count[int]] = field(default_factory=partial(defaultdict, count))
     """By task key, the numbers that its runs get one after the other."""
@@ -109,7 +79,7 @@ class FlowRunContext:
 class TaskRunContext:
     """The task run that surrounds the running code."""
 
-    record: TaskRunRecord
+    record: recording.TaskRunRecord
     session: Session
     parameters: dict[str, Any]
     task_name: str
@@ -121,22 +91,35 @@ TASK_RUN: ContextVar[TaskRunContext | None] = ContextVar("TASK_RUN", default=Non
 TAGS: ContextVar[frozenset[str]] = ContextVar("TAGS", default=frozenset())
 
 
+class within:
+    """A block in which context variables have these values."""
+
+    __slots__ = ("_tokens", "_values")
+
+    def __init__(self, *values: tuple[ContextVar[Any], Any]) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._tokens = [variable.set(value) for variable, value in self._values]
+
+    def __exit__(self, *_: object) -> None:
+        for (variable, _value), token in zip(self._values, self._tokens, strict=True):
+            variable.reset(token)
+
+
 @contextmanager
 def tags(*new_tags: str) -> Iterator[frozenset[str]]:
     """Tag all runs that start inside the block; tags of blocks around it stay."""
-    token = TAGS.set(TAGS.get() | set(new_tags))
-    try:
+    with within((TAGS, TAGS.get() | set(new_tags))):
         yield TAGS.get()
-    finally:
-        TAGS.reset(token)
 
 
-def flow_log_fields(run: FlowRun) -> Mapping[str, Any]:
+def flow_log_fields(run: runs.FlowRun) -> Mapping[str, Any]:
     """The fields that a log record carries for a flow run."""
     return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None}
 
 
-def task_log_fields(record: TaskRunRecord) -> Mapping[str, Any]:
+def task_log_fields(record: recording.TaskRunRecord) -> Mapping[str, Any]:
     """The fields that a log record carries for a task run."""
     return {"prefix": f"Task run {record.name!r} - ", "flow_run_id": record.flow_run_id, "task_run_id": record.id}
 

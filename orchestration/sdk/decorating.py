@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from copy import copy
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from orchestration.domain.errors import UsageError
 from orchestration.domain.functions import check_decorated, is_async
@@ -25,11 +25,9 @@ T = TypeVar("T")
 Added = TypeVar("Added", bound=Callable[..., Any])
 
 Hook = Callable[[Any, Any, Any], Awaitable[None] | None]
+Hooks = list[Hook] | None
 WaitFor = Iterable[Any] | None
 Delay = float | int | list[float] | Callable[[int], list[float]]
-
-ENGINES_OWN = ("return_state", "wait_for")
-"""Keyword arguments of a call that never reach the function."""
 
 
 def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
@@ -44,7 +42,10 @@ def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
 
 
 class Decorated(Generic[P, R]):
-    """A function and what its runs are to be like. Each option of the decorator is an attribute."""
+    """A function and what its runs are to be like.
+
+    Each option of the decorator is an attribute; declared are those that others than the engine ask for.
+    """
 
     _kind: ClassVar[str]
     name: str
@@ -53,14 +54,9 @@ class Decorated(Generic[P, R]):
     isasync: bool
     retries: int | None
     retry_delay_seconds: Delay | None
-    retry_jitter_factor: float | None
-    retry_condition_fn: Any
     timeout_seconds: float | None
     log_prints: bool | None
     persist_result: bool | None
-    result_storage: Any
-    result_serializer: Any
-    cache_result_in_memory: bool
     on_completion_hooks: list[Hook]
     on_failure_hooks: list[Hook]
     on_running_hooks: list[Hook]
@@ -156,8 +152,7 @@ class Decorated(Generic[P, R]):
             if option not in known:
                 raise UsageError(f"{self!r} has no option {option!r}; it has {', '.join(known)}.")
         kept = {option: getattr(self, self._attribute(option)) for option in known}
-        changed: Self = decorate(type(self), self.fn, {**kept, **options})
-        return changed
+        return cast("Self", decorate(type(self), self.fn, {**kept, **options}))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -191,7 +186,6 @@ def _check_parameters(fn: Callable[..., Any], decorator: str) -> None:
     """Refuse a function with a parameter that the engine would take away from it."""
     code = getattr(fn, "__code__", None)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
-    taken = [name for name in ENGINES_OWN if name in names]
-    if taken:
-        told = f"A {decorator} cannot have a parameter {taken[0]!r}"
-        raise UsageError(f"{told}, which calls of flows and tasks use; rename it.")
+    for name in ("return_state", "wait_for"):
+        if name in names:
+            raise UsageError(f"A {decorator} cannot have a parameter {name!r}, which its calls use; rename it.")

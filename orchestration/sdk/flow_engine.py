@@ -5,59 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.processes import this_process
-from orchestration.domain.errors import ParameterTypeError, RunTimeoutError, SuspendSignal, UpstreamTaskError
-from orchestration.domain.rules import Abort, Wait
+from orchestration.domain import errors, rules
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, Pending, State, StateDetails
-from orchestration.sdk import lifecycle, parameters, task_engine, upstream
-from orchestration.sdk.awaiting import aside, at_once, settle_started
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields
+from orchestration.sdk import awaiting, lifecycle, logs, parameters, results, runners, start, task_engine, upstream
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields, within
 from orchestration.sdk.interrupts import termination_as_exit
-from orchestration.sdk.lifecycle import FLOW_RAISED, answered, state_of_error, state_of_value
-from orchestration.sdk.logs import FLOW_LOGGER, RunLogger, are_logged
-from orchestration.sdk.results import new_result_key
-from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
 from orchestration.sdk.session import Session
-from orchestration.sdk.start import started_session
 
 NOT_READY = "NotReady"
 
 
 def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a flow in the calling thread, or as a coroutine when it is async."""
-    return answered(partial(_live, flow, args, kwargs, tuple(wait_for or ())), flow.isasync, return_state)
+    return lifecycle.answered(flow, _live(flow, args, kwargs, tuple(wait_for or ())), return_state)
 
 
 async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...]) -> State:
-    run = await aside(flow.isasync, new_flow_run, flow, parameters.binder_of(flow).bind(args, kwargs), wait_for)
-    return await aside(flow.isasync, run.refusal) or await lifecycle.drive(run, run.record.state or Pending())
+    given = parameters.binder_of(flow).bind(args, kwargs)
+    run = await awaiting.aside(flow.isasync, new_flow_run, flow, given, wait_for)
+    return await awaiting.aside(flow.isasync, run.refusal) or await lifecycle.drive(run, run.record.state or Pending())
 
 
 def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
-    session, state = started_session(), Pending()
+    session, state = start.started_session(), Pending()
     if FLOW_RUN.get() is not None or wait_for:
         try:
             given = upstream.resolved(given, wait_for)
-        except UpstreamTaskError as error:
+        except errors.UpstreamTaskError as error:
             state = Pending(str(error), name=NOT_READY)
     now, parent = utc_now(), task_engine.new_parent(flow, given)
-    record = session.backend.create_flow_run(
-        FlowRun(
-            id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
-            flow_version=flow.version, parameters=parameters.describe(given),
-            policy=lifecycle.policy_of(flow, session), tags=tuple(sorted(TAGS.get())),
-            parent_task_run_id=parent.id if parent is not None else None,
-            expected_start_time=now, owner=this_process() if state.name != NOT_READY else None,
-        )
+    record = FlowRun(
+        id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
+        flow_version=flow.version, parameters=parameters.describe(given), policy=lifecycle.policy_of(flow, session),
+        tags=tuple(sorted(TAGS.get())), parent_task_run_id=parent.id if parent is not None else None,
+        expected_start_time=now, owner=this_process() if state.name != NOT_READY else None,
     )  # fmt: skip
-    return FlowExecution(flow, given, record, session, parent)
+    return FlowExecution(flow, given, session.backend.create_flow_run(record), session, parent)
 
 
 @dataclass(eq=False)
@@ -72,9 +62,9 @@ class FlowExecution:
     """The task run that stands for it in the flow run around it."""
 
     @property
-    def logger(self) -> RunLogger:
+    def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
-        return RunLogger(FLOW_LOGGER, flow_log_fields(self.record))
+        return logs.RunLogger(logs.FLOW_LOGGER, flow_log_fields(self.record))
 
     def refusal(self) -> State | None:
         """The state of a run that cannot start, for what it depends on failed or its parameters do not fit."""
@@ -82,13 +72,12 @@ class FlowExecution:
             return self._mirrored(self.record.state)
         try:
             if self.decorated.should_validate_parameters:
-                binder = parameters.binder_of(self.decorated)
-                self.parameters = parameters.validate(self.decorated.fn, binder, self.parameters)
+                self.parameters = parameters.validate(self.decorated, self.parameters)
             return None
-        except ParameterTypeError as error:
+        except errors.ParameterTypeError as error:
             message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"
             state = self._enter(Failed(message, data=error, details=StateDetails(retriable=False)))
-            at_once(lifecycle.run_hooks(self, state, on_loop=False))
+            awaiting.at_once(lifecycle.run_hooks(self, state, on_loop=False))
             return state
 
     # -- what the driver asks ---------------------------------------------------------------------
@@ -98,7 +87,9 @@ class FlowExecution:
         """Name the run, and let a termination signal end it truthfully."""
         with termination_as_exit(is_outermost=self.parent is None):
             if self.decorated.flow_run_name is not None:
-                self._rename(parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name"))
+                name = parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name")
+                self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
+                self.record = self.record.evolve(name=name)
             kind = "subflow" if self.parent is not None else "flow"
             self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.decorated.name)
             yield
@@ -121,20 +112,20 @@ class FlowExecution:
             try:
                 value = await lifecycle.returned(self.decorated, self.parameters)
                 await self._settle()
-                return await aside(is_async, self._outcome, value, context)
+                return await awaiting.aside(is_async, self._outcome, value, context)
             except Exception as error:
                 await self._settle()
-                return await aside(is_async, self._failed, error, context)
+                return await awaiting.aside(is_async, self._failed, error, context)
 
     def crash(self, error: BaseException) -> None:
         """End the run truthfully; the store ends the task runs that it leaves behind."""
         if self.record.state is not None and self.record.state.is_final():
             return
-        state = state_of_error(error, FLOW_RAISED)
+        state = lifecycle.state_of_error(error, lifecycle.FLOW_RAISED)
         if state.is_crashed():
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
-        at_once(lifecycle.run_hooks(self, self.record.state or state, on_loop=False))
+        awaiting.at_once(lifecycle.run_hooks(self, self.record.state or state, on_loop=False))
 
     def suspended(self) -> State:
         """The Suspended state, which the run's own code has entered."""
@@ -148,22 +139,21 @@ class FlowExecution:
         """What surrounds the flow's function; after it no task starts any more."""
         flow, outer, settings = self.decorated, FLOW_RUN.get(), self.session.settings
         options = _result_options(flow, outer.results if outer is not None else ResultOptions())
-        log_prints = are_logged(flow, outer, settings)
-        runner = _runner(flow.task_runner, settings.task_runner_max_workers)
-        context = FlowRunContext(self.record, self.session, self.parameters, runner, options, log_prints)
-        tokens = FLOW_RUN.set(context), TASK_RUN.set(None)
+        log_prints = logs.are_logged(flow, outer, settings)
+        runner = flow.task_runner or runners.ThreadPoolTaskRunner(settings.task_runner_max_workers)
+        fresh = runner() if isinstance(runner, type) else runner.duplicate()
+        context = FlowRunContext(self.record, self.session, self.parameters, fresh, options, log_prints)
         try:
-            yield context
+            with within((FLOW_RUN, context), (TASK_RUN, None)):
+                yield context
         finally:
-            TASK_RUN.reset(tokens[1])
-            FLOW_RUN.reset(tokens[0])
-            context.outstanding.abandoned = True
+            context.is_ending = True
             context.runner.stop()
 
     def _enter(self, state: State) -> State:
         self.session.recorder.flush()
         decision = self.session.backend.propose_flow_run_state(self.record.id, self._own(state))
-        if isinstance(decision, Wait | Abort):
+        if isinstance(decision, rules.Wait | rules.Abort):
             self.logger.warning("The state %r was refused: %s", state.name, decision.reason)
             self.record = self.session.backend.flow_run(self.record.id)
             return self.record.state or state
@@ -195,44 +185,38 @@ class FlowExecution:
 
     async def _settle(self) -> None:
         """Wait for calls that the flow started and did not await; a suspension among them counts as if it had."""
-        for error in await settle_started() if self.decorated.isasync else ():
-            if isinstance(error, SuspendSignal):
+        for error in await awaiting.settle_started() if self.decorated.isasync else ():
+            if isinstance(error, errors.SuspendSignal):
                 raise error
             self.logger.error("A call that nobody awaited failed: %s", error)
 
     def _outcome(self, value: Any, context: FlowRunContext) -> State:
         """The state of a returned value, which lies in storage if flow or settings ask for that."""
-        context.outstanding.wait()
-        state, settings, options = state_of_value(value), self.session.settings, context.results
+        _wait_for_tasks(context)
+        state, settings, options = lifecycle.state_of_value(value), self.session.settings, context.results
         persist = settings.persist_results if options.persist is None else options.persist
         if not (state.is_completed() and persist):
             return state
-        stored = options.store(settings).write(new_result_key(), state.data)
+        stored = options.store(settings).write(results.new_result_key(), state.data)
         if not self.decorated.cache_result_in_memory:
             stored.forget()
         return state.evolve(data=stored)
 
     def _failed(self, error: Exception, context: FlowRunContext) -> State:
         """The state of a flow that raised: tasks that are running end first, others do not start any more."""
-        context.outstanding.abandoned = True
-        context.outstanding.wait()
+        context.is_ending = True
+        _wait_for_tasks(context)
         if getattr(error, "is_users_mistake", False):
             self.logger.error("%s", error)  # the sentence says what to do; a traceback would bury it
-        elif not isinstance(error, RunTimeoutError):
+        elif not isinstance(error, errors.RunTimeoutError):
             self.logger.error("Encountered exception during execution: %r", error, exc_info=error)
-        return state_of_error(error, FLOW_RAISED)
-
-    def _rename(self, name: str) -> None:
-        self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
-        self.record = self.record.evolve(name=name)
+        return lifecycle.state_of_error(error, lifecycle.FLOW_RAISED)
 
 
-def _runner(given: Any, max_workers: int | None) -> TaskRunner:
-    """A task runner for one flow run, like that which the flow names."""
-    if given is None:
-        return ThreadPoolTaskRunner(max_workers)
-    fresh: TaskRunner = given() if isinstance(given, type) else given.duplicate()
-    return fresh
+def _wait_for_tasks(context: FlowRunContext) -> None:
+    while under_way := list(context.outstanding):
+        for future in under_way:
+            future.wait()
 
 
 def _result_options(flow: Any, around: ResultOptions) -> ResultOptions:

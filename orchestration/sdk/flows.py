@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, overload
 
-from orchestration.sdk.decorating import Decorated, Delay, Hook, Options, P, Q, R, T, decorate, hook_adder
+from orchestration.sdk.decorating import Decorated, Delay, Hook, Hooks, Options, P, Q, R, T, decorate, hook_adder
 
 
 class Flow(Decorated[P, R]):
     """A function and what its runs are to be like; made by ``@flow``."""
 
     _kind = "flow"
-    flow_run_name: Any
     task_runner: Any
     should_validate_parameters: bool
     on_cancellation_hooks: list[Hook]
@@ -28,11 +27,9 @@ class Flow(Decorated[P, R]):
         retry_delay_seconds: Delay | None = None, task_runner: Any = None, description: str | None = None,
         timeout_seconds: float | int | None = None, validate_parameters: bool = True,
         persist_result: bool | None = None, result_storage: Any = None, result_serializer: Any = None,
-        cache_result_in_memory: bool = True, log_prints: bool | None = None,
-        on_completion: list[Hook] | None = None, on_failure: list[Hook] | None = None,
-        on_cancellation: list[Hook] | None = None, on_crashed: list[Hook] | None = None,
-        on_running: list[Hook] | None = None, retry_jitter_factor: float | None = None,
-        retry_condition_fn: Callable[..., Any] | None = None,
+        cache_result_in_memory: bool = True, log_prints: bool | None = None, on_completion: Hooks = None,
+        on_failure: Hooks = None, on_cancellation: Hooks = None, on_crashed: Hooks = None, on_running: Hooks = None,
+        retry_jitter_factor: float | None = None, retry_condition_fn: Callable[..., Any] | None = None,
     ) -> None:  # fmt: skip
         self._keep(locals())
 

@@ -1,7 +1,5 @@
 """From values to cache keys: equal values give equal keys in any process."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 from dataclasses import fields, is_dataclass
@@ -21,11 +19,15 @@ def hash_objects(*values: Any) -> str:
         HashError: a value cannot be written as bytes, such as a lock or an open file.
     """
     digest = hashlib.blake2b(digest_size=16)
-    try:
-        for value in values:
+    for value in values:
+        try:
             _feed(digest, value)
-    except RecursionError as error:
-        raise HashError(_sentence("that contains itself", error)) from error
+        except HashError:
+            raise
+        except Exception as error:  # it contains itself, or pickling it failed
+            what = f"An argument cannot be a part of a cache key ({error})"
+            remedy = "leave it out with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE"
+            raise HashError(f"{what}; {remedy}.") from error
     return digest.hexdigest()
 
 
@@ -63,7 +65,7 @@ def _feed(digest: hashlib.blake2b, value: Any) -> None:
         # in an order that does not depend on the process
         digest.update("".join(sorted(map(hash_objects, members))).encode() + b"]")
     else:
-        _feed_bytes(digest, _pickled(value))
+        _feed_bytes(digest, cloudpickle.dumps(value))
 
 
 def _feed_bytes(digest: hashlib.blake2b, data: bytes | bytearray) -> None:
@@ -86,15 +88,3 @@ def _members(value: Any) -> Any:
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return value._asdict().items()
     return value.__dict__.items() if hasattr(kind, "model_fields") else None  # pydantic's, which is not loaded here
-
-
-def _pickled(value: Any) -> bytes:
-    try:
-        return bytes(cloudpickle.dumps(value))
-    except Exception as error:
-        raise HashError(_sentence(f"of type {type(value).__name__}", error)) from error
-
-
-def _sentence(what: str, error: Exception) -> str:
-    remedy = "leave it out with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE"
-    return f"An argument {what} cannot be a part of a cache key ({error}); {remedy}."

@@ -1,18 +1,18 @@
 """What stops running code from outside: a time limit that is over, and a termination signal."""
 
-from __future__ import annotations
-
 import ctypes
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from contextvars import copy_context
 from types import FrameType
 from typing import Any
 
 from orchestration.domain.errors import RunTimeoutError
-from orchestration.sdk.awaiting import THREAD, Errand
+from orchestration.sdk.awaiting import THREAD
 
 EXIT_CODE = 128 + signal.SIGTERM
 
@@ -86,19 +86,23 @@ def _with_alarm(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 def _in_thread(seconds: float, call: Callable[[], Any]) -> Any:
-    way = THREAD.lent
+    way, answer = THREAD.lent, Future[Any]()
 
-    def work() -> Any:
+    def work() -> None:
         THREAD.lent = way  # the waiting thread's place in its pool, which is as good as ours
-        return call()
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # carried over to the waiting thread
+            answer.set_exception(error)
 
-    errand = Errand(work, "orchestration-timed")
-    errand.join(seconds)
-    if errand.is_alive():
-        thread_id = ctypes.c_ulong(errand.ident or 0)
+    thread = threading.Thread(target=copy_context().run, args=(work,), name="orchestration-timed", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        thread_id = ctypes.c_ulong(thread.ident or 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(_Expired))
         raise time_is_up(seconds)
-    return errand.outcome()
+    return answer.result()
 
 
 def time_is_up(seconds: float) -> RunTimeoutError:

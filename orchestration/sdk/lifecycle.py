@@ -5,46 +5,34 @@ answer back; ``drive`` does it. Retries, cache hits, cancellations and pauses ar
 they are answers to a proposal.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain import states
-from orchestration.domain.awaitable import RUN_IS_ASYNC
-from orchestration.domain.errors import RunTimeoutError, SuspendSignal, UpstreamTaskError
-from orchestration.domain.retries import RetryPolicy, retry_policy
-from orchestration.domain.states import Cancelled, Completed, Crashed, Failed, Retrying, Running, State, StateType
-from orchestration.sdk.awaiting import at_once, finish, in_thread
-from orchestration.sdk.interrupts import Terminated, call_within, time_is_up
+from orchestration.domain import awaitable, errors, retries, states
+from orchestration.domain.states import State, StateType
+from orchestration.sdk import awaiting, interrupts, redaction, upstream
 from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.redaction import redact
 from orchestration.sdk.session import Session
-from orchestration.sdk.upstream import replaced, state_of
 
 
-@dataclass(frozen=True, slots=True)
-class Propose:
+class Propose(NamedTuple):
     """Ask the rules for this state; the answer is the state that the run has then."""
 
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Call the user's function; the answer is the state that its outcome asks for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait until the scheduled time of the run's state."""
 
     state: State
@@ -52,13 +40,13 @@ class Sleep:
 
 Effect = Propose | Call | Sleep
 _CALL = Call()
-_RUN, _RETRY = Propose(Running()), Propose(Retrying())
+_RUN, _RETRY = Propose(states.Running()), Propose(states.Retrying())
 _PAUSE_POLL_SECONDS = 0.5
 TASK_RAISED = "Task run encountered an exception"
 FLOW_RAISED = "Flow run encountered an exception:"
 _CRASHES: dict[type[BaseException], str] = {
     KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
-    Terminated: "Execution was aborted by a termination signal.",
+    interrupts.Terminated: "Execution was aborted by a termination signal.",
     SystemExit: "Execution was aborted by Python system exit call.",
     asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
 }
@@ -102,7 +90,7 @@ def lifecycle(state: State, run_count: int = 0) -> Generator[Effect, State, Stat
     """The steps of the life of a run that is in ``state`` and has started ``run_count`` times; its last state."""
     while not state.is_final():
         if state.is_cancelling():
-            state = yield Propose(Cancelled("The run was cancelled before it started."))
+            state = yield Propose(states.Cancelled("The run was cancelled before it started."))
             continue
         if state.is_scheduled() or state.is_paused():
             yield Sleep(state)
@@ -119,36 +107,30 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
     A suspension ends the life without an error; anything else that gets this far crashes the run.
     """
     is_async = run.decorated.isasync
-    token = RUN_IS_ASYNC.set(is_async)
+    token = awaitable.RUN_IS_ASYNC.set(is_async)
     try:
         with run.scope():
             steps, answer = lifecycle(state, run_count), None
             while not isinstance(effect := _next(steps, answer), State):
                 if type(effect) is Propose:
                     waits = is_async and run.may_wait(effect.state)
-                    answer = await in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
+                    answer = await awaiting.in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
                     if hooks_for(run.decorated, answer):
                         await run_hooks(run, answer, is_async)
+                elif isinstance(effect, Call):
+                    answer = await run.call()
+                elif is_async:
+                    await asyncio.sleep(seconds_until_due(effect.state))
                 else:
-                    answer = await (_due(effect.state, is_async) if type(effect) is Sleep else run.call())
+                    time.sleep(seconds_until_due(effect.state))  # noqa: ASYNC251 - sync code has no loop to hold up
             return effect
-    except SuspendSignal:
+    except errors.SuspendSignal:
         return run.suspended()
     except BaseException as error:
         run.crash(error)
         raise
     finally:
-        RUN_IS_ASYNC.reset(token)
-
-
-async def _due(state: State, is_async: bool) -> State:
-    """The state of a run, once it is time to ask again."""
-    seconds = seconds_until_due(state)
-    if is_async:
-        await asyncio.sleep(seconds)
-    else:
-        time.sleep(seconds)  # noqa: ASYNC251 - sync code has no event loop to hold up
-    return state
+        awaitable.RUN_IS_ASYNC.reset(token)
 
 
 def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect | State:
@@ -156,8 +138,7 @@ def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect 
     try:
         return steps.send(answer)
     except StopIteration as end:
-        last: State = end.value
-        return last
+        return cast("State", end.value)
 
 
 def seconds_until_due(state: State) -> float:
@@ -170,8 +151,7 @@ def seconds_until_due(state: State) -> float:
 
 def hooks_for(decorated: Any, state: State) -> Sequence[Callable[..., Any]]:
     """The hooks of a flow or task that want to know of this state."""
-    hooks: Sequence[Callable[..., Any]] = getattr(decorated, _HOOKS_BY_TYPE.get(state.type, ""), ())
-    return hooks
+    return cast("Sequence[Callable[..., Any]]", getattr(decorated, _HOOKS_BY_TYPE.get(state.type, ""), ()))
 
 
 async def run_hooks(run: Run, state: State, on_loop: bool) -> None:
@@ -185,7 +165,7 @@ async def run_hooks(run: Run, state: State, on_loop: bool) -> None:
         try:
             answer = hook(run.decorated, run.record, state)
             if inspect.isawaitable(answer):
-                _ = await answer if on_loop else finish(answer)
+                _ = await answer if on_loop else awaiting.finish(answer)
         except Exception:
             run.logger.exception("An error was encountered while running hook %r", name)
         else:
@@ -202,7 +182,7 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     if not decorated.isasync:
         if decorated.timeout_seconds is None:
             return decorated.fn(*args, **kwargs)
-        return call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
+        return interrupts.call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
     limit = asyncio.timeout(decorated.timeout_seconds)
     try:
         async with limit:
@@ -210,17 +190,17 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise time_is_up(decorated.timeout_seconds) from None
+        raise interrupts.time_is_up(decorated.timeout_seconds) from None
 
 
-def policy_of(decorated: Any, session: Session) -> RetryPolicy:
+def policy_of(decorated: Any, session: Session) -> retries.RetryPolicy:
     """The retries of a flow or task, as the settings say where its decorator does not."""
 
     def said(option: str) -> Any:
         own = getattr(decorated, option)
         return getattr(session.settings, f"{decorated._kind}_default_{option}") if own is None else own
 
-    return retry_policy(said("retries"), said("retry_delay_seconds") or None, decorated.retry_jitter_factor)
+    return retries.retry_policy(said("retries"), said("retry_delay_seconds") or None, decorated.retry_jitter_factor)
 
 
 def wants_retry(run: Run, failed: State) -> bool:
@@ -230,7 +210,7 @@ def wants_retry(run: Run, failed: State) -> bool:
         return True
     try:
         answer = condition(run.decorated, run.record, failed)
-        return bool(finish(answer) if inspect.isawaitable(answer) else answer)
+        return bool(awaiting.finish(answer) if inspect.isawaitable(answer) else answer)
     except Exception:
         run.logger.exception("retry_condition_fn failed; the run is not retried.")
         return False
@@ -249,56 +229,50 @@ def state_of_value(value: Any) -> State:
     A state that the user made is taken as it is. States and futures of runs, alone or in a list, are
     counted: the run completed if all of them did. Anything else is the result of a completed run.
     """
-    value = replaced(value, state_of)
+    value = upstream.replaced(value, upstream.state_of)
     if isinstance(value, State) and value.details.task_run_id is None and value.details.flow_run_id is None:
         return value
     found = states.states_in(value)
     if not found:
-        return Completed(data=value)
+        return states.Completed(data=value)
     unfinished = sum(not state.is_final() for state in found)
     if unfinished:
-        return Failed(f"{unfinished}/{len(found)} states are not final.", data=value)
+        return states.Failed(f"{unfinished}/{len(found)} states are not final.", data=value)
     failed = sum(not state.is_completed() for state in found)
     if failed:
-        return Failed(f"{failed}/{len(found)} states failed.", data=value)
-    return Completed("All states completed.", data=value)
+        return states.Failed(f"{failed}/{len(found)} states failed.", data=value)
+    return states.Completed("All states completed.", data=value)
 
 
-def answer(state: State, return_state: bool) -> Any:
-    """What a call of a flow or task gives: the last state, or the value; raises what was raised.
+def answered(decorated: Any, living: Coroutine[Any, Any, State], return_state: bool) -> Any:
+    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
+    answer = _answer(living, return_state)
+    return answer if decorated.isasync else awaiting.at_once(answer)
+
+
+async def _answer(living: Coroutine[Any, Any, State], return_state: bool) -> Any:
+    """The last state, or the value; raises what was raised.
 
     Raises:
         UpstreamTaskError: the run could not start.
     """
-    if return_state:
-        return state
-    if state.is_pending():
-        raise UpstreamTaskError(state.message or "The run did not start.")
-    return state.outcome()
-
-
-def answered(live: Callable[[], Coroutine[Any, Any, State]], is_async: bool, return_state: bool) -> Any:
-    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
-    if not is_async:
-        return answer(at_once(live()), return_state)
-
-    async def later() -> Any:
-        return answer(await live(), return_state)
-
-    return later()
+    state = await living
+    if state.is_pending() and not return_state:
+        raise errors.UpstreamTaskError(state.message or "The run did not start.")
+    return state if return_state else state.outcome()
 
 
 def state_of_error(error: BaseException, subject: str) -> State:
     """The state of a run whose code raised, or that was ended from outside; ``subject`` begins its message."""
     if not isinstance(error, Exception):
         return state_of_crash(error)
-    if isinstance(error, RunTimeoutError):
+    if isinstance(error, errors.RunTimeoutError):
         return states.TimedOut(str(error), data=error)
-    return Failed(redact(f"{subject} {type(error).__name__}: {error}"), data=error)
+    return states.Failed(redaction.redact(f"{subject} {type(error).__name__}: {error}"), data=error)
 
 
 def state_of_crash(error: BaseException) -> State:
     """The state of a run that something other than an exception of its code has ended."""
     unexpected = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
     text = next((text for kind, text in _CRASHES.items() if isinstance(error, kind)), unexpected)
-    return Crashed(redact(text), data=error)
+    return states.Crashed(redaction.redact(text), data=error)

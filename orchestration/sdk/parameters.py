@@ -1,15 +1,13 @@
 """Arguments by name: bound to a signature, checked against its annotations, described, put in the names of runs."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 from uuid import UUID
 
 from orchestration.domain.errors import ParameterBindError, ParameterTypeError, UsageError
@@ -68,18 +66,18 @@ def binder_of(decorated: Any) -> Binder:
     """The signature of a flow or task, ready to bind arguments to; worked out once."""
     if decorated._binder is None:
         decorated._binder = Binder(decorated.fn, decorated.name)
-    binder: Binder = decorated._binder
-    return binder
+    return cast("Binder", decorated._binder)
 
 
-def validate(fn: Callable[..., Any], binder: Binder, parameters: dict[str, Any]) -> dict[str, Any]:
+def validate(flow: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters, each as its annotation wants it (``"3"`` becomes ``3`` for an ``int``).
 
     Raises:
         ParameterTypeError: a value does not fit; the message names the parameter and the reason.
     """
-    doubtful = [each for each in binder.signature.parameters.values() if not _surely_fits(each, parameters[each.name])]
-    hints = _hints(fn) if doubtful else {}
+    known = binder_of(flow).signature.parameters.values()
+    doubtful = [each for each in known if not _surely_fits(each, parameters[each.name])]
+    hints = _hints(flow.fn) if doubtful else {}
     coerced = {each.name: _coerced(each, hints.get(each.name, Any), parameters[each.name]) for each in doubtful}
     return {**parameters, **coerced}
 
@@ -177,10 +175,8 @@ def _document(value: Any, depth: int = 0) -> Any:
 def _object(value: Any, depth: int) -> Any:
     if isinstance(value, Enum):
         return _document(value.value, depth + 1)
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, UUID | Path | timedelta):
-        return str(value)
+    if isinstance(value, date | UUID | Path | timedelta):
+        return value.isoformat() if isinstance(value, date) else str(value)
     if hasattr(type(value), "model_dump"):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -1,44 +1,43 @@
 """``ProcessPoolTaskRunner``: submitted tasks in processes of their own, for work that computes in Python."""
 
-from __future__ import annotations
-
 import multiprocessing
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
+from typing import Self
 
 import cloudpickle
 
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
-from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext
-from orchestration.sdk.lifecycle import TASK_RAISED, state_of_error
-from orchestration.sdk.runners import Submitted, ThreadPoolTaskRunner, checked_workers
+from orchestration.sdk import lifecycle, runners, start, task_engine
+from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, within
 from orchestration.sdk.session import open_session, swap_session
-from orchestration.sdk.start import started_session
-from orchestration.sdk.task_engine import TaskExecution
 
 
 class ProcessPoolTaskRunner:
     """Each submitted task runs in one of ``max_workers`` processes, which are used again and again."""
 
     def __init__(self, max_workers: int | None = None) -> None:
-        self._max_workers = checked_workers(max_workers)
+        self._max_workers = runners.checked_workers(max_workers)
         self._pool: ProcessPoolExecutor | None = None
 
-    def submit(self, submission: Submitted) -> None:
+    def submit(self, submission: runners.Submitted) -> None:
         """Send a task run to a process; its states and logs are written there, its end is noted here too."""
-        run: TaskExecution = submission.run
+        run: task_engine.TaskExecution = submission.run
         if not run.is_ready():
             submission.done()
             return
         run.session.recorder.flush()  # the process goes on from the row that is written here
         try:
-            future = self._started(run.session.settings).submit(_live, _work(run))
+            if self._pool is None:
+                spawn = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(self._max_workers, spawn, _open_store, (run.session.settings,))
+            future = self._pool.submit(_live, _work(run))
         except Exception as error:  # arguments that cannot be pickled, a pool that broke
-            run.enter(state_of_error(error, TASK_RAISED))
+            run.enter(lifecycle.state_of_error(error, lifecycle.TASK_RAISED))
             submission.done()
             return
         future.add_done_callback(partial(_finish, submission))
@@ -48,28 +47,21 @@ class ProcessPoolTaskRunner:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def duplicate(self) -> ProcessPoolTaskRunner:
+    def duplicate(self) -> Self:
         """A fresh pool of the same size."""
-        return ProcessPoolTaskRunner(self._max_workers)
-
-    def _started(self, settings: Settings) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._max_workers, context, _open_store, (settings,))
-        return self._pool
+        return type(self)(self._max_workers)
 
 
-def _work(run: TaskExecution) -> bytes:
+def _work(run: task_engine.TaskExecution) -> bytes:
     """All that a process must know to live a task run in another one's stead."""
     around = run.flow
     flow = (around.run, around.parameters, around.results, around.log_prints) if around is not None else None
-    pickled: bytes = cloudpickle.dumps((run.decorated, run.parameters, run.record, TAGS.get(), flow))
-    return pickled
+    return bytes(cloudpickle.dumps((run.decorated, run.parameters, run.record, TAGS.get(), flow)))
 
 
-def _finish(submission: Submitted, ended: Future[bytes]) -> None:
+def _finish(submission: runners.Submitted, ended: Future[bytes]) -> None:
     """Take over the state that the process came to; a process that died leaves a crash."""
-    run: TaskExecution = submission.run
+    run: task_engine.TaskExecution = submission.run
     try:
         record: TaskRunRecord = cloudpickle.loads(ended.result())
         for name in ("state", "name", "run_count", "start_time", "end_time", "total_run_time", "cache_key"):
@@ -77,7 +69,7 @@ def _finish(submission: Submitted, ended: Future[bytes]) -> None:
     except (CancelledError, BrokenProcessPool):
         run.enter(Crashed("The process that ran the task ended without a word; it was killed, or ran out of memory."))
     except Exception as error:  # a result that cannot be pickled
-        run.enter(state_of_error(error, TASK_RAISED))
+        run.enter(lifecycle.state_of_error(error, lifecycle.TASK_RAISED))
     finally:
         submission.done()
 
@@ -90,22 +82,16 @@ def _open_store(settings: Settings) -> None:
 def _live(work: bytes) -> bytes:
     """Live a task run in this process; its record, with its result, goes back."""
     task, parameters, record, tags, around = cloudpickle.loads(work)
-    session, flow = started_session(), None
+    session, flow = start.started_session(), None
     if around is not None:
         run, given, results, log_prints = around
-        runner = ThreadPoolTaskRunner(session.settings.task_runner_max_workers)
+        runner = runners.ThreadPoolTaskRunner(session.settings.task_runner_max_workers)
         flow = FlowRunContext(run, session, given, runner, results, log_prints)
-    tokens = FLOW_RUN.set(flow), TAGS.set(tags)
-    try:
-        with suppress(BaseException):  # the run's state tells of it, and the process serves other runs
-            TaskExecution(task, parameters, record, session, flow, ()).live()
-    finally:
-        TAGS.reset(tokens[1])
-        FLOW_RUN.reset(tokens[0])
-        session.recorder.flush()
+    with within((FLOW_RUN, flow), (TAGS, tags)), suppress(BaseException):  # the state tells; other runs are to follow
+        task_engine.TaskExecution(task, parameters, record, session, flow, ()).live()
+    session.recorder.flush()
     record.state = _portable(record.state)
-    lived: bytes = cloudpickle.dumps(record)
-    return lived
+    return bytes(cloudpickle.dumps(record))
 
 
 def _portable(state: State) -> State:

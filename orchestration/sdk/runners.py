@@ -1,13 +1,11 @@
 """Where submitted tasks run: threads of this process, or processes of their own."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.awaiting import THREAD
@@ -44,7 +42,7 @@ class TaskRunner(Protocol):
     def stop(self) -> None:
         """Let go of threads and processes; all runs have ended, or the flow run is being abandoned."""
 
-    def duplicate(self) -> TaskRunner:
+    def duplicate(self) -> Self:
         """A fresh runner of the same kind, for another flow run."""
 
 
@@ -60,12 +58,8 @@ class ThreadPoolTaskRunner:
         self._most = max_workers or MOST_THREADS
         self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._threads = 0
-        self._lent = 0
-        self._jobs = 0
-        self._ended = 0
-        self._growing = False
-        self._stopped = False
+        self._threads = self._lent = self._jobs = self._ended = 0
+        self._growing = self._stopped = False
 
     def submit(self, submission: Submitted) -> None:
         """Queue a submission; a new thread starts when none is free and the pool is not full."""
@@ -82,9 +76,9 @@ class ThreadPoolTaskRunner:
         for _ in range(threads):
             self._queue.put(None)
 
-    def duplicate(self) -> ThreadPoolTaskRunner:
+    def duplicate(self) -> Self:
         """A fresh pool with the same limit."""
-        return ThreadPoolTaskRunner(self._max_workers)
+        return type(self)(self._max_workers)
 
     def _add_thread(self) -> None:
         """Start a thread if a job waits: the first one works, the next finds out whether further workers would help.

@@ -3,8 +3,6 @@
 Outside a run everything is ``None`` or empty, so that code which asks can be tried anywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass

@@ -7,10 +7,9 @@ import os
 import threading
 from dataclasses import dataclass
 
-from orchestration.backend.connect import open_backend
+from orchestration.backend import connect, surroundings
 from orchestration.backend.port import Backend
 from orchestration.backend.recorder import Recorder
-from orchestration.backend.surroundings import current_settings
 from orchestration.domain.settings import Settings
 from orchestration.sdk.results import StoredValue
 
@@ -41,14 +40,14 @@ def current_session() -> Session:
         return _current
     with _lock:
         if _current is None:
-            _current = open_session(current_settings())
+            _current = open_session(surroundings.current_settings())
             atexit.register(close_session)
         return _current
 
 
 def open_session(settings: Settings) -> Session:
     """A session of its own, for these settings."""
-    backend = open_backend(settings, StoredValue.from_document)
+    backend = connect.open_backend(settings, StoredValue.from_document)
     return Session(settings, backend, Recorder(backend.record))
 
 

@@ -1,7 +1,5 @@
 """The start of a run in a process: open the store, and let runs log."""
 
-from __future__ import annotations
-
 from orchestration.sdk import session as sessions
 from orchestration.sdk.logs import configure
 from orchestration.sdk.session import Session, current_session

@@ -1,7 +1,5 @@
 """``submit`` and ``map``: task runs that the flow's task runner takes up when what they wait for has ended."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
@@ -25,7 +23,8 @@ def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
     """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
     flow, waited_for = _flow(task), tuple(wait_for or ())
     parameters = {name: _ended(value) for name, value in binder_of(task).bind(args, kwargs).items()}
-    mapped = {name: _elements(value) for name, value in parameters.items() if _is_mapped(value)}
+    found = {name: _elements(value) for name, value in parameters.items()}
+    mapped = {name: elements for name, elements in found.items() if elements is not None}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
         raise MappingMissingIterable(f"{task.name}.map() has no iterable argument; give a list, or call submit().")
@@ -51,7 +50,7 @@ def _flow(task: Any) -> FlowRunContext:
 def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
     """Hand the run to the runner as soon as the futures that it waits for have ended; nothing blocks meanwhile."""
     submission = Submission(flow, run)
-    flow.outstanding.add()
+    flow.outstanding.add(submission.future)
     submission.start()
     return submission.future
 
@@ -78,7 +77,7 @@ class Submission:
             if not future.done():
                 future.add_done_callback(self.start)
                 return
-        if self.flow.outstanding.abandoned:
+        if self.flow.is_ending:
             self.run.enter(Cancelled("The flow run ended before this task run could start."))
             self.done()
         else:
@@ -92,26 +91,22 @@ class Submission:
 
     def done(self) -> None:
         """Tell all who wait that the run has ended."""
+        self.flow.outstanding.discard(self.future)
         self.future.finish()
-        self.flow.outstanding.remove()
 
 
 def _ended(value: Any) -> Any:
     """The result of a future or state that is to be mapped over; anything else as it is."""
     if not isinstance(value, TaskFuture | State):
         return value
-    upstream.state_of(value)
     upstream.check(upstream.find(value))
     return upstream.value_of(value)
 
 
-def _is_mapped(value: Any) -> bool:
+def _elements(value: Any) -> list[Any] | None:
+    """What is mapped over in an argument; ``None`` when every run gets the argument as a whole."""
     if isinstance(value, upstream.allow_failure):
-        return _is_mapped(value.value)
-    return hasattr(value, "__iter__") and not isinstance(value, upstream.unmapped | str | bytes)
-
-
-def _elements(value: Any) -> list[Any]:
-    if isinstance(value, upstream.allow_failure):
-        return [upstream.allow_failure(element) for element in _elements(value.value)]
-    return list(value)
+        elements = _elements(value.value)
+        return elements and [upstream.allow_failure(element) for element in elements]
+    is_whole = isinstance(value, upstream.unmapped | str | bytes) or not hasattr(value, "__iter__")
+    return None if is_whole else list(value)

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id, utc_now
-from orchestration.domain.errors import SuspendSignal, UpstreamTaskError
-from orchestration.domain.rules import Abort, Attempt, Wait, decide
+from orchestration.domain import errors, rules
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Pending, State, StateDetails, StateType
-from orchestration.sdk import lifecycle, logs, parameters, task_results, upstream
-from orchestration.sdk.awaiting import aside, at_once
-from orchestration.sdk.concurrency import tag_slots
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields
-from orchestration.sdk.lifecycle import TASK_RAISED, answered, state_of_error, state_of_value
+from orchestration.sdk import awaiting, concurrency, lifecycle, logs, parameters, task_results, transactions, upstream
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields, within
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
-from orchestration.sdk.transactions import ACTIVE
 
 
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a task in the calling thread, or as a coroutine when it is async."""
     run = new_task_run(task, parameters.binder_of(task).bind(args, kwargs), wait_for)
-    return answered(run.alive, task.isasync, return_state)
+    return lifecycle.answered(task, run.alive(), return_state)
 
 
 def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecution:
@@ -55,7 +49,7 @@ class TaskExecution(task_results.LivingTask):
 
     def live(self) -> None:
         """Run the task to its end in the calling thread, whatever the end is; the error of a crash is raised on."""
-        _ = asyncio.run(self.alive()) if self.decorated.isasync else at_once(self.alive())
+        _ = asyncio.run(self.alive()) if self.decorated.isasync else awaiting.at_once(self.alive())
 
     async def alive(self) -> State:
         """The state that the run ends in; as in ``live``."""
@@ -74,7 +68,7 @@ class TaskExecution(task_results.LivingTask):
             self.record.task_inputs = upstream.task_inputs(self.parameters, self.wait_for, self.flow.produced)
         try:
             self.parameters = upstream.resolved(self.parameters, self.wait_for)
-        except UpstreamTaskError as error:
+        except errors.UpstreamTaskError as error:
             self.note(Pending(str(error), name="NotReady"), utc_now())
             return False
         return True
@@ -105,8 +99,9 @@ class TaskExecution(task_results.LivingTask):
         record, now = self.record, utc_now()
         may_retry = state.type is StateType.FAILED and record.policy.allows(record.run_count)
         retriable = may_retry and lifecycle.wants_retry(self, state)
-        decision = decide(record.state, state, Attempt(now, record.run_count, record.policy, retriable, DICE.random()))
-        if isinstance(decision, Wait | Abort):
+        attempt = rules.Attempt(now, record.run_count, record.policy, retriable, DICE.random())
+        decision = rules.decide(record.state, state, attempt)
+        if isinstance(decision, rules.Wait | rules.Abort):
             return record.state
         if decision.state.name == "AwaitingRetry":
             due = decision.state.details.scheduled_time
@@ -122,43 +117,37 @@ class TaskExecution(task_results.LivingTask):
         """
         with self._inside():
             try:
-                slots = tag_slots(self.session, self.record.tags)
+                slots = concurrency.tag_slots(self.session, self.record.tags)
                 if not self.decorated.isasync:
                     with slots:
                         return self._outcome(await lifecycle.returned(self.decorated, self.parameters))
                 async with slots:
                     value = await lifecycle.returned(self.decorated, self.parameters)
                     waits = task_results.needs_transaction(self) or any(upstream.find(value))
-                    return await aside(waits, self._outcome, value)
+                    return await awaiting.aside(waits, self._outcome, value)
             except BaseException as error:
                 task_results.undo(self)
                 if not isinstance(error, Exception):
                     raise  # such as Ctrl-C, which ends the run from outside
-                return state_of_error(error, TASK_RAISED)
+                return lifecycle.state_of_error(error, lifecycle.TASK_RAISED)
 
     def crash(self, error: BaseException) -> None:
         """End the run as Crashed, or as Failed when the engine itself refused something."""
         if not self.record.state.is_final():
-            self.enter(state_of_error(error, TASK_RAISED))
+            self.enter(lifecycle.state_of_error(error, lifecycle.TASK_RAISED))
 
     def suspended(self) -> State:
         """A task cannot be suspended; the flow around it is, and takes the task with it."""
-        self.crash(SuspendSignal("The flow run was suspended inside this task."))
-        raise SuspendSignal
+        self.crash(errors.SuspendSignal("The flow run was suspended inside this task."))
+        raise errors.SuspendSignal
 
     # -- one step each ----------------------------------------------------------------------------
 
-    @contextmanager
-    def _inside(self) -> Iterator[None]:
+    def _inside(self) -> within:
         """What surrounds the task's function."""
         log_prints = logs.are_logged(self.decorated, self.flow, self.session.settings)
         context = TaskRunContext(self.record, self.session, self.parameters, self.decorated.name, log_prints)
-        tokens = TASK_RUN.set(context), ACTIVE.set(self)
-        try:
-            yield
-        finally:
-            TASK_RUN.reset(tokens[0])
-            ACTIVE.reset(tokens[1])
+        return within((TASK_RUN, context), (transactions.ACTIVE, self))
 
     def enter(self, state: State, now: datetime | None = None) -> State:
         """Take a state and keep the run's times and counts in step with it."""
@@ -172,7 +161,7 @@ class TaskExecution(task_results.LivingTask):
 
     def _outcome(self, value: Any) -> State:
         """The state of a returned value, written to storage when it is to be kept."""
-        state = state_of_value(value)
+        state = lifecycle.state_of_value(value)
         if not state.is_completed():
             return state
         if self.flow is not None:

@@ -1,9 +1,6 @@
 """What becomes of a task's result: whether it is kept, and under which key; how it is found, or written."""
 
-from __future__ import annotations
-
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -14,34 +11,20 @@ from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, NoCache
 from orchestration.domain.errors import HashError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Cached, RolledBack, State, StateDetails
-from orchestration.sdk import runtime
+from orchestration.sdk import hashing, logs, results, runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions, task_log_fields
-from orchestration.sdk.hashing import hash_objects, source_of
-from orchestration.sdk.logs import TASK_LOGGER, RunLogger
 from orchestration.sdk.parameters import filled_in
-from orchestration.sdk.results import ResultStore, StoredValue
 from orchestration.sdk.session import Session
 from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
-
-
-class CacheContext(NamedTuple):
-    """What a cache key function is told of the run."""
-
-    task: Any
-    task_run: Any
-    parameters: Mapping[str, Any]
 
 
 class KeptResults(NamedTuple):
     """How one task run keeps its result: ``key`` is ``None`` when it cannot be the same call as another."""
 
-    store: ResultStore
+    store: results.ResultStore
     key: str | None
     isolation: IsolationLevel | None = None
     why_no_key: str | None = None
-
-
-_NOT_ASKED = (None, None, None, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,17 +51,16 @@ class LivingTask:
         task = self.decorated
         if task.persist_result is not None:
             return bool(task.persist_result)
-        if task.cache_policy is not None and not isinstance(task.cache_policy, NoCache):
-            return True
-        if (task.cache_key_fn, task.result_storage_key, task.result_storage, task.result_serializer) != _NOT_ASKED:
+        caches = task.cache_policy is not None and not isinstance(task.cache_policy, NoCache)
+        if caches or task.cache_key_fn or task.result_storage_key or task.result_storage or task.result_serializer:
             return True
         of_flow = self.flow.results.persist if self.flow is not None else None
         return self.session.settings.persist_results if of_flow is None else of_flow
 
     @property
-    def logger(self) -> RunLogger:
+    def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
-        return RunLogger(TASK_LOGGER, task_log_fields(self.record))
+        return logs.RunLogger(logs.TASK_LOGGER, task_log_fields(self.record))
 
     def note(self, state: State, now: datetime) -> State:
         """Give the run a state and let the recorder write it."""
@@ -163,9 +145,10 @@ def _kept_results(run: LivingTask) -> KeptResults:
         return KeptResults(store, _storage_key(run))
     isolation = policy.isolation_level and IsolationLevel(policy.isolation_level)
     inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
-    call = CacheContext(task, run.record, parameters), inputs, flow.parameters if flow is not None else {}
+    told = SimpleNamespace(task=task, task_run=run.record, parameters=parameters)
+    of_flow = flow.parameters if flow is not None else {}
     try:
-        key = policy.compute_key(*call, hash_objects=hash_objects, source_of=source_of)
+        key = policy.compute_key(told, inputs, of_flow, hash_objects=hashing.hash_objects, source_of=hashing.source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
         failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
         return KeptResults(store, None, isolation, str(error) if isinstance(error, HashError) else failed)
@@ -175,17 +158,16 @@ def _kept_results(run: LivingTask) -> KeptResults:
 def _storage_key(run: LivingTask) -> str:
     """The storage key that a template such as ``{flow_run.name}/{parameters[month]}.json`` gives."""
     record, parameters = run.record, run.parameters
-    facts = {"id": record.id, "name": record.name, "task_name": run.decorated.name, "tags": record.tags}
+    facts = {"id": record.id, "name": record.name, "tags": record.tags, "run_count": record.run_count}
     known = {
-        "flow_run": runtime.flow_run, "deployment": runtime.deployment,
-        "task_run": SimpleNamespace(**facts, run_count=record.run_count, parameters=parameters),
-        "parameters": parameters,
+        **parameters, "parameters": parameters, "flow_run": runtime.flow_run, "deployment": runtime.deployment,
+        "task_run": SimpleNamespace(**facts, task_name=run.decorated.name, parameters=parameters),
     }
     may_use = f"flow_run, task_run, deployment and parameters ({', '.join(parameters) or 'none here'})"
-    return filled_in(run.decorated.result_storage_key, {**parameters, **known}, "result_storage_key", may_use)
+    return filled_in(run.decorated.result_storage_key, known, "result_storage_key", may_use)
 
 
-def _why_not(run: LivingTask, kept: KeptResults, stored: StoredValue | None) -> str | None:
+def _why_not(run: LivingTask, kept: KeptResults, stored: results.StoredValue | None) -> str | None:
     """Why a stored result cannot be used; ``None`` when it can."""
     if kept.key is None:
         return kept.why_no_key
@@ -198,7 +180,7 @@ def _why_not(run: LivingTask, kept: KeptResults, stored: StoredValue | None) -> 
     return None
 
 
-def _details(run: LivingTask, stored: StoredValue | None) -> StateDetails:
+def _details(run: LivingTask, stored: results.StoredValue | None) -> StateDetails:
     return StateDetails(
         flow_run_id=run.record.flow_run_id, task_run_id=run.record.id, cache_key=run.kept.key if run.kept else None,
         cache_expiration=stored.expiration if stored else None,

@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
 
 from orchestration.domain.functions import qualified_name
-from orchestration.sdk.decorating import Decorated, Delay, Hook, Options, P, Q, R, T, WaitFor, decorate, hook_adder
+from orchestration.sdk.decorating import Decorated, Delay, Hooks, Options, P, Q, R, T, WaitFor, decorate, hook_adder
 
 if TYPE_CHECKING:
     from orchestration.domain.caching import CachePolicy
 
 
-TransactionHook = Callable[[Any], None]
+TransactionHooks = list[Callable[[Any], None]] | None
 
 
 class Task(Decorated[P, R]):
@@ -24,29 +24,20 @@ class Task(Decorated[P, R]):
 
     _kind = "task"
     cache_policy: CachePolicy | None
-    cache_key_fn: Any
     cache_expiration: timedelta | None
-    task_run_name: Any
-    result_storage_key: str | None
-    refresh_cache: bool | None
-    on_rollback_hooks: list[TransactionHook]
-    on_commit_hooks: list[TransactionHook]
-    viz_return_value: Any
 
     def __init__(
         self, fn: Callable[P, R], name: str | None = None, description: str | None = None,
         tags: Iterable[str] | None = None, version: str | None = None, cache_policy: CachePolicy | None = None,
         cache_key_fn: Callable[[Any, dict[str, Any]], str | None] | None = None,
         cache_expiration: timedelta | None = None, task_run_name: Callable[..., str] | str | None = None,
-        retries: int | None = None, retry_delay_seconds: Delay | None = None,
-        retry_jitter_factor: float | None = None, retry_condition_fn: Callable[[Any, Any, Any], Any] | None = None,
-        persist_result: bool | None = None, result_storage_key: str | None = None,
-        timeout_seconds: float | int | None = None, log_prints: bool | None = None,
-        refresh_cache: bool | None = None, result_storage: Any = None, result_serializer: Any = None,
-        cache_result_in_memory: bool = True, on_completion: list[Hook] | None = None,
-        on_failure: list[Hook] | None = None, on_running: list[Hook] | None = None,
-        on_rollback: list[TransactionHook] | None = None, on_commit: list[TransactionHook] | None = None,
-        asset_deps: list[Any] | None = None, viz_return_value: Any = None,
+        retries: int | None = None, retry_delay_seconds: Delay | None = None, retry_jitter_factor: float | None = None,
+        retry_condition_fn: Callable[[Any, Any, Any], Any] | None = None, persist_result: bool | None = None,
+        result_storage_key: str | None = None, timeout_seconds: float | int | None = None,
+        log_prints: bool | None = None, refresh_cache: bool | None = None, result_storage: Any = None,
+        result_serializer: Any = None, cache_result_in_memory: bool = True, on_completion: Hooks = None,
+        on_failure: Hooks = None, on_running: Hooks = None, on_rollback: TransactionHooks = None,
+        on_commit: TransactionHooks = None, asset_deps: list[Any] | None = None, viz_return_value: Any = None,
     ) -> None:  # fmt: skip
         self._keep(locals())
         self.tags = frozenset(tags or ())

@@ -1,9 +1,8 @@
 """What a run depends on: futures and states among its arguments, marked or not, and values of other runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -38,23 +37,16 @@ class Upstream(NamedTuple):
     failure_allowed: bool
 
 
-def marks(value: Any) -> Iterator[Any]:
-    """The outermost futures, states and marks in a value: itself, or within lists, tuples, sets and mappings."""
-    if isinstance(value, TaskFuture | State | Mark):
-        yield value
+def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
+    """The futures and states in a value: itself, or within marks, lists, tuples, sets and mappings."""
+    if isinstance(value, TaskFuture | State):
+        yield Upstream(value, failure_allowed)
+    elif isinstance(value, Mark):
+        yield from find(value.value, failure_allowed or isinstance(value, allow_failure))
     elif isinstance(value, list | tuple | set | frozenset | dict):
         for item in value.values() if isinstance(value, dict) else value:
             if not isinstance(item, str | int | float):
-                yield from marks(item)
-
-
-def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
-    """The futures and states in a value, also within marks."""
-    for each in marks(value):
-        if isinstance(each, TaskFuture | State):
-            yield Upstream(each, failure_allowed)
-        else:
-            yield from find(each.value, failure_allowed or isinstance(each, allow_failure))
+                yield from find(item, failure_allowed)
 
 
 def replaced(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
@@ -63,12 +55,16 @@ def replaced(value: Any, leaf: Callable[[Leaf], Any]) -> Any:
         return leaf(value)
     if isinstance(value, Mark):
         return replaced(value.value, leaf)
-    if not isinstance(value, list | tuple | set | frozenset | dict) or next(marks(value), None) is None:
+    if not isinstance(value, list | tuple | set | frozenset | dict):
+        return value
+    items = list(value.values() if isinstance(value, dict) else value)
+    changed = [item if isinstance(item, str | int | float) else replaced(item, leaf) for item in items]
+    if all(map(is_, items, changed)):
         return value
     if isinstance(value, dict):
-        return {key: replaced(item, leaf) for key, item in value.items()}
-    items = [replaced(item, leaf) for item in value]
-    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        return dict(zip(value, changed, strict=True))
+    kind: Any = type(value)
+    return kind(*changed) if hasattr(value, "_fields") else kind(changed)
 
 
 def state_of(leaf: Leaf) -> State:
@@ -80,7 +76,7 @@ def state_of(leaf: Leaf) -> State:
 
 
 def check(found: Iterable[Upstream]) -> None:
-    """Refuse to go on when something that must have completed has not.
+    """Wait for all that was found, and refuse to go on when something that must have completed has not.
 
     Raises:
         UpstreamTaskError: naming the run.
@@ -97,10 +93,7 @@ def resolved(parameters: Mapping[str, Any], wait_for: Iterable[Any]) -> dict[str
     Raises:
         UpstreamTaskError: one of them did not complete.
     """
-    found = [*find(dict(parameters)), *find(list(wait_for))]
-    for each in found:
-        state_of(each.leaf)
-    check(found)
+    check([*find(dict(parameters)), *find(list(wait_for))])
     return {name: replaced(value, value_of) for name, value in parameters.items()}
 
 

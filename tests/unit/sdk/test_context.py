@@ -1,6 +1,5 @@
 """Tags, the innermost run, and what a flow run knows of values and of submitted runs."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from orchestration import flow, get_run_logger, runtime, tags, task
 from orchestration.backend.clock import new_id
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, Outstanding, Produced, log_extra
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, Produced, log_extra
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -121,25 +120,3 @@ def test_an_id_that_was_used_again_is_no_proof() -> None:
     produced.remember(first, new_id())
     produced[id(second)] = produced[id(first)]
     assert produced.maker(second) is None
-
-
-def test_outstanding_runs_are_waited_for() -> None:
-    outstanding, ended = Outstanding(), threading.Event()
-    outstanding.wait()
-    outstanding.add()
-    outstanding.add()
-
-    def wait() -> None:
-        outstanding.wait()
-        ended.set()
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    outstanding.remove()
-    assert not ended.is_set()
-    outstanding.remove()
-    waiting.join(10)
-    assert ended.is_set()
-    assert not outstanding.abandoned
-    outstanding.abandoned = True
-    assert outstanding.abandoned

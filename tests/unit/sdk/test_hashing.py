@@ -134,9 +134,9 @@ def test_records_are_their_fields(make: Any) -> None:
 def test_what_cannot_be_a_part_of_a_key_is_named() -> None:
     around: list[Any] = []
     around.append(around)
-    with pytest.raises(HashError, match=r"An argument of type lock cannot be a part of a cache key .*INPUTS - 'name'"):
+    with pytest.raises(HashError, match=r"An argument cannot be a part .*lock.*INPUTS - 'name'"):
         hash_objects([threading.Lock()])
-    with pytest.raises(HashError, match="An argument that contains itself"):
+    with pytest.raises(HashError, match=r"An argument cannot .*recursion"):
         hash_objects(around)
 
 

@@ -163,4 +163,4 @@ def test_hooks_can_be_added_later() -> None:
 
 def test_options_that_only_describe_are_kept() -> None:
     made = task(asset_deps=["s3://b"], viz_return_value=4, version="2")(_add)
-    assert (made.asset_deps, made.viz_return_value, made.version) == (["s3://b"], 4, "2")
+    assert (made.asset_deps, vars(made)["viz_return_value"], made.version) == (["s3://b"], 4, "2")
