@@ -57,7 +57,12 @@ from orchestration.sdk.concurrency import concurrency as concurrency, rate_limit
 from orchestration.sdk.context import tags as tags
 from orchestration.sdk.filesystems import LocalFileSystem as LocalFileSystem
 from orchestration.sdk.flows import Flow as Flow, flow as flow
-from orchestration.sdk.futures import TaskFuture as TaskFuture, TaskFutureList as TaskFutureList
+from orchestration.sdk.futures import (
+    TaskFuture as TaskFuture,
+    TaskFutureList as TaskFutureList,
+    as_completed as as_completed,
+    wait as wait,
+)
 from orchestration.sdk.hashing import task_input_hash as task_input_hash
 from orchestration.sdk.locking import (
     FileSystemLockManager as FileSystemLockManager,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from orchestration.domain.schemas.recording import TaskRunRecord
@@ -106,9 +107,7 @@ class TaskFutureList(list[TaskFuture[R]]):
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until all have ended, or for ``timeout`` seconds in all."""
-        left = _countdown(timeout)
-        for future in self:
-            future.wait(left())
+        wait(self, timeout)
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Any]:
         """The results of all, in order.
@@ -118,6 +117,41 @@ class TaskFutureList(list[TaskFuture[R]]):
         """
         left = _countdown(timeout)
         return [future.result(left(), raise_on_failure) for future in self]
+
+
+class DoneAndNotDone(NamedTuple):
+    """What ``wait`` found: futures that have ended, and futures that have not."""
+
+    done: set[TaskFuture[Any]]
+    not_done: set[TaskFuture[Any]]
+
+
+def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> DoneAndNotDone:
+    """Wait until all have ended, or for ``timeout`` seconds."""
+    every, left = set(futures), _countdown(timeout)
+    for future in every:
+        future.wait(left())
+    done = {future for future in every if future.done()}
+    return DoneAndNotDone(done, every - done)
+
+
+def as_completed(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Iterator[TaskFuture[Any]]:
+    """The futures in the order in which they end.
+
+    Raises:
+        TimeoutError: not all have ended within ``timeout`` seconds in all.
+    """
+    every, left = dict.fromkeys(futures), _countdown(timeout)
+    ended: SimpleQueue[TaskFuture[Any]] = SimpleQueue()
+    for future in every:
+        future.add_done_callback(ended.put)
+    for missing in range(len(every), 0, -1):
+        try:
+            with THREAD.lent():
+                future = ended.get(timeout=left())
+        except Empty:
+            raise TimeoutError(f"{missing} of {len(every)} task runs did not end in {timeout} seconds.") from None
+        yield future
 
 
 def _countdown(timeout: float | None) -> Callable[[], float | None]:

@@ -15,7 +15,7 @@ AwaitingRetry Late Cached RolledBack TimedOut
 get_run_logger get_logger runtime tags get_client test_harness
 pause_flow_run suspend_flow_run resume_flow_run apause_flow_run asuspend_flow_run aresume_flow_run
 
-ThreadPoolTaskRunner ProcessPoolTaskRunner TaskFuture TaskFutureList
+ThreadPoolTaskRunner ProcessPoolTaskRunner TaskFuture TaskFutureList wait as_completed
 
 cache_policies CachePolicy CacheKeyFnPolicy INPUTS TASK_SOURCE RUN_ID FLOW_PARAMETERS NO_CACHE NONE DEFAULT
 task_input_hash PickleSerializer JSONSerializer CompressedSerializer MemoryLockManager FileSystemLockManager

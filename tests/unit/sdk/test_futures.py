@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from orchestration import State, TaskFuture, TaskFutureList, ThreadPoolTaskRunner, flow, task
+from orchestration import (
+    State,
+    TaskFuture,
+    TaskFutureList,
+    ThreadPoolTaskRunner,
+    as_completed,
+    flow,
+    task,
+    wait,
+)  # fmt: skip
 from orchestration.sdk.client import SyncClient
+from orchestration.sdk.futures import DoneAndNotDone
 
 pytestmark = pytest.mark.usefixtures("session")
 ENOUGH = 20.0
@@ -81,7 +91,10 @@ def test_what_takes_too_long_is_given_up() -> None:
                 TaskFutureList([quick, slow]).result(BRIEF)
             TaskFutureList([slow]).wait(BRIEF)
             quick.wait(ENOUGH)
-            assert (quick.done(), slow.done()) == (True, False)
+            done, not_done = wait([slow, quick], BRIEF)
+            assert (done, not_done) == ({quick}, {slow})
+            with pytest.raises(TimeoutError, match=r"1 of 2 task runs did not end in 0\.01 seconds"):
+                list(as_completed([slow, quick], BRIEF))
         finally:
             gate.set()
 
@@ -90,12 +103,35 @@ def test_what_takes_too_long_is_given_up() -> None:
 
 def test_waiting_for_all() -> None:
     @flow
-    def main() -> list[bool]:
-        futures = TaskFutureList([_echo.submit(1), _bad.submit()])
-        futures.wait()
-        return [future.done() for future in futures]
+    def main() -> DoneAndNotDone:
+        futures = [_echo.submit(1), _bad.submit()]
+        ended = wait(futures)
+        assert ended.done == set(futures)
+        assert ended.not_done == set()
+        return wait([])
 
-    assert main() == [True, True]
+    state = main(return_state=True)
+    assert state.is_completed()
+    assert tuple(state.result()) == (set(), set())
+
+
+def test_futures_come_in_the_order_in_which_they_end() -> None:
+    gates = [threading.Event() for _ in range(3)]
+
+    @flow
+    def main() -> list[int]:
+        futures = [_after.submit(gate, number) for number, gate in enumerate(gates)]
+        order = [2, 0, 1]
+        gates[order[0]].set()
+        seen = []
+        for future in as_completed([*futures, futures[0]]):
+            seen.append(future.result())
+            for number in order[len(seen) : len(seen) + 1]:
+                gates[number].set()
+        return seen
+
+    assert main() == [2, 0, 1]
+    assert list(as_completed([])) == []
 
 
 def test_callbacks_are_called_once_each_now_or_later() -> None:
@@ -157,7 +193,7 @@ def test_a_thousand_runs_end_in_order(workers: int | None, client: SyncClient) -
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=workers))
     def main() -> Any:
         futures = _echo.map(range(1000))
-        futures.wait(ENOUGH)
+        assert sum(1 for _ in as_completed(futures, ENOUGH)) == 1000
         return futures.result()
 
     assert main() == list(range(1000))
@@ -174,7 +210,9 @@ def test_the_only_worker_is_lent_by_whoever_waits() -> None:
     def outer(how: str) -> int:
         futures = inner.map([1, 2, 3])
         if how == "wait":
-            futures.wait()
+            wait(futures)
+        if how == "as_completed":
+            return sum(future.result() for future in as_completed(futures))
         if how == "state":
             states: list[State] = inner.map([1, 2, 3], return_state=True)
             return sum(state.result() for state in states)
@@ -182,6 +220,6 @@ def test_the_only_worker_is_lent_by_whoever_waits() -> None:
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
     def main() -> Any:
-        return outer.map(["result", "wait", "state"]).result(ENOUGH)
+        return outer.map(["result", "wait", "as_completed", "state"]).result(ENOUGH)
 
-    assert main() == [14, 14, 14]
+    assert main() == [14, 14, 14, 14]
