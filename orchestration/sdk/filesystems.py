@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.block_errors import BlockUsageError
+from orchestration.sdk.block_registry import BlockUsageError
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.ignore import kept_files
 from orchestration.sdk.storages import write_whole
