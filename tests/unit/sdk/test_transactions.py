@@ -53,7 +53,7 @@ def test_tasks_in_a_block_are_committed_at_its_end_in_order(story: Story) -> Non
         with transaction() as around:
             a()
             assert story.told == []
-            assert around.is_active()
+            assert not around.is_committed()
             b()
         assert around.is_committed()
 
@@ -119,7 +119,7 @@ def test_inner_blocks_end_with_the_outer_one(story: Story, fails: bool) -> None:
             a()
             with transaction() as inner:
                 b()
-            assert inner.is_staged()
+            assert not inner.is_committed()
             c()
             if fails:
                 raise ValueError("x")
