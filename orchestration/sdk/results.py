@@ -57,7 +57,7 @@ class StoredValue(StoredResult):
         return {
             "storage_key": self.storage.describe(self.key),
             "expiration": self.expiration.isoformat() if self.expiration else None,
-            "serializer": self.serializer.as_document(), "prefect_version": "3.8.8",
+            "serializer": self.serializer.document, "prefect_version": "3.8.8",
             "storage_block_id": getattr(self.storage, "block_id", None),
         }
 
@@ -67,7 +67,7 @@ class StoredValue(StoredResult):
         name, block_id = str(document.get("storage_key")), document.get("storage_block_id")
         serializer = serializer_of(document.get("serializer"))
         if block_id:
-            return cls(name, BlockStorage(saved_id=str(block_id)), serializer, _until(document))
+            return cls(name, BlockStorage(block_id=str(block_id)), serializer, _until(document))
         return cls(Path(name).name, FolderStorage(Path(name).parent), serializer, _until(document))
 
 
@@ -116,12 +116,9 @@ def _parts(content: bytes) -> tuple[Mapping[str, Any], bytes]:
     """The metadata and the packed value of a result file."""
     try:
         document = json.loads(content)
-        metadata, packed = document["metadata"], document["result"].encode()
-        if not isinstance(metadata, Mapping):
-            raise TypeError("its metadata is no object")
+        return dict(document["metadata"]), document["result"].encode()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SerializationError(f"A stored result is damaged ({error!r}); run again to renew it.") from error
-    return metadata, packed
 
 
 def new_result_key() -> str:

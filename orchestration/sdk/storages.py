@@ -6,23 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol
+from typing import Any
 
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.awaiting import plainly
-
-
-class Storage(Protocol):
-    """Where results lie: bytes under a path."""
-
-    def read(self, key: str) -> bytes:
-        """The bytes under a key; ``KeyError`` when there are none."""
-
-    def write(self, key: str, content: bytes) -> None:
-        """Put bytes under a key, all of them or none."""
-
-    def describe(self, key: str) -> str:
-        """Where the key lies, for people and for the state's document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +51,8 @@ class BlockStorage:
     """
 
     block: Any = None
-    saved_id: str | None = None
-
-    @property
-    def block_id(self) -> str | None:
-        """The id of the block's document, by which another process finds it; ``None`` unless it was saved."""
-        document_id = self.saved_id or getattr(self.block, "_block_document_id", None)
-        return str(document_id) if document_id is not None else None
+    block_id: str | None = None
+    """The id of the block's document, by which another process finds it; ``None`` unless it was saved."""
 
     def read(self, key: str) -> bytes:
         """The bytes that the block has under that path."""
@@ -89,8 +71,11 @@ class BlockStorage:
 
     def _loaded(self) -> Any:
         if self.block is None:
-            self.block = plainly(_block_class().load_from_ref)(self.saved_id)
+            self.block = plainly(_block_class().load_from_ref)(self.block_id)
         return self.block
+
+
+Storage = FolderStorage | BlockStorage
 
 
 def storage_of(spec: Any, default_folder: Path) -> Storage:
@@ -103,11 +88,12 @@ def storage_of(spec: Any, default_folder: Path) -> Storage:
         return FolderStorage(default_folder)
     if isinstance(spec, Path):
         return FolderStorage(spec.expanduser().absolute())
-    if isinstance(spec, FolderStorage | BlockStorage):
+    if isinstance(spec, Storage):
         return spec
     block = _block_class().load(spec) if isinstance(spec, str) else spec
     if hasattr(block, "read_path") and hasattr(block, "write_path"):
-        return BlockStorage(block)
+        saved_id = getattr(block, "_block_document_id", None)
+        return BlockStorage(block, saved_id and str(saved_id))
     raise UsageError(f"{spec!r} is no result storage; give a folder, a block, or the text 'block-type/name'.")
 
 
