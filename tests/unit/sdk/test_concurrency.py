@@ -30,11 +30,11 @@ def _ask_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _limit(client: SyncClient, name: str = "db", limit: int = 1, decay: float = 0.0, active: bool = True) -> None:
-    client.upsert_global_concurrency_limit_by_name(name, limit, decay, active)
+    client._backend.set_concurrency_limit(name, limit, decay, active)
 
 
 def _taken(client: SyncClient) -> dict[str, int]:
-    return {limit.name: limit.active_slots for limit in client.read_global_concurrency_limits()}
+    return {limit.name: limit.active_slots for limit in client._backend.concurrency_limits()}
 
 
 def test_slots_are_held_while_the_block_runs(client: SyncClient) -> None:
@@ -279,7 +279,7 @@ def test_a_lease_that_is_lost_is_not_renewed_any_more(client: SyncClient, sessio
     before = set(threading.enumerate())
     with concurrency("db", lease_duration=0.03):
         (renewing,) = set(threading.enumerate()) - before
-        client.delete_global_concurrency_limit_by_name("db")
+        client._backend.delete_concurrency_limit("db")
         renewing.join(10)
         assert not renewing.is_alive()
 
