@@ -4,10 +4,10 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -318,13 +318,6 @@ def test_a_rate_needs_a_limit_with_a_decay(client: SyncClient) -> None:
     assert _taken(client) == {"db": 0}
 
 
-@pytest.fixture
-def _fresh_tag_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(limits, "_TAG_LIMITS_FRESH_SECONDS", -1.0)
-    yield
-
-
-@pytest.mark.usefixtures("_fresh_tag_limits")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_tag_limit_counts_the_task_runs_of_that_tag(is_async: bool, client: SyncClient) -> None:
     _limit(client, "tag:db", limit=1)
@@ -354,7 +347,8 @@ def test_a_tag_limit_counts_the_task_runs_of_that_tag(is_async: bool, client: Sy
 
 
 def test_tag_limits_are_not_looked_up_for_every_run(client: SyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_TAG_LIMITS_FRESH_SECONDS", 1000.0)
+    now = [1000.0]
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     @task(tags=["db"])
     def work() -> dict[str, int]:
@@ -362,6 +356,7 @@ def test_tag_limits_are_not_looked_up_for_every_run(client: SyncClient, monkeypa
 
     assert work() == {}
     _limit(client, "tag:db")
+    now[0] += 0.5
     assert work() == {"tag:db": 0}
-    monkeypatch.setattr(limits._tag_limits, "until", 0.0)
+    now[0] += 0.5
     assert work() == {"tag:db": 1}
