@@ -1,19 +1,86 @@
-"""The values of a block: their names, their secrets, and the JSON schema that describes them."""
+"""The values of a block, their secrets, and what their type looks like from outside: slug, description, JSON schema.
+
+Two programs that compute the same checksum mean the same block type, so every rule here is Prefect's,
+down to the spelling of descriptions; tests hold the results to those of Prefect itself.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+import unicodedata
 from abc import ABC
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import to_jsonable_python
 
 from orchestration.domain.schemas.block_checksums import checksum_of, without_keys
-from orchestration.sdk import block_schema as shape
 from orchestration.sdk.block_registry import class_of, register
 from orchestration.sdk.redaction import remember_secret
+
+M = TypeVar("M", bound=BaseModel)
+DEFINITIONS = "#/definitions/{model}"
+_SECTION = re.compile(r"(?:\A|\n *\n)[A-Za-z_][\w -]*:(?: +\S.*)? *\n .*(?:\n(?: .*)?)*")
+"""A title such as ``Attributes:`` or ``Example:`` after an empty line, and what is indented below it."""
+
+
+class SecretDict(Secret[dict[str, Any]]):
+    """A mapping whose values are all secret."""
+
+
+def slugify(text: str) -> str:
+    """The text in lower-case ASCII words joined by dashes; letters that have no ASCII form are dropped."""
+    plain = unicodedata.normalize("NFKD", text.replace("'", "-")).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", plain)).strip("-")
+
+
+def description_of(docstring: str | None) -> str | None:
+    """The first running text of a docstring, up to or after a section."""
+    texts = _SECTION.split(inspect.cleandoc(docstring or ""))
+    return next((text.strip() for text in texts if text.strip()), None)
+
+
+def leaf_types(annotation: Any) -> Iterator[Any]:
+    """The types inside the unions and containers of an annotation, in order."""
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType) or (isinstance(origin, type) and issubclass(origin, Iterable)):
+        for inner in get_args(annotation):
+            yield from leaf_types(inner)
+    else:
+        yield annotation
+
+
+def models_in(annotation: Any, base: type[M]) -> list[type[M]]:
+    """The classes derived from ``base`` that an annotation names, in order."""
+    return [leaf for leaf in leaf_types(annotation) if isinstance(leaf, type) and issubclass(leaf, base)]
+
+
+def secrets_of(model: type[BaseModel]) -> list[str]:
+    """The dotted paths of the secrets in the fields of a model; ``*`` stands for every key below."""
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        for leaf in leaf_types(field.annotation):
+            if leaf in (SecretStr, SecretBytes, Secret) or get_origin(leaf) is Secret:
+                found.append(name)
+            elif leaf is SecretDict:
+                found.append(f"{name}.*")
+            found += [f"{name}.{path}" for nested in models_in(leaf, BaseModel) for path in secrets_of(nested)]
+    return found
+
 
 _NO_VALUES = ("block_type_slug", "_block_document_id", "_block_document_name", "_is_anonymous")
 """What dumps of blocks, ours or Prefect's, say beside the values."""
@@ -21,7 +88,7 @@ _NO_VALUES = ("block_type_slug", "_block_document_id", "_block_document_name", "
 
 def _describe(schema: dict[str, Any], model: type[Any]) -> None:
     """Add to a model's JSON schema what makes it the schema of a block, and the places of its fields in a form."""
-    schema |= {"block_type_slug": model.get_block_type_slug(), "secret_fields": shape.secrets_of(model)}
+    schema |= {"block_type_slug": model.get_block_type_slug(), "secret_fields": secrets_of(model)}
     schema |= {"description": model.get_description(), "block_schema_references": {}}
     if not schema["description"]:
         del schema["description"]
@@ -30,7 +97,7 @@ def _describe(schema: dict[str, Any], model: type[Any]) -> None:
         properties.get(field.alias or name, properties.get(name, {}))["position"] = position
         nested = [
             {"block_type_slug": each.get_block_type_slug(), "block_schema_checksum": each._calculate_schema_checksum()}
-            for each in shape.models_in(field.annotation, BlockModel)
+            for each in models_in(field.annotation, BlockModel)
         ]
         if nested:
             schema["block_schema_references"][name] = nested[0] if len(nested) == 1 else nested
@@ -95,7 +162,7 @@ class BlockModel(BaseModel):
     @classmethod
     def get_block_type_slug(cls) -> str:
         """The name that programs use."""
-        return shape.slugify(cls._block_type_slug or cls.get_block_type_name())
+        return slugify(cls._block_type_slug or cls.get_block_type_name())
 
     @classmethod
     def get_block_capabilities(cls) -> frozenset[str]:
@@ -106,12 +173,12 @@ class BlockModel(BaseModel):
     @classmethod
     def get_description(cls) -> str | None:
         """What the type is for: ``_description``, or the first text of the docstring."""
-        return cls._description if cls._description is not None else shape.description_of(cls.__doc__)
+        return cls._description if cls._description is not None else description_of(cls.__doc__)
 
     @classmethod
     def model_json_schema(cls, by_alias: bool = True, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """The JSON schema of the fields, in the form that Prefect checksums; ``options`` are pydantic's."""
-        schema = super().model_json_schema(by_alias, **{"ref_template": shape.DEFINITIONS, **options})
+        schema = super().model_json_schema(by_alias, **{"ref_template": DEFINITIONS, **options})
         if "$defs" in schema:
             schema["definitions"] = schema.pop("$defs")
         finished: dict[str, Any] = without_keys({"additionalProperties"}, schema)

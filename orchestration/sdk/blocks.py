@@ -16,17 +16,9 @@ from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
-from orchestration.sdk import block_schema as shape
+from orchestration.sdk import block_registry as registry
 from orchestration.sdk.awaiting import awaited, either, in_thread
-from orchestration.sdk.block_model import BlockModel, document_data
-from orchestration.sdk.block_registry import (
-    BlockExists,
-    BlockNotFound,
-    BlockUsageError,
-    InvalidBlock,
-    UnknownBlockType,
-    class_of,
-)  # fmt: skip
+from orchestration.sdk.block_model import BlockModel, document_data, models_in
 from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
 
@@ -59,9 +51,9 @@ class Block(BlockModel, ABC):
     @classmethod
     def _register(cls) -> BlockSchema:
         if _is_base(cls):
-            raise BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
+            raise registry.BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
         for field in cls.model_fields.values():
-            for nested in shape.models_in(field.annotation, Block):
+            for nested in models_in(field.annotation, Block):
                 if not _is_base(nested):
                     nested._register()
         names = cls.get_block_type_slug(), cls.get_block_type_name()
@@ -83,7 +75,7 @@ class Block(BlockModel, ABC):
         name, slug, store = name or self._block_document_name or "", self.get_block_type_slug(), _store()
         if not DOCUMENT_NAME.fullmatch(name):
             what = f"A {type(self).__name__} is saved under a name of lower-case letters, digits and dashes"
-            raise BlockUsageError(f"{what}, not {name!r}; call save(name).")
+            raise registry.BlockUsageError(f"{what}, not {name!r}; call save(name).")
         schema = self._register()
         document = BlockDocument(new_id(), name, document_data(self), schema.id, schema.block_type_id)
         try:
@@ -91,7 +83,7 @@ class Block(BlockModel, ABC):
         except ObjectAlreadyExists:
             if not overwrite:
                 told = f"The block {slug}/{name} exists already; save it with overwrite=True to replace its values."
-                raise BlockExists(told) from None
+                raise registry.BlockExists(told) from None
             document_id = store.block_document_by_name(slug, name).id
             store.update_block_document(document_id, document.data, schema.id)
         self._block_document_id, self._block_document_name = document_id, name
@@ -111,12 +103,12 @@ class Block(BlockModel, ABC):
         """
         slug, document_name = name.partition("/")[::2] if cls is Block else (cls.get_block_type_slug(), name)
         if not document_name:
-            raise BlockUsageError(f"Block.load({name!r}) does not say which type; use 'type-slug/name'.")
+            raise registry.BlockUsageError(f"Block.load({name!r}) does not say which type; use 'type-slug/name'.")
         try:
             return cls._from_document(_store().block_document_by_name(slug, document_name, include_secrets=True))
         except ObjectNotFound:
             remedy = "save one under that name, or see what there is with `orchestrate block ls`"
-            raise BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
+            raise registry.BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
 
     @classmethod
     async def aload(cls, name: str) -> Self:
@@ -129,17 +121,17 @@ class Block(BlockModel, ABC):
         try:
             return cls._from_document(_store().block_document(UUID(str(document_id)), include_secrets=True))
         except ObjectNotFound:
-            raise BlockNotFound(f"There is no block document with the id {document_id}.") from None
+            raise registry.BlockNotFound(f"There is no block document with the id {document_id}.") from None
 
     @classmethod
     def _from_document(cls, document: BlockDocument) -> Self:
         slug = document.block_type.slug if document.block_type else cls.get_block_type_slug()
-        block_class: type[Self] = class_of(slug) if cls is Block else cls
+        block_class: type[Self] = registry.class_of(slug) if cls is Block else cls
         try:
             block = block_class.model_validate({**document.data, **_nested(document)})
         except ValidationError as error:
             misfit = f"The block {slug}/{document.name} does not fit {block_class.__name__}: {_faults(error)}"
-            raise InvalidBlock(f"{misfit}; save it again.") from None
+            raise registry.InvalidBlock(f"{misfit}; save it again.") from None
         block._block_document_id, block._block_document_name = document.id, document.name
         return block
 
@@ -156,9 +148,9 @@ def _nested(document: BlockDocument) -> dict[str, Block]:
     """The blocks that a document refers to, by field; a type unknown here is left to the field's annotation."""
     blocks: dict[str, Block] = {}
     for name, child in document.references.items():
-        with suppress(UnknownBlockType):
+        with suppress(registry.UnknownBlockType):
             if child.block_type is not None:
-                blocks[name] = class_of(child.block_type.slug)._from_document(child)
+                blocks[name] = registry.class_of(child.block_type.slug)._from_document(child)
     return blocks
 
 

@@ -15,9 +15,8 @@ from orchestration.sdk import runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.hashing import hash_objects, source_of
 from orchestration.sdk.naming import filled_in
-from orchestration.sdk.results import ResultStore
+from orchestration.sdk.results import ResultStore, storage_of
 from orchestration.sdk.serializers import serializer_of
-from orchestration.sdk.storages import storage_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,39 @@
-"""``LocalFileSystem``: the files below a folder of this machine."""
+"""``LocalFileSystem``: the files below a folder of this machine, but for those that an ignore file names."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pathspec import GitIgnoreSpec, PathSpec
 from pydantic import Field, field_validator
 
 from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.block_registry import BlockUsageError
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.ignore import kept_files
-from orchestration.sdk.storages import write_whole
+from orchestration.sdk.results import write_whole
+
+
+def kept_files(folder: Path, lines: Iterable[str] = ()) -> Iterator[Path]:
+    """The files below a folder that the rules do not leave out, sorted; ignored folders and links are not entered."""
+    given = list(lines)
+    of_files, of_folders = GitIgnoreSpec.from_lines(given), PathSpec.from_lines("gitignore", given)
+    yield from _kept(folder, "", (of_files.match_file, of_folders.match_file))
+
+
+def _kept(folder: Path, prefix: str, ignores: tuple[Callable[[str], bool], Callable[[str], bool]]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        is_folder = path.is_dir() and not path.is_symlink()
+        relative = f"{prefix}{path.name}{'/' * is_folder}"
+        if ignores[is_folder](relative):
+            continue
+        if is_folder:
+            yield from _kept(path, relative, ignores)
+        else:
+            yield path
+
 
 FILES_AND_FOLDERS = ("get-directory", "put-directory", "read-path", "write-path")
 """What blocks that hold files can do, in Prefect's words."""

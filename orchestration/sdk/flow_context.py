@@ -8,11 +8,10 @@ from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import State
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
 from orchestration.sdk.logs import are_logged
-from orchestration.sdk.results import ResultStore, new_result_key
+from orchestration.sdk.results import ResultStore, new_result_key, storage_of
 from orchestration.sdk.runners import TaskRunner, ThreadPoolTaskRunner
 from orchestration.sdk.serializers import serializer_of
 from orchestration.sdk.session import Session
-from orchestration.sdk.storages import storage_of
 
 
 def new_context(flow: Any, run: FlowRun, session: Session, parameters: dict[str, Any]) -> FlowRunContext:

@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_serializer
 
 from orchestration.sdk import block_registry
+from orchestration.sdk.block_model import SecretDict
 from orchestration.sdk.block_registry import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
-from orchestration.sdk.block_schema import SecretDict
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.filesystems import LocalFileSystem
 from orchestration.sdk.secret_block import Secret

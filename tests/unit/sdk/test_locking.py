@@ -19,8 +19,7 @@ from orchestration import (
     transaction,
 )
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk.results import ResultStore
-from orchestration.sdk.storages import FolderStorage
+from orchestration.sdk.results import FolderStorage, ResultStore
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("session")

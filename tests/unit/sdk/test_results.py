@@ -14,10 +14,9 @@ from orchestration import LocalFileSystem, flow, task
 from orchestration.domain.errors import MissingResult, SerializationError, UsageError
 from orchestration.domain.settings import read_settings
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.results import ResultStore, StoredValue, new_result_key
+from orchestration.sdk.results import BlockStorage, FolderStorage, ResultStore, StoredValue, new_result_key, storage_of
 from orchestration.sdk.serializers import JSONSerializer
 from orchestration.sdk.session import Session, open_session
-from orchestration.sdk.storages import BlockStorage, FolderStorage, storage_of
 
 ROOT = Path(__file__).resolve().parents[3]
 NOON = datetime(2021, 1, 1, 12, tzinfo=UTC)

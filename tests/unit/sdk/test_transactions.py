@@ -17,9 +17,8 @@ from orchestration import (
 )
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.results import ResultStore
+from orchestration.sdk.results import FolderStorage, ResultStore
 from orchestration.sdk.serializers import JSONSerializer
-from orchestration.sdk.storages import FolderStorage
 
 pytestmark = pytest.mark.usefixtures("session")
 
