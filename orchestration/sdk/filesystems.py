@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,16 @@ def kept_files(folder: Path, lines: Iterable[str] = ()) -> Iterator[Path]:
     """The files below a folder that the rules do not leave out, sorted; ignored folders and links are not entered."""
     given = list(lines)
     of_files, of_folders = GitIgnoreSpec.from_lines(given), PathSpec.from_lines("gitignore", given)
-    yield from _kept(folder, "", (of_files.match_file, of_folders.match_file))
 
+    def kept(inside: Path) -> Iterator[Path]:
+        for path in sorted(inside.iterdir()):
+            relative = path.relative_to(folder).as_posix()
+            if not path.is_dir() or path.is_symlink():
+                yield from [] if of_files.match_file(relative) else [path]
+            elif not of_folders.match_file(f"{relative}/"):
+                yield from kept(path)
 
-def _kept(folder: Path, prefix: str, ignores: tuple[Callable[[str], bool], Callable[[str], bool]]) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        is_folder = path.is_dir() and not path.is_symlink()
-        relative = f"{prefix}{path.name}{'/' * is_folder}"
-        if ignores[is_folder](relative):
-            continue
-        if is_folder:
-            yield from _kept(path, relative, ignores)
-        else:
-            yield path
+    return kept(folder)
 
 
 FILES_AND_FOLDERS = ("get-directory", "put-directory", "read-path", "write-path")

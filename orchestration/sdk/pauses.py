@@ -39,7 +39,7 @@ def pause_flow_run(
         MissingContextError: outside a flow.
         PauseTimeoutError: nobody resumed the run in time.
     """
-    return _stop(_current_flow(), "Paused", wait_for_input, timeout, key, partial(_wait, timeout, poll_interval))
+    return _stop("Paused", wait_for_input, timeout, key, partial(_wait, timeout, poll_interval))
 
 
 @either
@@ -58,15 +58,13 @@ def suspend_flow_run(
         MissingContextError: outside a flow, without ``flow_run_id``.
         UsageError: the run is a part of another flow run, whose process cannot end for it.
     """
-    current = FLOW_RUN.get()
-    if flow_run_id is not None and (current is None or str(current.run.id) != str(flow_run_id)):
+    flow = FLOW_RUN.get()
+    if flow_run_id is not None and (flow is None or str(flow.run.id) != str(flow_run_id)):
         return _propose(started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
-    flow = _current_flow()
-    if TASK_RUN.get() is not None:
-        raise errors.UsageError("A task cannot suspend the flow run around it; call suspend_flow_run in the flow.")
-    if flow.run.parent_task_run_id is not None:
-        raise errors.UsageError("A subflow cannot be suspended; pause it, or suspend the flow around it.")
-    return _stop(flow, "Suspended", wait_for_input, timeout, key, _end_here)
+    if flow is not None and (TASK_RUN.get() is not None or flow.run.parent_task_run_id is not None):
+        what = "A task or a subflow cannot be suspended, since its process is that of the flow around it"
+        raise errors.UsageError(f"{what}; pause it, or call suspend_flow_run in that flow.")
+    return _stop("Suspended", wait_for_input, timeout, key, _end_here)
 
 
 @either
@@ -99,14 +97,6 @@ asuspend_flow_run = awaited(suspend_flow_run)
 aresume_flow_run = awaited(resume_flow_run)
 
 
-def _current_flow() -> FlowRunContext:
-    flow = FLOW_RUN.get()
-    if flow is None:
-        told = "Flow runs can only be paused from within a flow run; call this inside a flow."
-        raise errors.MissingContextError(told)
-    return flow
-
-
 def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, wanted: Any) -> State:
     """The state of a run that pauses, with the keys of the input that it may wait for."""
     until = None if timeout is None else utc_now() + timedelta(seconds=timeout)
@@ -117,10 +107,13 @@ def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, want
 
 
 def _stop(
-    flow: FlowRunContext, name: str, wanted: Any, timeout: float | None, key: str | None,
-    rest: Callable[[FlowRunContext], None],
-) -> Any:  # fmt: skip
+    name: str, wanted: Any, timeout: float | None, key: str | None, rest: Callable[[FlowRunContext], None]
+) -> Any:
     """Enter the state and rest, unless the run was resumed here before; the value that the resume brought."""
+    flow = FLOW_RUN.get()
+    if flow is None:
+        told = "Flow runs can only be paused from within a flow run; call this inside a flow."
+        raise errors.MissingContextError(told)
     session, run_id = flow.session, flow.run.id
     flow.pauses += 1
     pause = _pause(run_id, name, key or str(flow.pauses), timeout, wanted)
