@@ -76,11 +76,6 @@ def kept_results(
     return KeptResults(store, key, policy, "" if key else "the cache policy gives no key for this call")
 
 
-def default_store(settings: Settings) -> ResultStore:
-    """The store of results that no option sends elsewhere."""
-    return ResultStore(storage_of(None, settings.storage_path))
-
-
 def _filled_in(template: str, task: Any, record: Any, parameters: Mapping[str, Any]) -> str:
     """The storage key that a template such as ``{flow_run.name}/{parameters[month]}.json`` gives."""
     facts = {"id": record.id, "name": record.name, "task_name": task.name, "tags": record.tags}

@@ -58,9 +58,7 @@ def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
     """
     task, flow = TASK_RUN.get(), FLOW_RUN.get()
     if task is None and flow is None:
-        raise MissingContextError(
-            "There is no active flow or task run to log for; use logging.getLogger() outside runs."
-        )
+        raise MissingContextError("There is no active flow or task run to log for; outside, use logging.getLogger().")
     logger = TASK_LOGGER if task is not None else FLOW_LOGGER
     return RunLogger(logger, {**log_extra(flow, task), **kwargs})
 
@@ -100,11 +98,9 @@ class StoreHandler(logging.Handler):
 
 
 _CONSOLE, _STORE = ConsoleHandler(), StoreHandler()
-_CONSOLE.setFormatter(
-    logging.Formatter(
-        "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(prefix)s%(message)s", "%H:%M:%S", defaults={"prefix": ""}
-    )
-)  # such as ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``
+_LAYOUT = "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(prefix)s%(message)s"
+"""Such as ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``."""
+_CONSOLE.setFormatter(logging.Formatter(_LAYOUT, "%H:%M:%S", defaults={"prefix": ""}))
 
 
 def configure(session: Session) -> None:

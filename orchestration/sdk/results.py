@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from pkgutil import resolve_name
@@ -123,6 +123,11 @@ def _block_class() -> Any:
     return resolve_name("orchestration.sdk.blocks:Block")
 
 
+def _default_storage() -> Storage:
+    """The folder of the settings; the session by name, because it knows results."""
+    return FolderStorage(resolve_name("orchestration.sdk.session:current_session")().settings.storage_path)
+
+
 _NOT_LOADED = object()
 
 
@@ -179,18 +184,12 @@ class StoredValue(StoredResult):
 class ResultStore:
     """Where and how the results of one run, or one cache, are kept, and who may write a key at a time."""
 
-    storage: Storage | None = None
+    storage: Storage = field(default_factory=_default_storage)
     serializer: Serializer = field(default_factory=PickleSerializer)
     lock_manager: Any = None
 
-    def or_else(self, default: ResultStore) -> ResultStore:
-        """This store, with the storage of ``default`` when it has none of its own."""
-        return replace(self, storage=default.storage) if self.storage is None else self
-
     def write(self, key: str, value: Any, expiration: datetime | None = None) -> StoredValue:
         """Store a value under a key, for good or until ``expiration`` (UTC)."""
-        if self.storage is None:
-            raise UsageError("This result store has no storage; give it one, or pass it to transaction().")
         stored = StoredValue(key, self.storage, self.serializer, expiration, value)
         content = {"metadata": stored.as_document(), "result": self.serializer.dumps(value).decode()}
         self.storage.write(key, json.dumps(content).encode())
@@ -202,8 +201,6 @@ class ResultStore:
         One that cannot be, say because its file was cut off or its class is gone, counts as not there:
         the task then runs again and writes it anew.
         """
-        if self.storage is None:
-            return None
         try:
             metadata, packed = _parts(self.storage.read(key))
             serializer = serializer_of(metadata.get("serializer"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -13,10 +13,8 @@ from uuid import uuid4
 
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.awaiting import in_thread
-from orchestration.sdk.caching import default_store
 from orchestration.sdk.logs import get_logger
 from orchestration.sdk.results import ResultStore, StoredValue
-from orchestration.sdk.start import started_session
 
 Hook = Callable[["Transaction"], None]
 
@@ -89,9 +87,8 @@ class Transaction(AbstractContextManager["Transaction"]):
         self.commit_mode = self.commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
         inherited = parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
         self.isolation_level = self.isolation_level or inherited
-        if self.key is not None:
-            default = default_store(started_session().settings)
-            self.store = default if self.store is None else self.store.or_else(default)
+        if self.key is not None and self.store is None:
+            self.store = ResultStore()
         self.children: list[Transaction] = []
         self._locks = ExitStack()
         self._values: dict[str, Any] = {}
@@ -149,14 +146,12 @@ class Transaction(AbstractContextManager["Transaction"]):
         """The stored result of the transaction's key, if there is one."""
         return self.store.find(self.key) if self.store is not None and self.key is not None else None
 
-    def stage(
-        self, value: Any, on_rollback_hooks: list[Hook] | None = None, on_commit_hooks: list[Hook] | None = None
-    ) -> None:
+    def stage(self, value: Any, on_rollback_hooks: Sequence[Hook] = (), on_commit_hooks: Sequence[Hook] = ()) -> None:
         """Have a value and hooks ready for the commit."""
         if not self.is_committed():
             self._staged = value
-            self._on_rollback += on_rollback_hooks or []
-            self._on_commit += on_commit_hooks or []
+            self._on_rollback += on_rollback_hooks
+            self._on_commit += on_commit_hooks
 
     def conclude(self, error: BaseException | None = None) -> None:
         """End: commit now, or leave that to the parent; what failed, or what nobody committed, is undone."""

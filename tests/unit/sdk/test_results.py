@@ -112,15 +112,6 @@ def test_nothing_is_half_written(store: ResultStore, folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["key", "taken"]
 
 
-def test_a_store_without_storage_takes_another_s(store: ResultStore) -> None:
-    bare = ResultStore(serializer=JSONSerializer())
-    assert bare.find("key") is None
-    with pytest.raises(UsageError, match="This result store has no storage"):
-        bare.write("key", 1)
-    assert bare.or_else(store).storage is store.storage
-    assert store.or_else(bare) is store
-
-
 def test_keys_are_new_each_time() -> None:
     assert new_result_key() != new_result_key()
 
