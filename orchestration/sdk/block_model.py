@@ -138,7 +138,7 @@ class BlockModel(BaseModel):
                 return named.model_validate(values)
             values = {key: value for key, value in values.items() if key not in _NO_VALUES}
         block = handler(values)
-        revealed(block)
+        _values(block)  # which learns the secrets
         block.block_initialization()
         return block
 
@@ -190,14 +190,19 @@ class BlockModel(BaseModel):
 
 
 def revealed(block: BlockModel) -> dict[str, Any]:
-    """The fields of a block as JSON values, by alias and with their secrets, which are redacted from now on.
+    """The fields of a block as JSON values, by alias and with their secrets."""
+    document: dict[str, Any] = to_jsonable_python(_values(block))
+    return document
+
+
+def _values(block: BlockModel) -> Any:
+    """The fields of a block, by alias and with their secrets, which are redacted from now on.
 
     Custom serializers have their say first: pydantic masks a secret only on its way to JSON.
     """
     dumped = block.model_dump(by_alias=True, serialize_as_any=True, include=set(type(block).model_fields))
     del dumped["block_type_slug"]
-    document: dict[str, Any] = to_jsonable_python(_in_plain(dumped))
-    return document
+    return _in_plain(dumped)
 
 
 def _in_plain(dumped: Any, is_secret: bool = False) -> Any:

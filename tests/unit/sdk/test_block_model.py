@@ -1,6 +1,7 @@
 """What a block shows of itself, and what it hides."""
 
 import traceback
+from typing import Any
 
 import pytest
 from pydantic import Field, SecretStr, ValidationError
@@ -87,3 +88,11 @@ def test_initialization_happens_once() -> None:
 
 def test_capabilities_are_those_of_the_bases_too() -> None:
     assert GardenDoor.get_block_capabilities() == {"open", "close"}
+
+
+def test_a_block_may_hold_what_json_cannot() -> None:
+    class Box(Block):
+        content: Any = None
+
+    thing = object()
+    assert Box(content=thing).content is thing
