@@ -78,6 +78,7 @@ def test_no_name_limits_nothing(names: Any, session: Session) -> None:
 
     with concurrency(names):
         asyncio.run(main())
+        assert session.backend.concurrency_limits() == []
 
 
 def test_a_name_without_a_limit_and_a_limit_that_is_off_let_pass(client: SyncClient) -> None:
