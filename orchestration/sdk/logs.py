@@ -6,7 +6,9 @@ import builtins
 import io
 import logging
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from orchestration.domain.errors import MissingContextError
@@ -68,13 +70,21 @@ def get_logger(name: str | None = None) -> logging.Logger:
     return ROOT.getChild(name) if name else ROOT
 
 
+@lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
 class ConsoleHandler(logging.Handler):
     """Writes to whatever ``sys.stderr`` is at the moment, so that captured output is captured."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, and the traceback below it when there is one."""
+        """Write ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``, and below it the traceback if any."""
         try:
-            sys.stderr.write(redact(f"{self.format(record)}\n"))
+            text = self.format(record) if record.exc_info else record.getMessage()
+            when = f"{_clock(int(record.created))}.{int(record.msecs):03d}"
+            line = f"{when} | {record.levelname:<7} | {getattr(record, 'prefix', '')}{text}\n"
+            sys.stderr.write(redact(line))
         except Exception:  # a line that cannot be shown ends no run
             self.handleError(record)
 
@@ -98,9 +108,6 @@ class StoreHandler(logging.Handler):
 
 
 _CONSOLE, _STORE = ConsoleHandler(), StoreHandler()
-_LAYOUT = "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(prefix)s%(message)s"
-"""Such as ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``."""
-_CONSOLE.setFormatter(logging.Formatter(_LAYOUT, "%H:%M:%S", defaults={"prefix": ""}))
 
 
 def configure(session: Session) -> None:
