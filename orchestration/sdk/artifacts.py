@@ -50,8 +50,7 @@ def create_link_artifact(
     link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
 ) -> UUID:
     """Publish a link; the id of the new version."""
-    markdown = f"[{link_text}]({link})" if link_text else f"[{link}]({link})"
-    return _create("markdown", redact(markdown), key, description)
+    return _create("markdown", redact(f"[{link_text or link}]({link})"), key, description)
 
 
 @either

@@ -29,11 +29,10 @@ from pydantic import (
 from pydantic_core import to_jsonable_python
 
 from orchestration.domain.schemas.block_checksums import checksum_of, without_keys
-from orchestration.sdk.block_registry import class_of, register
+from orchestration.sdk.block_registry import CLASSES, class_of
 from orchestration.sdk.redaction import remember_secret
 
 M = TypeVar("M", bound=BaseModel)
-DEFINITIONS = "#/definitions/{model}"
 _SECTION = re.compile(r"(?:\A|\n *\n)[A-Za-z_][\w -]*:(?: +\S.*)? *\n .*(?:\n(?: .*)?)*")
 """A title such as ``Attributes:`` or ``Example:`` after an empty line, and what is indented below it."""
 
@@ -123,7 +122,7 @@ class BlockModel(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if cls.__pydantic_generic_metadata__["origin"] is None and ABC not in cls.__bases__:
-            register(cls.get_block_type_slug(), cls)
+            CLASSES[cls.get_block_type_slug()] = cls
 
     @model_validator(mode="wrap")
     @classmethod
@@ -178,11 +177,10 @@ class BlockModel(BaseModel):
     @classmethod
     def model_json_schema(cls, by_alias: bool = True, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """The JSON schema of the fields, in the form that Prefect checksums; ``options`` are pydantic's."""
-        schema = super().model_json_schema(by_alias, **{"ref_template": DEFINITIONS, **options})
+        schema = super().model_json_schema(by_alias, **{"ref_template": "#/definitions/{model}", **options})
         if "$defs" in schema:
             schema["definitions"] = schema.pop("$defs")
-        finished: dict[str, Any] = without_keys({"additionalProperties"}, schema)
-        return finished
+        return dict(without_keys({"additionalProperties"}, schema))
 
     @classmethod
     def _calculate_schema_checksum(cls) -> str:
@@ -191,8 +189,7 @@ class BlockModel(BaseModel):
 
 def revealed(block: BlockModel) -> dict[str, Any]:
     """The fields of a block as JSON values, by alias and with their secrets."""
-    document: dict[str, Any] = to_jsonable_python(_values(block))
-    return document
+    return dict(to_jsonable_python(_values(block)))
 
 
 def _values(block: BlockModel) -> Any:

@@ -13,7 +13,8 @@ _BUILT_IN = (
     EntryPoint("secret", "orchestration.sdk.secret_block:Secret", GROUP),
     EntryPoint("local-file-system", "orchestration.sdk.filesystems:LocalFileSystem", GROUP),
 )
-_classes: dict[str, type[Any]] = {}
+CLASSES: dict[str, type[Any]] = {}
+"""By slug, the classes known so far; a later class of the same slug takes the earlier one's place."""
 
 
 class BlockNotFound(ObjectNotFound, ValueError):
@@ -42,22 +43,17 @@ class UnknownBlockType(UsageError, ValueError):
     """No class of that slug can be found here."""
 
 
-def register(slug: str, block_class: type[Any]) -> None:
-    """Make a class known by its slug; a later class of the same slug takes the earlier one's place."""
-    _classes[slug] = block_class
-
-
 def class_of(slug: str) -> type[Any]:
     """The class of a block type: defined so far, built in, or offered by an installed package.
 
     Raises:
         UnknownBlockType: there is none.
     """
-    if slug not in _classes:
+    if slug not in CLASSES:
         for entry_point in (*_BUILT_IN, *entry_points(group=GROUP)):
             if entry_point.name == slug:
-                register(slug, entry_point.load())
-    if slug not in _classes:
+                CLASSES[slug] = entry_point.load()
+    if slug not in CLASSES:
         remedy = "import the module that defines it, or install a package that offers it in the entry-point group"
         raise UnknownBlockType(f"No class of the block type {slug!r} is known here; {remedy} {GROUP!r}.")
-    return _classes[slug]
+    return CLASSES[slug]

@@ -63,8 +63,8 @@ class FileSystemLockManager(MemoryLockManager):
         if key in self._files:
             return True
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.lock"
-        file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        name = f"{hashlib.sha256(key.encode()).hexdigest()}.lock"
+        file = os.open(self._folder / name, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

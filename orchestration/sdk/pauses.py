@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.port import Backend
 from orchestration.domain import errors
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.states import Paused, Running, Scheduled, State
@@ -87,7 +86,7 @@ def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None
     keyset = state.details.run_input_keyset
     if keyset is not None and run_input is not None:
         text = json.dumps(run_input if not hasattr(run_input, "model_dump") else run_input.model_dump(mode="json"))
-        _give_input(session.backend, flow_run_id, keyset["response"], text)
+        _give_input(session, flow_run_id, keyset["response"], text)
     resumed = Scheduled(utc_now(), name="Resuming") if state.details.pause_reschedule else Running()
     session.backend.propose_flow_run_state(flow_run_id, resumed, force=True)
 
@@ -112,8 +111,7 @@ def _stop(
     """Enter the state and rest, unless the run was resumed here before; the value that the resume brought."""
     flow = FLOW_RUN.get()
     if flow is None:
-        told = "Flow runs can only be paused from within a flow run; call this inside a flow."
-        raise errors.MissingContextError(told)
+        raise errors.MissingContextError("A flow run is paused from within; call this inside a flow.")
     session, run_id = flow.session, flow.run.id
     flow.pauses += 1
     pause = _pause(run_id, name, key or str(flow.pauses), timeout, wanted)
@@ -122,7 +120,7 @@ def _stop(
     states = session.backend.flow_run_states(run_id)
     if not any(each.is_paused() and each.details.pause_key == pause.details.pause_key for each in states):
         if keyset is not None:
-            _give_input(session.backend, run_id, keyset["schema"], json.dumps(_adapter(wanted).json_schema()))
+            _give_input(session, run_id, keyset["schema"], json.dumps(_adapter(wanted).json_schema()))
         _propose(session, run_id, pause)
         rest(flow)
     if keyset is None:
@@ -147,9 +145,9 @@ def _adapter(wanted: Any) -> Any:
     return TypeAdapter(wanted)
 
 
-def _give_input(backend: Backend, run_id: UUID, key: str, text: str) -> None:
+def _give_input(session: Session, run_id: UUID, key: str, text: str) -> None:
     """Store a value of a flow run under a key, in place of the one that was there."""
-    backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
+    session.backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 
 
 def _wait(timeout: float, poll_interval: float, flow: FlowRunContext) -> None:

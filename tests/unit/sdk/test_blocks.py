@@ -168,7 +168,7 @@ def test_a_type_that_nobody_knows_is_named(session: Session) -> None:
         x: int = 1
 
     Passing(x=1).save("p")
-    del block_registry._classes["passing"]
+    del block_registry.CLASSES["passing"]
     with pytest.raises(UnknownBlockType, match=r"'passing' is known here; import the module that defines it"):
         Block.load("passing/p")
 
@@ -183,7 +183,7 @@ def test_a_nested_type_that_nobody_knows_is_left_to_the_field() -> None:
     wheel = Wheel(size=28)
     wheel.save("w")
     Bike(wheel=wheel).save("b")
-    del block_registry._classes["wheel"]
+    del block_registry.CLASSES["wheel"]
     assert Bike.load("b").wheel == Wheel(size=28)
 
 
