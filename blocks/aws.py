@@ -14,7 +14,8 @@ from blocks.aws_parameters import AssumeRoleParameters, AwsClientParameters
 from blocks.s3_download import download_files, download_folder
 from blocks.s3_paths import Download, RemoteObject, folder_prefix, join_key, keyed_files
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.filesystems import WritableDeploymentStorage, WritableFileSystem
+from orchestration.sdk.blocks import Block
+from orchestration.sdk.filesystems import FILES_AND_FOLDERS
 from orchestration.sdk.session import current_session
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-class S3Bucket(WritableFileSystem, WritableDeploymentStorage):
+class S3Bucket(Block):
     """
     Block used to store data using AWS S3 or S3-compatible object storage like MinIO.
     """
@@ -35,6 +36,7 @@ class S3Bucket(WritableFileSystem, WritableDeploymentStorage):
     _block_type_name = "S3 Bucket"
     _logo_url = LOGO
     _documentation_url = DOCUMENTATION
+    _block_schema_capabilities = FILES_AND_FOLDERS
 
     bucket_name: str = Field(default=..., description="Name of your bucket.")
     credentials: MinIOCredentials | AwsCredentials = Field(

@@ -17,8 +17,9 @@ from pydantic import Field, SecretStr
 
 from blocks.aws_parameters import AssumeRoleParameters, AwsClientParameters
 from blocks.s3_objects import WORKERS
-from orchestration.sdk.block_values import revealed
+from orchestration.sdk.block_model import revealed
 from orchestration.sdk.blocks import Block
+from orchestration.sdk.redaction import remember_secret
 
 LOGO = "https://cdn.sanity.io/images/3ugk85nk/production/d74b16fe84ce626345adf235a47008fea2869a60-225x225.png"
 DOCUMENTATION = "https://docs.prefect.io/integrations/prefect-aws"
@@ -82,7 +83,6 @@ class AwsCredentials(ServiceCredentials):
     _block_type_name = "AWS Credentials"
     _logo_url = LOGO
     _documentation_url = DOCUMENTATION
-    _also_secret = frozenset({"aws_session_token"})
 
     aws_access_key_id: str | None = Field(
         default=None, description="A specific AWS access key ID.", title="AWS Access Key ID"
@@ -96,6 +96,7 @@ class AwsCredentials(ServiceCredentials):
             "The session key for your AWS account. This is only needed when you are using temporary credentials."
         ),
         title="AWS Session Token",
+        repr=False,  # in Prefect's schema it is plain text
     )
     profile_name: str | None = Field(default=None, description="The profile to use when creating your session.")
     region_name: str | None = Field(
@@ -114,6 +115,10 @@ class AwsCredentials(ServiceCredentials):
         description="Additional parameters for the assume_role call.",
         title="Assume Role Parameters",
     )
+
+    def block_initialization(self) -> None:
+        """Have the session token redacted, though its type does not say that it is a secret."""
+        remember_secret(self.aws_session_token or "")
 
     def get_boto3_session(self) -> Any:
         """A boto3 session with these credentials, or with those of the role that they assume."""

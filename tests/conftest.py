@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.sdk.redaction import forget_secrets
+from tests.support.forgetting import forget_secrets
 from tests.support.postgres import leave_server
 from tests.support.serving import leave_serving
 

@@ -182,7 +182,7 @@ def register(file: File) -> None:
         names = runpy.run_path(str(file), run_name=file.stem)
     except ImportError as error:
         raise ConfigurationError(f"{file} cannot be imported: {error}.") from None
-    found = (each for each in names.values() if Block.is_block_class(each))
+    found = (each for each in names.values() if isinstance(each, type) and issubclass(each, Block))
     classes = {each for each in found if not (isabstract(each) or ABC in each.__bases__)}
     for each in classes:
         each.register_type_and_schema()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
@@ -14,7 +13,7 @@ from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import Artifact, artifact_of
 from orchestration.domain.schemas.wire import plain
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.start import started_session
 
@@ -43,7 +42,7 @@ def create_markdown_artifact(markdown: str, key: str | None = None, description:
 @either
 def create_table_artifact(table: Cells, key: str | None = None, description: str | None = None) -> UUID:
     """Publish a table, given as columns by name, as rows by column name, or as rows; the id of the new version."""
-    return _create("table", redact(json.dumps(_plain(table), default=str)), key, description)
+    return _create("table", redact(json.dumps(_strict(table))), key, description)
 
 
 @either
@@ -51,8 +50,7 @@ def create_link_artifact(
     link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
 ) -> UUID:
     """Publish a link; the id of the new version."""
-    markdown = f"[{link_text}]({link})" if link_text else f"[{link}]({link})"
-    return _create("markdown", redact(markdown), key, description)
+    return _create("markdown", redact(f"[{link_text or link}]({link})"), key, description)
 
 
 @either
@@ -100,11 +98,10 @@ aupdate_progress_artifact = awaited(update_progress_artifact)
 def _create(kind: str, data: Any, key: str | None, description: str | None) -> UUID:
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError(f"The artifact key {key!r} may have only lower-case letters, numbers and dashes.")
-    flow, task = FLOW_RUN.get(), TASK_RUN.get()
-    flow_run_id = flow.run.id if flow is not None else task.record.flow_run_id if task is not None else None
+    run = log_extra(FLOW_RUN.get(), TASK_RUN.get())
     artifact = {
         "key": key, "type": kind, "description": None if description is None else redact(description), "data": data,
-        "metadata": {}, "flow_run_id": flow_run_id, "task_run_id": task.record.id if task is not None else None,
+        "metadata": {}, "flow_run_id": run.get("flow_run_id"), "task_run_id": run.get("task_run_id"),
     }
     return UUID(started_session().backend.create("artifacts", plain(artifact))["id"])
 
@@ -115,15 +112,14 @@ def _percent(progress: float) -> float:
     return float(progress)
 
 
-def _plain(value: Any) -> Any:
-    """A table as JSON can have it: numbers of any library as numbers, not-a-number as nothing, infinity as a word."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
-    number = int(value) if isinstance(value, Integral) else float(value)
-    if math.isfinite(number):
-        return number
-    return None if math.isnan(number) else str(number)
+def _strict(table: Cells) -> Any:
+    """A table as strict JSON can have it: not-a-number as nothing, infinity as a word."""
+    words = {"NaN": None, "Infinity": "inf", "-Infinity": "-inf"}
+    return json.loads(json.dumps(table, default=_number_or_text), parse_constant=words.get)
+
+
+def _number_or_text(cell: Any) -> Any:
+    """What JSON has no word for: a number of any library as a number, all else as text."""
+    if not isinstance(cell, Real):
+        return str(cell)
+    return int(cell) if isinstance(cell, Integral) else float(cell)

@@ -1,42 +1,105 @@
-"""The values of a block: their names, their secrets, and the JSON schema that describes them."""
+"""The values of a block, their secrets, and what their type looks like from outside: slug, description, JSON schema.
+
+Two programs that compute the same checksum mean the same block type, so every rule here is Prefect's,
+down to the spelling of descriptions; tests hold the results to those of Prefect itself.
+"""
 
 from __future__ import annotations
 
+import inspect
 import re
-import sys
+import unicodedata
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
-from textwrap import dedent
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import to_jsonable_python
 
-from orchestration.domain.schemas.block_checksums import checksum_of
-from orchestration.domain.schemas.blocks import MASK, UNVERSIONED
-from orchestration.sdk import block_schema as shape
-from orchestration.sdk.block_errors import BlockUsageError
-from orchestration.sdk.block_registry import class_of, register
-from orchestration.sdk.block_values import revealed, secrets_in
+from orchestration.domain.schemas.block_checksums import checksum_of, without_keys
+from orchestration.sdk.block_registry import CLASSES, class_of
 from orchestration.sdk.redaction import remember_secret
 
-_ABOUT_DOCUMENT = ("_block_document_id", "_block_document_name", "_is_anonymous")
+M = TypeVar("M", bound=BaseModel)
+_SECTION = re.compile(r"(?:\A|\n *\n)[A-Za-z_][\w -]*:(?: +\S.*)? *\n .*(?:\n(?: .*)?)*")
+"""A title such as ``Attributes:`` or ``Example:`` after an empty line, and what is indented below it."""
+
+
+class SecretDict(Secret[dict[str, Any]]):
+    """A mapping whose values are all secret."""
+
+
+def slugify(text: str) -> str:
+    """The text in lower-case ASCII words joined by dashes; letters that have no ASCII form are dropped."""
+    plain = unicodedata.normalize("NFKD", text.replace("'", "-")).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=\d),(?=\d)", "", plain)).strip("-")
+
+
+def description_of(docstring: str | None) -> str | None:
+    """The first running text of a docstring, up to or after a section."""
+    texts = _SECTION.split(inspect.cleandoc(docstring or ""))
+    return next((text.strip() for text in texts if text.strip()), None)
+
+
+def leaf_types(annotation: Any) -> Iterator[Any]:
+    """The types inside the unions and containers of an annotation, in order."""
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType) or (isinstance(origin, type) and issubclass(origin, Iterable)):
+        for inner in get_args(annotation):
+            yield from leaf_types(inner)
+    else:
+        yield annotation
+
+
+def models_in(annotation: Any, base: type[M]) -> list[type[M]]:
+    """The classes derived from ``base`` that an annotation names, in order."""
+    return [leaf for leaf in leaf_types(annotation) if isinstance(leaf, type) and issubclass(leaf, base)]
+
+
+def secrets_of(model: type[BaseModel]) -> list[str]:
+    """The dotted paths of the secrets in the fields of a model; ``*`` stands for every key below."""
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        for leaf in leaf_types(field.annotation):
+            if leaf in (SecretStr, SecretBytes, Secret) or get_origin(leaf) is Secret:
+                found.append(name)
+            elif leaf is SecretDict:
+                found.append(f"{name}.*")
+            found += [f"{name}.{path}" for nested in models_in(leaf, BaseModel) for path in secrets_of(nested)]
+    return found
+
+
+_NO_VALUES = ("block_type_slug", "_block_document_id", "_block_document_name", "_is_anonymous")
+"""What dumps of blocks, ours or Prefect's, say beside the values."""
 
 
 def _describe(schema: dict[str, Any], model: type[Any]) -> None:
-    """Add to a model's JSON schema what makes it the schema of a block."""
-    references: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        nested = [
-            {"block_type_slug": each.get_block_type_slug(), "block_schema_checksum": each._calculate_schema_checksum()}
-            for each in shape.models_in(field.annotation, BlockModel)
-        ]
-        if nested:
-            references[name] = nested[0] if len(nested) == 1 else nested
-    schema |= {"block_type_slug": model.get_block_type_slug(), "secret_fields": shape.secrets_of(model)}
-    schema |= {"description": model.get_description(), "block_schema_references": references}
+    """Add to a model's JSON schema what makes it the schema of a block, and the places of its fields in a form."""
+    schema |= {"block_type_slug": model.get_block_type_slug(), "secret_fields": secrets_of(model)}
+    schema |= {"description": model.get_description(), "block_schema_references": {}}
     if not schema["description"]:
         del schema["description"]
+    properties = schema.get("properties", {})
+    for position, (name, field) in enumerate(model.model_fields.items()):
+        properties.get(field.alias or name, properties.get(name, {}))["position"] = position
+        nested = [
+            {"block_type_slug": each.get_block_type_slug(), "block_schema_checksum": each._calculate_schema_checksum()}
+            for each in models_in(field.annotation, BlockModel)
+        ]
+        if nested:
+            schema["block_schema_references"][name] = nested[0] if len(nested) == 1 else nested
 
 
 class BlockModel(BaseModel):
@@ -51,19 +114,15 @@ class BlockModel(BaseModel):
     _description: ClassVar[str | None] = None
     _code_example: ClassVar[str | None] = None
     _block_schema_capabilities: ClassVar[Sequence[str] | None] = None
-    _block_schema_version: ClassVar[str | None] = None
-    _also_secret: ClassVar[frozenset[str]] = frozenset()
-    """Fields that Prefect's schema takes for plain text though they hold secrets; masked and redacted as well."""
 
     _block_document_id: UUID | None = PrivateAttr(None)
     _block_document_name: str | None = PrivateAttr(None)
-    _is_anonymous: bool | None = PrivateAttr(None)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if cls.__pydantic_generic_metadata__["origin"] is None and ABC not in cls.__bases__:
-            register(cls.get_block_type_slug(), cls)
+            CLASSES[cls.get_block_type_slug()] = cls
 
     @model_validator(mode="wrap")
     @classmethod
@@ -76,47 +135,23 @@ class BlockModel(BaseModel):
                 if not issubclass(named, cls):
                     raise ValueError(f"a block of the type {cls.get_block_type_slug()!r} is wanted, not {slug!r}")
                 return named.model_validate(values)
-            values = {key: value for key, value in values.items() if key not in ("block_type_slug", *_ABOUT_DOCUMENT)}
+            values = {key: value for key, value in values.items() if key not in _NO_VALUES}
         block = handler(values)
-        block._remember_secrets()
+        _values(block)  # which learns the secrets
         block.block_initialization()
         return block
 
     def block_initialization(self) -> None:
         """Hook for subclasses: called once the fields have their values."""
 
-    def _remember_secrets(self) -> None:
-        for secret in (*secrets_in(self), *(str(getattr(self, name) or "") for name in self._also_secret)):
-            remember_secret(secret)
-
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [
-            (name, MASK if name in self._also_secret and value else value)
-            for name, value in super().__repr_args__()
-            if name in type(self).model_fields
-        ]
-
-    def __str__(self) -> str:
-        return repr(self)
+        """The fields; what else was stored, say by a class that has lost a secret field since, is not shown."""
+        return [(name, value) for name, value in super().__repr_args__() if name in type(self).model_fields]
 
     @model_serializer(mode="wrap")
-    def _serialize(self, handler: Callable[[Any], dict[str, Any]], info: Any) -> Any:
-        context = info.context or {}
-        if context.get("serialize_blocks_as_references"):
-            return self._reference()
-        document = handler(self)
-        if context.get("include_secrets"):
-            document |= {key: value for key, value in revealed(self).items() if key in document}
-        if info.include is not None:
-            return document
-        about = {name: getattr(self, name) for name in _ABOUT_DOCUMENT if getattr(self, name) is not None}
-        return {**document, "block_type_slug": self.get_block_type_slug(), **about}
-
-    def _reference(self) -> dict[str, Any]:
-        if self._block_document_id is None:
-            what = f"This {type(self).__name__} is not saved yet, so nothing can refer to it"
-            raise BlockUsageError(f"{what}; call save(name) first.")
-        return {"$ref": {"block_document_id": str(self._block_document_id)}}
+    def _with_type(self, handler: Any) -> dict[str, Any]:
+        """The values and the slug of their type, without which a nested block might be taken for another."""
+        return {**handler(self), "block_type_slug": self.get_block_type_slug()}
 
     @classmethod
     def get_block_type_name(cls) -> str:
@@ -126,7 +161,7 @@ class BlockModel(BaseModel):
     @classmethod
     def get_block_type_slug(cls) -> str:
         """The name that programs use."""
-        return shape.slugify(cls._block_type_slug or cls.get_block_type_name())
+        return slugify(cls._block_type_slug or cls.get_block_type_name())
 
     @classmethod
     def get_block_capabilities(cls) -> frozenset[str]:
@@ -135,44 +170,49 @@ class BlockModel(BaseModel):
         return frozenset(capability for capabilities in lists for capability in capabilities)
 
     @classmethod
-    def get_block_schema_version(cls) -> str:
-        """The version of the package that defines the class, if it tells one."""
-        package = sys.modules.get((cls.__module__ or "__main__").partition(".")[0])
-        found = re.match(r"\d+(\.\d+)*", getattr(package, "__version__", None) or "")
-        return cls._block_schema_version or (found.group() if found else UNVERSIONED)
-
-    @classmethod
     def get_description(cls) -> str | None:
         """What the type is for: ``_description``, or the first text of the docstring."""
-        return cls._description if cls._description is not None else shape.description_of(cls.__doc__)
-
-    @classmethod
-    def get_code_example(cls) -> str:
-        """How the type is used: ``_code_example``, or how it is loaded."""
-        if cls._code_example is not None:
-            return dedent(cls._code_example)
-        variable, name = cls.get_block_type_slug().replace("-", "_"), cls.__name__
-        return f'```python\nfrom {cls.__module__} import {name}\n\n{variable}_block = {name}.load("BLOCK_NAME")\n```'
-
-    def get_block_placeholder(self) -> str:
-        """What stands for this saved block in templates."""
-        self._reference()
-        return f"prefect.blocks.{self.get_block_type_slug()}.{self._block_document_name}"
+        return cls._description if cls._description is not None else description_of(cls.__doc__)
 
     @classmethod
     def model_json_schema(cls, by_alias: bool = True, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """The JSON schema of the fields, in the form that Prefect checksums; ``options`` are pydantic's."""
-        schema = super().model_json_schema(by_alias, **{"ref_template": shape.DEFINITIONS, **options})
-        return shape.finished(schema, cls, BlockModel)
+        schema = super().model_json_schema(by_alias, **{"ref_template": "#/definitions/{model}", **options})
+        if "$defs" in schema:
+            schema["definitions"] = schema.pop("$defs")
+        return dict(without_keys({"additionalProperties"}, schema))
 
     @classmethod
-    def _calculate_schema_checksum(cls, block_schema_fields: dict[str, Any] | None = None) -> str:
-        return checksum_of(cls.model_json_schema() if block_schema_fields is None else block_schema_fields)
+    def _calculate_schema_checksum(cls) -> str:
+        return checksum_of(cls.model_json_schema())
 
-    @staticmethod
-    def is_block_class(block: Any) -> bool:
-        """Whether something is a class of blocks."""
-        return shape.is_model(block, BlockModel)
+
+def revealed(block: BlockModel) -> dict[str, Any]:
+    """The fields of a block as JSON values, by alias and with their secrets."""
+    return dict(to_jsonable_python(_values(block)))
+
+
+def _values(block: BlockModel) -> Any:
+    """The fields of a block, by alias and with their secrets, which are redacted from now on.
+
+    Custom serializers have their say first: pydantic masks a secret only on its way to JSON.
+    """
+    dumped = block.model_dump(by_alias=True, serialize_as_any=True, include=set(type(block).model_fields))
+    del dumped["block_type_slug"]
+    return _in_plain(dumped)
+
+
+def _in_plain(dumped: Any, is_secret: bool = False) -> Any:
+    """What pydantic dumped, with what is in its secrets."""
+    if hasattr(dumped, "get_secret_value"):
+        return _in_plain(dumped.get_secret_value(), is_secret=True)
+    if isinstance(dumped, Mapping):
+        return {key: _in_plain(value, is_secret) for key, value in dumped.items()}
+    if isinstance(dumped, list | tuple | set | frozenset):
+        return [_in_plain(value, is_secret) for value in dumped]
+    if is_secret and dumped is not None and not isinstance(dumped, bool):
+        remember_secret(dumped.decode(errors="replace") if isinstance(dumped, bytes) else str(dumped))
+    return dumped
 
 
 def document_data(block: BlockModel) -> dict[str, Any]:
@@ -181,5 +221,6 @@ def document_data(block: BlockModel) -> dict[str, Any]:
     for name, field in type(block).model_fields.items():
         value = getattr(block, name)
         if isinstance(value, BlockModel) and value._block_document_id is not None:
-            document[field.serialization_alias or field.alias or name] = value._reference()
+            reference = {"$ref": {"block_document_id": str(value._block_document_id)}}
+            document[field.serialization_alias or field.alias or name] = reference
     return document

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.rules import Decision
-from orchestration.domain.schemas.catalog import Artifact, ConcurrencyLimit, VariableRecord, artifact_of, variable_of
+from orchestration.domain.schemas.catalog import artifact_of, variable_of
 from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.domain.schemas.runs import FlowRun, Log, TaskRun
 from orchestration.domain.schemas.wire import Document, flow_run_of, record_of, task_run_of
@@ -22,6 +21,22 @@ from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
 
 R = TypeVar("R")
+Filter = Mapping[str, Any] | None
+
+
+def _listing(resource: str, record: Callable[[Document], R], order: str | None = None) -> Callable[..., list[R]]:
+    """The method that reads a page of a resource; filters are documents, others by name as ``flow_filter={...}``."""
+
+    def read(
+        self: SyncClient, own: Filter = None, *, sort: str | None = order, limit: int = PAGE, offset: int = 0,
+        **filters: Filter,
+    ) -> list[R]:  # fmt: skip
+        others = {name.removesuffix("_filter") + "s": wanted for name, wanted in filters.items()}
+        where = {name: wanted for name, wanted in {resource: own, **others}.items() if wanted}
+        return [record(each) for each in self._backend.find(resource, Query(where, sort, limit, offset))]
+
+    read.__name__, read.__doc__ = f"read_{resource}", f"A page of {resource}; which one, and of what, as in Prefect."
+    return read
 
 
 class SyncClient(AbstractContextManager["SyncClient"]):
@@ -33,16 +48,15 @@ class SyncClient(AbstractContextManager["SyncClient"]):
     def __exit__(self, *_: object) -> None:
         """Nothing to close: the store is the session's."""
 
+    read_flow_runs = _listing("flow_runs", partial(flow_run_of, revive=StoredValue.from_document))
+    read_task_runs = _listing("task_runs", partial(task_run_of, revive=StoredValue.from_document), "ID_ASC")
+    read_logs = _listing("logs", partial(record_of, Log), "TIMESTAMP_ASC")
+    read_artifacts = _listing("artifacts", artifact_of)
+    read_variables = _listing("variables", variable_of)
+
     def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
         """The flow run of that id; ``ObjectNotFound`` when there is none."""
         return self._backend.flow_run(flow_run_id)
-
-    def read_flow_runs(self, flow_run_filter: Any = None, **asked: Any) -> list[FlowRun]:
-        """Flow runs, newest first; filters are documents, or Prefect's filter objects, as ``flow_filter={...}``.
-
-        ``sort``, ``limit`` and ``offset`` say which page is wanted, here and below.
-        """
-        return self._found("flow_runs", _FLOW_RUN, flow_run_filter=flow_run_filter, **asked)
 
     def read_flow_run_states(self, flow_run_id: UUID) -> list[State]:
         """All states of a flow run, oldest first."""
@@ -56,75 +70,14 @@ class SyncClient(AbstractContextManager["SyncClient"]):
         """The task run of that id; ``ObjectNotFound`` when there is none."""
         return self._backend.task_run(task_run_id)
 
-    def read_task_runs(self, task_run_filter: Any = None, **asked: Any) -> list[TaskRun]:
-        """Task runs, oldest first."""
-        return self._found("task_runs", _TASK_RUN, **{"sort": "ID_ASC", "task_run_filter": task_run_filter, **asked})
-
     def read_task_run_states(self, task_run_id: UUID) -> list[State]:
         """All states of a task run, oldest first."""
         return self._backend.task_run_states(task_run_id)
-
-    def read_logs(
-        self, log_filter: Any = None, limit: int = PAGE, offset: int = 0, sort: Any = "TIMESTAMP_ASC"
-    ) -> list[Log]:
-        """Log lines in the order in which they were logged."""
-        return self._found("logs", partial(record_of, Log), sort, limit, offset, log_filter=log_filter)
-
-    def read_artifacts(self, artifact_filter: Any = None, **asked: Any) -> list[Artifact]:
-        """Artifacts, newest first."""
-        return self._found("artifacts", artifact_of, artifact_filter=artifact_filter, **asked)
-
-    def read_variable_by_name(self, name: str) -> VariableRecord | None:
-        """The variable of that name."""
-        try:
-            return variable_of(self._backend.read("variables", name=name))
-        except ObjectNotFound:
-            return None
-
-    def read_variables(self, limit: int = PAGE) -> list[VariableRecord]:
-        """Variables by name."""
-        return self._found("variables", variable_of, limit=limit)
-
-    def read_global_concurrency_limits(self) -> list[ConcurrencyLimit]:
-        """All concurrency limits by name, with their slots in use."""
-        return self._backend.concurrency_limits()
-
-    def upsert_global_concurrency_limit_by_name(
-        self, name: str, limit: int, slot_decay_per_second: float = 0.0, active: bool = True
-    ) -> None:
-        """Make or change a concurrency limit."""
-        new = {"name": name, "limit": limit, "slot_decay_per_second": slot_decay_per_second, "active": active}
-        self._backend.create("concurrency_limits", new, overwrite=True)
-
-    def delete_global_concurrency_limit_by_name(self, name: str) -> bool:
-        """Remove a concurrency limit; whether there was one."""
-        try:
-            self._backend.delete("concurrency_limits", name=name)
-        except ObjectNotFound:
-            return False
-        return True
-
-    def _found(
-        self, resource: str, record: Callable[[Document], R],
-        sort: Any = None, limit: int = PAGE, offset: int = 0, **filters: Any,
-    ) -> list[R]:  # fmt: skip
-        where = {name.removesuffix("_filter") + "s": _document(wanted) for name, wanted in filters.items() if wanted}
-        query = Query(where, sort and str(getattr(sort, "value", sort)), limit, offset)
-        return [record(each) for each in self._backend.find(resource, query)]
 
     @property
     def _backend(self) -> Backend:
         self._session.recorder.flush()
         return self._session.backend
-
-
-_FLOW_RUN = partial(flow_run_of, revive=StoredValue.from_document)
-_TASK_RUN = partial(task_run_of, revive=StoredValue.from_document)
-
-
-def _document(wanted: Any) -> Any:
-    """A filter as a document, whether it was given as one or as an object of pydantic's."""
-    return wanted.model_dump(mode="json", exclude_none=True) if hasattr(wanted, "model_dump") else wanted
 
 
 class AsyncClient:
@@ -140,16 +93,10 @@ class AsyncClient:
         return
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            return await in_thread(method, *args, **kwargs)
-
-        call.__name__, call.__doc__ = name, method.__doc__
-        return call
+        return partial(in_thread, getattr(self._client, name))
 
 
-def get_client(sync_client: bool = False, **_: Any) -> Any:
+def get_client(sync_client: bool = False) -> Any:
     """A client of the store for ``async with`` blocks; with ``sync_client=True``, for ``with`` blocks."""
     session = started_session()
     return SyncClient(session) if sync_client else AsyncClient(session)

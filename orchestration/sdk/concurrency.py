@@ -7,35 +7,53 @@ import math
 import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
+from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.sdk.awaiting import dispatch, in_thread
 from orchestration.sdk.session import Session
 from orchestration.sdk.start import started_session
 
 LEASE_SECONDS = 300.0
 _POLL_SECONDS = 0.05
-_TAG_LIMITS_FRESH_SECONDS = 1.0
 
 
 @dataclass(eq=False)
 class Slots:
-    """Slots of some limits; taken on entering the block, held by a lease that is renewed, given back on leaving."""
+    """Hold slots of limits while a ``with`` or ``async with`` block runs, by a lease that is renewed meanwhile.
 
-    session: Session
-    names: Sequence[str]
+    Args:
+        names: limits, by name; one that does not exist limits nothing, and neither does no name.
+        occupy: slots of each.
+        timeout_seconds: how long to wait for them; without end unless given.
+        max_retries: how often to ask again.
+        lease_duration: seconds after which the slots of a process that vanished come free.
+        strict: refuse names that are no limits.
+
+    Raises:
+        AcquireTimeoutError: no slot came free in time.
+        ConfigurationError: ``strict``, and a name is no limit.
+        UsageError: a limit has fewer slots than are asked for.
+    """
+
+    names: str | Sequence[str] | None
     occupy: int = 1
     timeout_seconds: float | None = None
-    lease_seconds: float = LEASE_SECONDS
-    strict: bool = False
     max_retries: int | None = None
-    _lease: UUID | None = None
-    _left: threading.Event = field(default_factory=threading.Event)
+    lease_duration: float = LEASE_SECONDS
+    strict: bool = False
+    session: Session = field(default_factory=started_session)
+
+    def __post_init__(self) -> None:
+        self._wanted = [self.names] if isinstance(self.names, str) else list(self.names or ())
+        self._lease: UUID | None = None
+        self._left = threading.Event()
 
     def __enter__(self) -> Slots:
         self._left.clear()
@@ -69,18 +87,21 @@ class Slots:
 
     def _tries(self) -> Generator[float, None, None]:
         """Ask until the slots are taken; yields the seconds to wait before asking again."""
-        if self.strict:
-            self._refuse_unknown()
+        if not self._wanted:
+            return
+        if self.strict and (unknown := set(self._wanted) - {limit.name for limit in self.limits()}):
+            what = f"There is no concurrency limit {min(unknown)!r}"
+            raise ConfigurationError(f"{what}; create it, or leave out strict=True.")
         lease, asked, most = new_id(), 0, math.inf if self.max_retries is None else self.max_retries
         deadline = math.inf if self.timeout_seconds is None else time.monotonic() + self.timeout_seconds
-        wanted = lease, self.names, self.occupy, self.lease_seconds
+        wanted = lease, self._wanted, self.occupy, self.lease_duration
         while (wait := self.session.backend.try_acquire(*wanted)) is not None:
             if not asked:
                 self._refuse_too_many()
             asked += 1
             seconds = wait or _POLL_SECONDS * (0.5 + DICE.random())  # spreads the askers
             if asked > most or time.monotonic() + seconds > deadline:
-                what = f"No {self.occupy} slot(s) of {', '.join(self.names)} came free in time"
+                what = f"No {self.occupy} slot(s) of {', '.join(self._wanted)} came free in time"
                 raise AcquireTimeoutError(f"{what}; raise the limit or the timeout_seconds.")
             yield seconds
         self._lease = lease
@@ -90,61 +111,26 @@ class Slots:
         threading.Thread(target=self._renew, name="orchestration-lease", args=(lease,), daemon=True).start()
 
     def _renew(self, lease: UUID) -> None:
-        while not self._left.wait(self.lease_seconds / 3):
-            try:
-                if not self.session.backend.renew_lease(lease, self.lease_seconds):
+        while not self._left.wait(self.lease_duration / 3):
+            with suppress(StoreError):  # a store that is away for a moment; the lease lasts for two more tries
+                if not self.session.backend.renew_lease(lease, self.lease_duration):
                     return
-            except StoreError:
-                continue  # a store that is away for a moment; the lease lasts for two more tries
 
-    def _refuse_unknown(self) -> None:
-        known = {limit.name for limit in self.session.backend.concurrency_limits()}
-        for name in self.names:
-            if name not in known:
-                what = f"There is no concurrency limit {name!r}"
-                raise ConfigurationError(f"{what}; create it, or leave out strict=True.")
+    def limits(self) -> list[ConcurrencyLimit]:
+        """The limits of these names, as far as there are any."""
+        return [limit for limit in self.session.backend.concurrency_limits() if limit.name in self._wanted]
 
     def _refuse_too_many(self) -> None:
         """Tell of a limit below what is asked for; one of 0 is somebody's way to hold all up, so it is waited for."""
-        for limit in self.session.backend.concurrency_limits():
-            if limit.name in self.names and limit.active and 0 < limit.limit < self.occupy:
+        for limit in self.limits():
+            if limit.active and 0 < limit.limit < self.occupy:
                 what = f"The concurrency limit {limit.name!r} has {limit.limit} slot(s)"
                 remedy = "occupy fewer, or raise the limit"
                 raise UsageError(f"{what}, so {self.occupy} can never be had; {remedy}.")
 
 
-_NO_SLOTS = nullcontext()
-"""What stands in for slots where nothing is limited."""
-
-
-def concurrency(
-    names: str | Sequence[str] | None,
-    occupy: int = 1,
-    timeout_seconds: float | None = None,
-    max_retries: int | None = None,
-    lease_duration: float = LEASE_SECONDS,
-    strict: bool = False,
-    **_: Any,
-) -> Slots | nullcontext[None]:
-    """Hold slots of these limits while a ``with`` or ``async with`` block runs.
-
-    Args:
-        names: limits, by name; one that does not exist limits nothing, and neither does no name.
-        occupy: slots of each.
-        timeout_seconds: how long to wait for them; without end unless given.
-        max_retries: how often to ask again.
-        lease_duration: seconds after which the slots of a process that vanished come free.
-        strict: refuse names that are no limits.
-
-    Raises:
-        AcquireTimeoutError: no slot came free in time.
-        ConfigurationError: ``strict``, and a name is no limit.
-        UsageError: a limit has fewer slots than are asked for.
-    """
-    wanted = [names] if isinstance(names, str) else list(names or ())
-    if not wanted:
-        return _NO_SLOTS
-    return Slots(started_session(), wanted, occupy, timeout_seconds, lease_duration, strict, max_retries)
+concurrency = Slots
+"""How a flow holds them: ``with concurrency("database"): ...``."""
 
 
 def rate_limit(
@@ -156,40 +142,27 @@ def rate_limit(
         AcquireTimeoutError: no slot came free in time.
         ConfigurationError: a limit has no decay, so that its slots would never come back.
     """
-    wanted = [names] if isinstance(names, str) else list(names)
-    return dispatch(_use_up, wanted, occupy, timeout_seconds, strict)
+    return dispatch(_use_up, Slots(names, occupy, timeout_seconds, strict=strict))
 
 
-def _use_up(names: Sequence[str], occupy: int, timeout_seconds: float | None, strict: bool) -> None:
-    session = started_session()
-    for limit in session.backend.concurrency_limits():
-        if limit.name in names and limit.active and limit.slot_decay_per_second <= 0:
+def _use_up(slots: Slots) -> None:
+    for limit in slots.limits():
+        if limit.active and limit.slot_decay_per_second <= 0:
             what = f"The concurrency limit {limit.name!r} has no slot_decay_per_second"
             raise ConfigurationError(f"{what}, so rate_limit would use it up for good; give it one.")
-    with Slots(session, names, occupy, timeout_seconds, strict=strict):
+    with slots:
         return
 
 
-@dataclass
-class _TagLimits:
-    """The tags that are limited, looked up again after a second: most runs have tags and no limits."""
-
-    session: Session | None = None
-    until: float = 0.0
-    names: frozenset[str] = frozenset()
-
-
-_tag_limits = _TagLimits()
+@lru_cache(maxsize=1)
+def _limited_tags(session: Session, second: int) -> frozenset[str]:
+    """The tags that are limited, looked up again each second: most runs have tags and no limits."""
+    limits = session.backend.concurrency_limits()
+    return frozenset(limit.name for limit in limits if limit.name.startswith("tag:"))
 
 
 def tag_slots(session: Session, tags: Sequence[str]) -> Slots | nullcontext[None]:
     """Slots of the limits on a task run's tags; a limit of the name ``tag:x`` counts the runs tagged ``x``."""
-    if not tags:
-        return _NO_SLOTS
-    now = time.monotonic()
-    if _tag_limits.session is not session or now > _tag_limits.until:
-        limits = session.backend.concurrency_limits()
-        _tag_limits.names = frozenset(limit.name for limit in limits if limit.name.startswith("tag:"))
-        _tag_limits.session, _tag_limits.until = session, now + _TAG_LIMITS_FRESH_SECONDS
-    wanted = [f"tag:{tag}" for tag in tags if f"tag:{tag}" in _tag_limits.names]
-    return Slots(session, wanted) if wanted else _NO_SLOTS
+    limited = _limited_tags(session, int(time.monotonic())) if tags else ()
+    wanted = [f"tag:{tag}" for tag in tags if f"tag:{tag}" in limited]
+    return Slots(wanted, session=session) if wanted else nullcontext()

@@ -15,7 +15,7 @@ from weakref import ref
 
 from orchestration.domain.schemas import recording, runs
 from orchestration.domain.settings import Settings
-from orchestration.sdk import results, runners, serializers, storages
+from orchestration.sdk import results, runners, serializers
 from orchestration.sdk.futures import TaskFuture
 from orchestration.sdk.session import Session
 
@@ -51,7 +51,7 @@ class ResultOptions:
 
     def store(self, settings: Settings, lock_manager: Any = None) -> results.ResultStore:
         """Where results go that these options speak of."""
-        storage = storages.storage_of(self.storage, settings.storage_path)
+        storage = results.storage_of(self.storage, settings.storage_path)
         return results.ResultStore(storage, serializers.serializer_of(self.serializer), lock_manager)
 
 

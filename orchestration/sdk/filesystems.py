@@ -1,67 +1,48 @@
-"""Blocks that hold files: the roles that they may play, and this machine's own file system."""
+"""``LocalFileSystem``: the files below a folder of this machine, but for those that an ignore file names."""
 
 from __future__ import annotations
 
 import shutil
-from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pathspec import GitIgnoreSpec, PathSpec
 from pydantic import Field, field_validator
 
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.block_errors import BlockUsageError
+from orchestration.sdk.block_registry import BlockUsageError
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.ignore import kept_files
-from orchestration.sdk.storages import write_whole
+from orchestration.sdk.results import write_whole
 
 
-class ReadableFileSystem(Block, ABC):
-    """A block from which files can be read."""
+def kept_files(folder: Path, lines: Iterable[str] = ()) -> Iterator[Path]:
+    """The files below a folder that the rules do not leave out, sorted; ignored folders and links are not entered."""
+    given = list(lines)
+    of_files, of_folders = GitIgnoreSpec.from_lines(given), PathSpec.from_lines("gitignore", given)
 
-    _block_schema_capabilities = ("read-path",)
+    def kept(inside: Path) -> Iterator[Path]:
+        for path in sorted(inside.iterdir()):
+            relative = path.relative_to(folder).as_posix()
+            if not path.is_dir() or path.is_symlink():
+                yield from [] if of_files.match_file(relative) else [path]
+            elif not of_folders.match_file(f"{relative}/"):
+                yield from kept(path)
 
-    @abstractmethod
-    def read_path(self, path: str) -> bytes:
-        """The contents of a file."""
-
-
-class WritableFileSystem(Block, ABC):
-    """A block from which files can be read and to which they can be written."""
-
-    _block_schema_capabilities = ("read-path", "write-path")
-
-    @abstractmethod
-    def read_path(self, path: str) -> bytes:
-        """The contents of a file."""
-
-    @abstractmethod
-    def write_path(self, path: str, content: bytes) -> str:
-        """Write a file; its path."""
+    return kept(folder)
 
 
-class WritableDeploymentStorage(Block, ABC):
-    """A block that folders can be copied from and to."""
-
-    _block_schema_capabilities = ("get-directory", "put-directory")
-
-    @abstractmethod
-    def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> None:
-        """Copy a folder to this machine."""
-
-    @abstractmethod
-    def put_directory(
-        self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
-    ) -> Any:
-        """Copy a folder from this machine."""
+FILES_AND_FOLDERS = ("get-directory", "put-directory", "read-path", "write-path")
+"""What blocks that hold files can do, in Prefect's words."""
 
 
-class LocalFileSystem(WritableFileSystem, WritableDeploymentStorage):
+class LocalFileSystem(Block):
     """Store data as a file on a local file system."""
 
     _block_type_name = "Local File System"
     _logo_url = "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/filesystem.png"
     _documentation_url = "https://docs.prefect.io/latest/develop/results#specifying-a-default-filesystem"
+    _block_schema_capabilities = FILES_AND_FOLDERS
 
     basepath: str | None = Field(default=None, description="Default local path for this block to write to.")
 

@@ -8,7 +8,8 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, MutableMapping
-from typing import Any, TextIO
+from functools import lru_cache
+from typing import Any
 
 from orchestration.domain.errors import MissingContextError
 from orchestration.domain.settings import Settings
@@ -23,19 +24,13 @@ class _Heard(logging.Logger):
     disabled = property(lambda self: False, lambda self, value: None)
 
 
-def _heard(name: str) -> logging.Logger:
-    usual = logging.getLoggerClass()
-    logging.setLoggerClass(_Heard)
-    try:
-        return logging.getLogger(name)
-    finally:
-        logging.setLoggerClass(usual)
-
+_usual = logging.getLoggerClass()
+logging.setLoggerClass(_Heard)
+ROOT = logging.getLogger("orchestration")
+FLOW_LOGGER, TASK_LOGGER = ROOT.getChild("flow_runs"), ROOT.getChild("task_runs")
+logging.setLoggerClass(_usual)
 
 _print = builtins.print
-ROOT = _heard("orchestration")
-FLOW_LOGGER = _heard("orchestration.flow_runs")
-TASK_LOGGER = _heard("orchestration.task_runs")
 LONGEST_LINE = 1_000_000
 """Characters of one log message; a longer one is cut, with a mark."""
 
@@ -65,9 +60,7 @@ def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
     """
     task, flow = TASK_RUN.get(), FLOW_RUN.get()
     if task is None and flow is None:
-        raise MissingContextError(
-            "There is no active flow or task run to log for; use logging.getLogger() outside runs."
-        )
+        raise MissingContextError("There is no active flow or task run to log for; outside, use logging.getLogger().")
     logger = TASK_LOGGER if task is not None else FLOW_LOGGER
     return RunLogger(logger, {**log_extra(flow, task), **kwargs})
 
@@ -77,55 +70,23 @@ def get_logger(name: str | None = None) -> logging.Logger:
     return ROOT.getChild(name) if name else ROOT
 
 
-def configure(session: Session) -> None:
-    """Let run loggers write to the console and to the session's store; safe to call again."""
-    ROOT.setLevel(session.settings.logging_level)
-    ROOT.propagate = False
-    if not any(isinstance(handler, ConsoleHandler) for handler in ROOT.handlers):
-        ROOT.addHandler(ConsoleHandler())
-    store = StoreHandler()
-    extra_loggers = [logging.getLogger(name) for name in session.settings.logging_extra_loggers]
-    for logger in (FLOW_LOGGER, TASK_LOGGER, *extra_loggers):
-        if not any(isinstance(each, StoreHandler) for each in logger.handlers):
-            logger.addHandler(store)
-    for logger in extra_loggers:
-        logger.setLevel(session.settings.logging_level)
+@lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
-class ConsoleFormatter(logging.Formatter):
-    """``12:17:29.675 | INFO    | Flow run 'light-boar' - message``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._second = (0, "")
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback below it when there is one."""
-        second = int(record.created)
-        if self._second[0] != second:
-            self._second = (second, time.strftime("%H:%M:%S", time.localtime(second)))
-        prefix = getattr(record, "prefix", "")
-        line = f"{self._second[1]}.{int(record.msecs):03d} | {record.levelname:<7} | {prefix}{record.getMessage()}"
-        if record.exc_info and not record.exc_text:
-            record.exc_text = self.formatException(record.exc_info)
-        return redact(f"{line}\n{record.exc_text}" if record.exc_text else line)
-
-
-class ConsoleHandler(logging.StreamHandler[TextIO]):
+class ConsoleHandler(logging.Handler):
     """Writes to whatever ``sys.stderr`` is at the moment, so that captured output is captured."""
 
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
-        self.setFormatter(ConsoleFormatter())
-
-    @property
-    def stream(self) -> TextIO:
-        """The current standard error."""
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, value: TextIO) -> None:
-        return
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``, and below it the traceback if any."""
+        try:
+            text = self.format(record) if record.exc_info else record.getMessage()
+            when = f"{_clock(int(record.created))}.{int(record.msecs):03d}"
+            line = f"{when} | {record.levelname:<7} | {getattr(record, 'prefix', '')}{text}\n"
+            sys.stderr.write(redact(line))
+        except Exception:  # a line that cannot be shown ends no run
+            self.handleError(record)
 
 
 class StoreHandler(logging.Handler):
@@ -134,24 +95,30 @@ class StoreHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Record one line, whole; beyond ``LONGEST_LINE`` characters with a mark."""
         session = current_session()
-        if not session.settings.logging_to_store:
-            return
-        fields = _run_fields(record)
-        flow_run_id, task_run_id = fields.get("flow_run_id"), fields.get("task_run_id")
-        if flow_run_id is None and task_run_id is None:
+        named = hasattr(record, "flow_run_id")  # by its logger; else it belongs to the run that it was logged in
+        fields = record.__dict__ if named else log_extra(FLOW_RUN.get(), TASK_RUN.get())
+        runs = [str(fields[each]) if fields.get(each) else None for each in ("flow_run_id", "task_run_id")]
+        if not session.settings.logging_to_store or runs == [None, None]:
             return
         text = redact(self.format(record) if record.exc_info else record.getMessage())
         if len(text) > LONGEST_LINE:
             text = f"{text[:LONGEST_LINE]} [truncated: {len(text) - LONGEST_LINE} more characters]"
-        flow_run_id = None if flow_run_id is None else str(flow_run_id)
-        task_run_id = None if task_run_id is None else str(task_run_id)
-        row = (record.name, record.levelno, text, round(record.created * 1e6), flow_run_id, task_run_id)
+        row = (record.name, record.levelno, text, round(record.created * 1e6), runs[0], runs[1])
         session.recorder.log(row, record.levelno >= logging.WARNING)
 
 
-def _run_fields(record: logging.LogRecord) -> Mapping[str, Any]:
-    """The run of a line: named by its logger, else the one that the line was logged in."""
-    return record.__dict__ if hasattr(record, "flow_run_id") else log_extra(FLOW_RUN.get(), TASK_RUN.get())
+_CONSOLE, _STORE = ConsoleHandler(), StoreHandler()
+
+
+def configure(session: Session) -> None:
+    """Let run loggers write to the console and to the session's store; safe to call again."""
+    ROOT.propagate = False
+    ROOT.addHandler(_CONSOLE)
+    others = [logging.getLogger(name) for name in session.settings.logging_extra_loggers]
+    for logger in (ROOT, *others):
+        logger.setLevel(session.settings.logging_level)
+    for logger in (FLOW_LOGGER, TASK_LOGGER, *others):
+        logger.addHandler(_STORE)
 
 
 def are_logged(decorated: Any, around: FlowRunContext | None, settings: Settings) -> bool:

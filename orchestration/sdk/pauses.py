@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.port import Backend
 from orchestration.domain import errors
 from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.states import Paused, Running, Scheduled, State
@@ -39,7 +38,7 @@ def pause_flow_run(
         MissingContextError: outside a flow.
         PauseTimeoutError: nobody resumed the run in time.
     """
-    return _stop(_current_flow(), "Paused", wait_for_input, timeout, key, partial(_wait, timeout, poll_interval))
+    return _stop("Paused", wait_for_input, timeout, key, partial(_wait, timeout, poll_interval))
 
 
 @either
@@ -58,15 +57,13 @@ def suspend_flow_run(
         MissingContextError: outside a flow, without ``flow_run_id``.
         UsageError: the run is a part of another flow run, whose process cannot end for it.
     """
-    current = FLOW_RUN.get()
-    if flow_run_id is not None and (current is None or str(current.run.id) != str(flow_run_id)):
+    flow = FLOW_RUN.get()
+    if flow_run_id is not None and (flow is None or str(flow.run.id) != str(flow_run_id)):
         return _propose(started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
-    flow = _current_flow()
-    if TASK_RUN.get() is not None:
-        raise errors.UsageError("A task cannot suspend the flow run around it; call suspend_flow_run in the flow.")
-    if flow.run.parent_task_run_id is not None:
-        raise errors.UsageError("A subflow cannot be suspended; pause it, or suspend the flow around it.")
-    return _stop(flow, "Suspended", wait_for_input, timeout, key, _end_here)
+    if flow is not None and (TASK_RUN.get() is not None or flow.run.parent_task_run_id is not None):
+        what = "A task or a subflow cannot be suspended, since its process is that of the flow around it"
+        raise errors.UsageError(f"{what}; pause it, or call suspend_flow_run in that flow.")
+    return _stop("Suspended", wait_for_input, timeout, key, _end_here)
 
 
 @either
@@ -89,7 +86,7 @@ def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None
     keyset = state.details.run_input_keyset
     if keyset is not None and run_input is not None:
         text = json.dumps(run_input if not hasattr(run_input, "model_dump") else run_input.model_dump(mode="json"))
-        _give_input(session.backend, flow_run_id, keyset["response"], text)
+        _give_input(session, flow_run_id, keyset["response"], text)
     resumed = Scheduled(utc_now(), name="Resuming") if state.details.pause_reschedule else Running()
     session.backend.propose_flow_run_state(flow_run_id, resumed, force=True)
 
@@ -97,14 +94,6 @@ def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None
 apause_flow_run = awaited(pause_flow_run)
 asuspend_flow_run = awaited(suspend_flow_run)
 aresume_flow_run = awaited(resume_flow_run)
-
-
-def _current_flow() -> FlowRunContext:
-    flow = FLOW_RUN.get()
-    if flow is None:
-        told = "Flow runs can only be paused from within a flow run; call this inside a flow."
-        raise errors.MissingContextError(told)
-    return flow
 
 
 def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, wanted: Any) -> State:
@@ -117,10 +106,12 @@ def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, want
 
 
 def _stop(
-    flow: FlowRunContext, name: str, wanted: Any, timeout: float | None, key: str | None,
-    rest: Callable[[FlowRunContext], None],
-) -> Any:  # fmt: skip
+    name: str, wanted: Any, timeout: float | None, key: str | None, rest: Callable[[FlowRunContext], None]
+) -> Any:
     """Enter the state and rest, unless the run was resumed here before; the value that the resume brought."""
+    flow = FLOW_RUN.get()
+    if flow is None:
+        raise errors.MissingContextError("A flow run is paused from within; call this inside a flow.")
     session, run_id = flow.session, flow.run.id
     flow.pauses += 1
     pause = _pause(run_id, name, key or str(flow.pauses), timeout, wanted)
@@ -129,7 +120,7 @@ def _stop(
     states = session.backend.flow_run_states(run_id)
     if not any(each.is_paused() and each.details.pause_key == pause.details.pause_key for each in states):
         if keyset is not None:
-            _give_input(session.backend, run_id, keyset["schema"], json.dumps(_adapter(wanted).json_schema()))
+            _give_input(session, run_id, keyset["schema"], json.dumps(_adapter(wanted).json_schema()))
         _propose(session, run_id, pause)
         rest(flow)
     if keyset is None:
@@ -154,9 +145,9 @@ def _adapter(wanted: Any) -> Any:
     return TypeAdapter(wanted)
 
 
-def _give_input(backend: Backend, run_id: UUID, key: str, text: str) -> None:
+def _give_input(session: Session, run_id: UUID, key: str, text: str) -> None:
     """Store a value of a flow run under a key, in place of the one that was there."""
-    backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
+    session.backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 
 
 def _wait(timeout: float, poll_interval: float, flow: FlowRunContext) -> None:

@@ -42,11 +42,3 @@ def redact(text: str) -> str:
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What Python prints of an error that nobody caught, without the secrets; another program's hook is left alone."""
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
-
-
-def forget_secrets() -> None:
-    """Empty the registry, for tests that must not see each other's secrets."""
-    global _pattern  # noqa: PLW0603 - see above
-    with _lock:
-        _known.clear()
-        _pattern = None

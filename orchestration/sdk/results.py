@@ -1,23 +1,132 @@
 """Results that outlive their run: where they lie, under which key, and how they are read again.
 
 A stored result is one JSON file, ``{"metadata": {...}, "result": "..."}``, in the form that Prefect
-writes, so that either reads what the other stored.
+writes, so that either reads what the other stored. It lies in a folder or in a saved block.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 from uuid import uuid4
 
 from orchestration.domain.errors import MissingResult, SerializationError, UsageError
 from orchestration.domain.states import StoredResult
+from orchestration.sdk.awaiting import plainly
 from orchestration.sdk.serializers import PickleSerializer, Serializer, serializer_of
-from orchestration.sdk.storages import BlockStorage, FolderStorage, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStorage:
+    """Files below one folder; a file appears whole, or not at all."""
+
+    folder: Path
+
+    def read(self, key: str) -> bytes:
+        """The content of the file of that key."""
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyError(key) from None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write a file that only this user can read."""
+        path = self._path(key)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, content, mode=0o600)
+
+    def describe(self, key: str) -> str:
+        """The absolute path."""
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        path = (self.folder / key).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            what = f"The result key {key!r} leads out of the result storage"
+            raise UsageError(f"{what}; use a key without '..' or a root.")
+        return path
+
+
+@dataclass(slots=True)
+class BlockStorage:
+    """A block that reads and writes paths, such as ``LocalFileSystem`` or ``S3Bucket``.
+
+    One that is known by its id only is loaded when it is needed: listing states must not load blocks.
+    """
+
+    block: Any = None
+    block_id: str | None = None
+    """The id of the block's document, by which another process finds it; ``None`` unless it was saved."""
+
+    def read(self, key: str) -> bytes:
+        """The bytes that the block has under that path."""
+        try:
+            return bytes(plainly(self._loaded().read_path)(key))
+        except (ValueError, FileNotFoundError, KeyError):
+            raise KeyError(key) from None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Let the block write the bytes."""
+        plainly(self._loaded().write_path)(key, content)
+
+    def describe(self, key: str) -> str:
+        """The key; only the block knows more."""
+        return key
+
+    def _loaded(self) -> Any:
+        if self.block is None:
+            self.block = plainly(_block_class().load_from_ref)(self.block_id)
+        return self.block
+
+
+Storage = FolderStorage | BlockStorage
+
+
+def storage_of(spec: Any, default_folder: Path) -> Storage:
+    """The storage that a decorator's argument names: a folder, a block, a ``slug/name``, or the default folder.
+
+    Raises:
+        UsageError: the value names no storage.
+    """
+    if spec is None:
+        return FolderStorage(default_folder)
+    if isinstance(spec, Path):
+        return FolderStorage(spec.expanduser().absolute())
+    if isinstance(spec, Storage):
+        return spec
+    block = _block_class().load(spec) if isinstance(spec, str) else spec
+    if hasattr(block, "read_path") and hasattr(block, "write_path"):
+        saved_id = getattr(block, "_block_document_id", None)
+        return BlockStorage(block, saved_id and str(saved_id))
+    raise UsageError(f"{spec!r} is no result storage; give a folder, a block, or the text 'block-type/name'.")
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file that appears whole or not at all: a temporary one beside it is renamed."""
+    temporary = path.with_name(f".writing-{os.getpid()}-{os.urandom(8).hex()}")
+    try:
+        temporary.touch(mode)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _block_class() -> Any:
+    """By name, because blocks open the session, the session knows results, and they take long to load."""
+    return resolve_name("orchestration.sdk.blocks:Block")
+
+
+def _default_storage() -> Storage:
+    """The folder of the settings; the session by name, because it knows results."""
+    return FolderStorage(resolve_name("orchestration.sdk.session:current_session")().settings.storage_path)
+
 
 _NOT_LOADED = object()
 
@@ -57,7 +166,7 @@ class StoredValue(StoredResult):
         return {
             "storage_key": self.storage.describe(self.key),
             "expiration": self.expiration.isoformat() if self.expiration else None,
-            "serializer": self.serializer.as_document(), "prefect_version": "3.8.8",
+            "serializer": self.serializer.document, "prefect_version": "3.8.8",
             "storage_block_id": getattr(self.storage, "block_id", None),
         }
 
@@ -67,7 +176,7 @@ class StoredValue(StoredResult):
         name, block_id = str(document.get("storage_key")), document.get("storage_block_id")
         serializer = serializer_of(document.get("serializer"))
         if block_id:
-            return cls(name, BlockStorage(saved_id=str(block_id)), serializer, _until(document))
+            return cls(name, BlockStorage(block_id=str(block_id)), serializer, _until(document))
         return cls(Path(name).name, FolderStorage(Path(name).parent), serializer, _until(document))
 
 
@@ -75,18 +184,12 @@ class StoredValue(StoredResult):
 class ResultStore:
     """Where and how the results of one run, or one cache, are kept, and who may write a key at a time."""
 
-    storage: Storage | None = None
+    storage: Storage = field(default_factory=_default_storage)
     serializer: Serializer = field(default_factory=PickleSerializer)
     lock_manager: Any = None
 
-    def or_else(self, default: ResultStore) -> ResultStore:
-        """This store, with the storage of ``default`` when it has none of its own."""
-        return replace(self, storage=default.storage) if self.storage is None else self
-
     def write(self, key: str, value: Any, expiration: datetime | None = None) -> StoredValue:
         """Store a value under a key, for good or until ``expiration`` (UTC)."""
-        if self.storage is None:
-            raise UsageError("This result store has no storage; give it one, or pass it to transaction().")
         stored = StoredValue(key, self.storage, self.serializer, expiration, value)
         content = {"metadata": stored.as_document(), "result": self.serializer.dumps(value).decode()}
         self.storage.write(key, json.dumps(content).encode())
@@ -98,8 +201,6 @@ class ResultStore:
         One that cannot be, say because its file was cut off or its class is gone, counts as not there:
         the task then runs again and writes it anew.
         """
-        if self.storage is None:
-            return None
         try:
             metadata, packed = _parts(self.storage.read(key))
             serializer = serializer_of(metadata.get("serializer"))
@@ -116,12 +217,9 @@ def _parts(content: bytes) -> tuple[Mapping[str, Any], bytes]:
     """The metadata and the packed value of a result file."""
     try:
         document = json.loads(content)
-        metadata, packed = document["metadata"], document["result"].encode()
-        if not isinstance(metadata, Mapping):
-            raise TypeError("its metadata is no object")
+        return dict(document["metadata"]), document["result"].encode()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SerializationError(f"A stored result is damaged ({error!r}); run again to renew it.") from error
-    return metadata, packed
 
 
 def new_result_key() -> str:

@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any, Generic, TypeVar
 
 import pydantic
-from pydantic import Field, JsonValue, SecretStr, StrictStr, field_validator
+from pydantic import Field, JsonValue, SecretStr, StrictStr
 
 from orchestration.sdk.blocks import Block
 
@@ -29,13 +29,6 @@ class Secret(Block, Generic[T]):
         examples=["sk-1234567890", {"username": "johndoe", "password": "s3cr3t"}],
         json_schema_extra={"writeOnly": True, "format": "password"},
     )
-
-    @field_validator("value", mode="before")
-    @classmethod
-    def _wrap(cls, value: Any) -> Any:
-        if isinstance(value, SecretStr | pydantic.Secret):
-            return value
-        return SecretStr(value) if isinstance(value, str) else pydantic.Secret(value)
 
     def get(self) -> Any:
         """The value; a text that holds JSON is read as JSON."""

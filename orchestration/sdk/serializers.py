@@ -3,118 +3,91 @@
 from __future__ import annotations
 
 import base64
-import bz2
-import gzip
 import json
 import lzma
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import cloudpickle
 
 from orchestration.domain.errors import SerializationError, UsageError
 
 
-class Serializer(Protocol):
-    """Turns values into bytes and back; ``as_document`` names it in stored results."""
+class Serializer(ABC):
+    """Turns values into bytes that can stand in a JSON document, and back."""
+
+    document: Mapping[str, Any]
+    """The serializer's name and options, as Prefect spells them in stored results."""
 
     def dumps(self, value: Any) -> bytes:
         """The bytes of a value; ``SerializationError`` when it has none."""
+        try:
+            return self.packed(value)
+        except Exception as error:
+            what = f"A {type(value).__name__} cannot be stored as {self.document['type']} ({error})"
+            raise SerializationError(f"{what}; return something else, or do not persist it.") from error
 
     def loads(self, blob: bytes) -> Any:
         """The value of bytes; ``SerializationError`` when they cannot be read."""
+        try:
+            return self.unpacked(blob)
+        except Exception as error:
+            what = f"A stored result cannot be read as {self.document['type']} ({error})"
+            raise SerializationError(f"{what}; run again to renew it.") from error
 
-    def as_document(self) -> dict[str, Any]:
-        """The serializer's name and options."""
+    @abstractmethod
+    def packed(self, value: Any) -> bytes:
+        """The bytes of a value."""
+
+    @abstractmethod
+    def unpacked(self, blob: bytes) -> Any:
+        """The value of bytes."""
 
 
-@contextmanager
-def _told(what: str, remedy: str = "run again to renew it") -> Iterator[None]:
-    """Say in one sentence what cannot be written or read, why, and what to do."""
-    try:
-        yield
-    except Exception as error:
-        raise SerializationError(f"{what} ({error}); {remedy}.") from error
-
-
-@dataclass(frozen=True)
-class PickleSerializer:
+class PickleSerializer(Serializer):
     """Any Python object, by cloudpickle; read only what you wrote yourself."""
 
-    type: str = field(default="pickle", init=False)
+    document: Mapping[str, Any] = {"type": "pickle", "picklelib": "cloudpickle", "picklelib_version": None}
 
-    def dumps(self, value: Any) -> bytes:
-        """The value's pickle in base64, so that it can stand in a JSON document."""
-        with _told(f"A {type(value).__name__} cannot be pickled", "return something else, or do not persist it"):
-            return base64.b64encode(cloudpickle.dumps(value))
+    def packed(self, value: Any) -> bytes:
+        """The value's pickle in base64."""
+        return base64.b64encode(cloudpickle.dumps(value))
 
-    def loads(self, blob: bytes) -> Any:
+    def unpacked(self, blob: bytes) -> Any:
         """The value of a base64 pickle."""
-        with _told("A stored result cannot be unpickled"):
-            return cloudpickle.loads(base64.b64decode(blob))
-
-    def as_document(self) -> dict[str, Any]:
-        """As Prefect names it."""
-        return {"type": "pickle", "picklelib": "cloudpickle", "picklelib_version": None}
+        return cloudpickle.loads(base64.b64decode(blob))
 
 
-@dataclass(frozen=True)
-class JSONSerializer:
+class JSONSerializer(Serializer):
     """Values of JSON: text, numbers, lists, objects."""
 
-    type: str = field(default="json", init=False)
+    document: Mapping[str, Any] = {"type": "json", "jsonlib": "json", "object_encoder": None, "object_decoder": None}
 
-    def dumps(self, value: Any) -> bytes:
+    def packed(self, value: Any) -> bytes:
         """The value as JSON text."""
-        with _told(f"A {type(value).__name__} is not JSON", "use result_serializer='pickle'"):
-            return json.dumps(value).encode()
+        return json.dumps(value).encode()
 
-    def loads(self, blob: bytes) -> Any:
+    def unpacked(self, blob: bytes) -> Any:
         """The value of JSON text."""
-        with _told("A stored result is not JSON"):
-            return json.loads(blob)
-
-    def as_document(self) -> dict[str, Any]:
-        """As Prefect names it."""
-        return {"type": "json", "jsonlib": "json", "object_encoder": None, "object_decoder": None}
+        return json.loads(blob)
 
 
-_COMPRESSIONS: Mapping[str, ModuleType] = {"lzma": lzma, "bz2": bz2, "gzip": gzip, "zlib": zlib}
+class CompressedSerializer(Serializer):
+    """Another serializer's bytes, compressed; the other one may be named, as in ``serializer="json"``."""
 
+    def __init__(self, serializer: str | Serializer) -> None:
+        self.serializer = inner = serializer_of(serializer)
+        kind = f"compressed/{inner.document['type']}"
+        self.document = {"type": kind, "serializer": inner.document, "compressionlib": "lzma"}
 
-@dataclass(frozen=True)
-class CompressedSerializer:
-    """Another serializer's bytes, compressed by ``compressionlib`` (lzma, bz2, gzip or zlib)."""
-
-    serializer: Serializer
-    compressionlib: str = "lzma"
-
-    def __post_init__(self) -> None:
-        if self.compressionlib not in _COMPRESSIONS:
-            known = ", ".join(_COMPRESSIONS)
-            raise UsageError(f"There is no compression {self.compressionlib!r} here; use one of {known}.")
-        if isinstance(self.serializer, str):  # Prefect's form, CompressedSerializer(serializer="json")
-            object.__setattr__(self, "serializer", serializer_of(self.serializer))
-
-    def dumps(self, value: Any) -> bytes:
+    def packed(self, value: Any) -> bytes:
         """The compressed bytes in base64."""
-        packed: bytes = _COMPRESSIONS[self.compressionlib].compress(self.serializer.dumps(value))
-        return base64.b64encode(packed)
+        return base64.b64encode(lzma.compress(self.serializer.packed(value)))
 
-    def loads(self, blob: bytes) -> Any:
+    def unpacked(self, blob: bytes) -> Any:
         """The value of compressed bytes."""
-        with _told("A stored result cannot be unpacked"):
-            packed = _COMPRESSIONS[self.compressionlib].decompress(base64.b64decode(blob))
-        return self.serializer.loads(packed)
-
-    def as_document(self) -> dict[str, Any]:
-        """As Prefect names it."""
-        inner = self.serializer.as_document()
-        return {"type": f"compressed/{inner['type']}", "serializer": inner, "compressionlib": self.compressionlib}
+        return self.serializer.unpacked(lzma.decompress(base64.b64decode(blob)))
 
 
 def serializer_of(spec: str | Mapping[str, Any] | Serializer | None) -> Serializer:
@@ -123,14 +96,11 @@ def serializer_of(spec: str | Mapping[str, Any] | Serializer | None) -> Serializ
     Raises:
         UsageError: there is no serializer of that name.
     """
-    if spec is None:
-        return PickleSerializer()
-    if not isinstance(spec, str | Mapping):
+    if isinstance(spec, Serializer):
         return spec
-    name = spec if isinstance(spec, str) else str(spec.get("type"))
+    name = str(spec.get("type") if isinstance(spec, Mapping) else spec or "pickle")
     if name.startswith("compressed/"):
-        library = "lzma" if isinstance(spec, str) else str(spec.get("compressionlib", "lzma"))
-        return CompressedSerializer(serializer_of(name.removeprefix("compressed/")), library)
+        return CompressedSerializer(name.removeprefix("compressed/"))
     if name in ("pickle", "json"):
         return PickleSerializer() if name == "pickle" else JSONSerializer()
     known = "'pickle', 'json', 'compressed/pickle' or 'compressed/json'"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -13,15 +13,12 @@ from uuid import uuid4
 
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.awaiting import in_thread
-from orchestration.sdk.context import ResultOptions
 from orchestration.sdk.logs import get_logger
 from orchestration.sdk.results import ResultStore, StoredValue
-from orchestration.sdk.start import started_session
 
 Hook = Callable[["Transaction"], None]
 
 _MISSING = object()
-LOGGER = get_logger("transactions")
 
 
 class IsolationLevel(StrEnum):
@@ -42,14 +39,9 @@ class CommitMode(StrEnum):
 class TransactionState(StrEnum):
     """How far a transaction has come."""
 
-    PENDING = "PENDING"
     ACTIVE = "ACTIVE"
-    STAGED = "STAGED"
     COMMITTED = "COMMITTED"
     ROLLED_BACK = "ROLLED_BACK"
-
-
-_ENDED = (TransactionState.COMMITTED, TransactionState.ROLLED_BACK)
 
 
 class Opener(Protocol):
@@ -64,7 +56,17 @@ ACTIVE: ContextVar[Opener | None] = ContextVar("ACTIVE_TRANSACTION", default=Non
 
 @dataclass(eq=False)
 class Transaction(AbstractContextManager["Transaction"]):
-    """A group of task runs, or one task run within such a group."""
+    """A ``with`` block whose task runs are rolled back when it fails; or one task run, within such a block or alone.
+
+    Args:
+        key: where a staged value is written; with a result there already, the block can ask ``is_committed()``.
+        store: what writes it; the storage of the settings unless given.
+        commit_mode: when to commit; by default with the transaction around it, or at the block's end.
+        isolation_level: whether two blocks may work on the key at once.
+        overwrite: write even if there is a result already.
+        write_on_commit: whether the staged value is written at all.
+        logger: where to tell of hooks.
+    """
 
     key: str | None = None
     store: ResultStore | None = None
@@ -72,19 +74,21 @@ class Transaction(AbstractContextManager["Transaction"]):
     isolation_level: IsolationLevel | None = None
     overwrite: bool = False
     write_on_commit: bool = True
-    logger: Any = LOGGER
-    around: InitVar[Opener | None] = None
+    logger: Any = field(default_factory=lambda: get_logger("transactions"))
+    around: Opener | None = field(default_factory=ACTIVE.get, repr=False)
     expiration: datetime | None = None
-    state: TransactionState = field(default=TransactionState.PENDING, init=False)
+    state: TransactionState = field(default=TransactionState.ACTIVE, init=False)
     stored: StoredValue | None = field(default=None, init=False)
     on_rolled_back: Callable[[], None] | None = field(default=None, init=False)
     """What the engine does when the transaction is undone, after the user's hooks."""
 
-    def __post_init__(self, around: Opener | None) -> None:
-        self.parent = parent = around.open_transaction() if around is not None else None
+    def __post_init__(self) -> None:
+        self.parent = parent = self.around.open_transaction() if self.around is not None else None
         self.commit_mode = self.commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
         inherited = parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
         self.isolation_level = self.isolation_level or inherited
+        if self.key is not None and self.store is None:
+            self.store = ResultStore()
         self.children: list[Transaction] = []
         self._locks = ExitStack()
         self._values: dict[str, Any] = {}
@@ -114,14 +118,6 @@ class Transaction(AbstractContextManager["Transaction"]):
             raise ValueError(f"The transaction has no value {name!r}; set it first, or give a default.")
         return default
 
-    def is_active(self) -> bool:
-        """Whether its block is being run."""
-        return self.state is TransactionState.ACTIVE
-
-    def is_staged(self) -> bool:
-        """Whether it waits for its parent's commit."""
-        return self.state is TransactionState.STAGED
-
     def is_committed(self) -> bool:
         """Whether its results are written."""
         return self.state is TransactionState.COMMITTED
@@ -137,14 +133,12 @@ class Transaction(AbstractContextManager["Transaction"]):
             ConfigurationError: SERIALIZABLE was asked for without a lock manager.
         """
         if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None:
-            locks = self.store.lock_manager if self.store is not None else None
+            locks, holder = self.store.lock_manager if self.store is not None else None, uuid4().hex
             if locks is None:
                 remedy = "give it one with store=ResultStore(lock_manager=...)"
                 raise ConfigurationError(f"Isolation level SERIALIZABLE needs a lock manager; {remedy}.")
-            holder = uuid4().hex
             locks.acquire_lock(self.key, holder)
             self._locks.callback(locks.release_lock, self.key, holder)
-        self.state = TransactionState.ACTIVE
         if not self.overwrite and self.read() is not None:
             self.state = TransactionState.COMMITTED
 
@@ -152,21 +146,16 @@ class Transaction(AbstractContextManager["Transaction"]):
         """The stored result of the transaction's key, if there is one."""
         return self.store.find(self.key) if self.store is not None and self.key is not None else None
 
-    def stage(
-        self, value: Any, on_rollback_hooks: list[Hook] | None = None, on_commit_hooks: list[Hook] | None = None
-    ) -> None:
+    def stage(self, value: Any, on_rollback_hooks: Sequence[Hook] = (), on_commit_hooks: Sequence[Hook] = ()) -> None:
         """Have a value and hooks ready for the commit."""
-        if self.is_committed():
-            return
-        self._staged = value
-        self._on_rollback += on_rollback_hooks or []
-        self._on_commit += on_commit_hooks or []
-        self.state = TransactionState.STAGED
+        if not self.is_committed():
+            self._staged = value
+            self._on_rollback += on_rollback_hooks
+            self._on_commit += on_commit_hooks
 
     def conclude(self, error: BaseException | None = None) -> None:
         """End: commit now, or leave that to the parent; what failed, or what nobody committed, is undone."""
         if error is None and self.parent is not None and self.commit_mode is not CommitMode.EAGER:
-            self.state = TransactionState.STAGED if not self.is_committed() else self.state
             self.parent.children.append(self)
         elif error is not None or self.commit_mode is CommitMode.OFF:
             self.rollback()
@@ -176,7 +165,7 @@ class Transaction(AbstractContextManager["Transaction"]):
     def commit(self) -> bool:
         """Write the staged results of this transaction and those inside it; all are undone if one cannot be written."""
         with self._locks:
-            if self.state in _ENDED:
+            if self.state is not TransactionState.ACTIVE:
                 return self.is_committed()
             try:
                 for child in self.children:
@@ -194,7 +183,7 @@ class Transaction(AbstractContextManager["Transaction"]):
     def rollback(self) -> bool:
         """Undo: hooks of this transaction, then those inside it, last first; then the one around it."""
         with self._locks:
-            if self.state in _ENDED:
+            if self.state is not TransactionState.ACTIVE:
                 return False
             self.state = TransactionState.ROLLED_BACK
             try:
@@ -234,34 +223,11 @@ class Transaction(AbstractContextManager["Transaction"]):
         self.logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
 
 
+transaction = Transaction
+"""How a flow opens one: ``with transaction(key="report") as own: ...``."""
+
+
 def get_transaction() -> Transaction | None:
     """The transaction around the running code, if there is one; a task is a transaction of its own."""
     around = ACTIVE.get()
     return around.open_transaction() if around is not None else None
-
-
-def transaction(
-    key: str | None = None,
-    store: ResultStore | None = None,
-    commit_mode: CommitMode | None = None,
-    isolation_level: IsolationLevel | None = None,
-    overwrite: bool = False,
-    write_on_commit: bool = True,
-    logger: Any = None,
-) -> Transaction:
-    """A transaction for a ``with`` block: when the block fails, the task runs inside it are rolled back.
-
-    Args:
-        key: where a staged value is written; with a result there already, the block can ask ``is_committed()``.
-        store: what writes it; the storage of the settings unless given.
-        commit_mode: when to commit; by default with the transaction around it, or at the block's end.
-        isolation_level: whether two blocks may work on the key at once.
-        overwrite: write even if there is a result already.
-        write_on_commit: whether the staged value is written at all.
-        logger: where to tell of hooks.
-    """
-    if key is not None:
-        default = ResultOptions().store(started_session().settings)
-        store = default if store is None else store.or_else(default)
-    modes = commit_mode, isolation_level, overwrite
-    return Transaction(key, store, *modes, write_on_commit, logger or LOGGER, ACTIVE.get())

@@ -28,17 +28,16 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
         allowed = "1 to 255 lower-case letters without accents, numbers, dashes and underscores"
         raise UsageError(f"The variable name {name!r} is none; use {allowed}.")
     try:
-        text = json.dumps(value, allow_nan=False)
+        length = len(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise UsageError(f"The value of variable {name!r} is not JSON: {error}.") from None
-    if len(text) > LONGEST_VALUE:
-        raise UsageError(f"The value of variable {name!r} has {len(text)} characters; {LONGEST_VALUE} is the most.")
+    if length > LONGEST_VALUE:
+        raise UsageError(f"The value of variable {name!r} has {length} characters; {LONGEST_VALUE} is the most.")
     document = {"name": name, "value": value, "tags": list(tags or ())}
     try:
         return variable_of(started_session().backend.create("variables", document, overwrite))
     except ObjectAlreadyExists:
-        told = f"The variable {name!r} exists already; pass overwrite=True to replace it."
-        raise ObjectAlreadyExists(told) from None
+        raise ObjectAlreadyExists(f"There is a variable {name!r}; replace it with overwrite=True.") from None
 
 
 def _get(name: str, default: Any = None) -> Any:
@@ -64,6 +63,3 @@ class Variable:
     get, aget = staticmethod(either(_get)), staticmethod(awaited(_get))
     set, aset = staticmethod(either(_set)), staticmethod(awaited(_set))
     unset, aunset = staticmethod(either(_unset)), staticmethod(awaited(_unset))
-
-
-__all__ = ["ObjectAlreadyExists", "Variable"]

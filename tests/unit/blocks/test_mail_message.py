@@ -7,7 +7,8 @@ import pytest
 
 from blocks.mail_errors import MailHeaderError
 from blocks.mail_message import Letter, compose, recipients_of
-from orchestration.sdk.redaction import forget_secrets, remember_secret
+from orchestration.sdk.redaction import remember_secret
+from tests.support.forgetting import forget_secrets
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f64540"

@@ -13,7 +13,7 @@ from blocks.aws import AwsCredentials, S3Bucket
 from blocks.mail import EmailServerCredentials
 from blocks.register import MAIL_NAMES, STORAGE_NAMES, Registered, main, register
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk.block_errors import BlockNotFound
+from orchestration.sdk.block_registry import BlockNotFound
 from orchestration.sdk.session import Session
 from orchestration.sdk.testing import test_harness
 

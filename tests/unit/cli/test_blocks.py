@@ -58,7 +58,6 @@ def test_the_types_of_a_file_are_registered(tmp_path: Path) -> None:
     file.write_text(DEFINITION)
     assert orchestrate("block", "register", "--file", file) == "Registered 2 block type(s): Depot, Fleet.\n"
     assert asked("block", "type", "inspect", "depot")["description"] == "Where cabs sleep."
-    assert "from depots import Depot" in asked("block", "type", "inspect", "depot")["code_example"]
     assert [row[0] for row in table("block", "type", "ls")[1:]] == ["depot", "fleet", "secret"]
 
 

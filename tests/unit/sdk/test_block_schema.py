@@ -5,7 +5,7 @@ import enum
 import pytest
 from pydantic import BaseModel, Field, SecretBytes, SecretStr
 
-from orchestration.sdk.block_schema import SecretDict, description_of, slugify
+from orchestration.sdk.block_model import SecretDict, description_of, slugify
 from orchestration.sdk.blocks import Block
 
 

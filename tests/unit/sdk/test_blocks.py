@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_serializer
 
 from orchestration.sdk import block_registry
-from orchestration.sdk.block_errors import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
-from orchestration.sdk.block_schema import SecretDict
+from orchestration.sdk.block_model import SecretDict
+from orchestration.sdk.block_registry import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.filesystems import LocalFileSystem
 from orchestration.sdk.secret_block import Secret
@@ -142,12 +142,12 @@ def test_a_loaded_block_is_saved_under_its_own_name_or_another() -> None:
 
 @pytest.mark.parametrize("name", ["Upper", "under_score", "a/b", "a b", "é", ""])
 def test_a_name_has_few_characters(name: str) -> None:
-    with pytest.raises(BlockUsageError, match=r"lower-case letters, digits and dashes|saved under a name"):
+    with pytest.raises(BlockUsageError, match=r"lower-case letters, digits and dashes"):
         Engine(power=1).save(name)
 
 
 def test_without_a_name_nothing_is_saved() -> None:
-    with pytest.raises(BlockUsageError, match=r"^A Engine is saved under a name; call save\(name\)\.$"):
+    with pytest.raises(BlockUsageError, match=r"^A Engine is saved under a name .*; call save\(name\)\.$"):
         Engine(power=1).save()
 
 
@@ -156,8 +156,6 @@ def test_a_missing_block_is_named() -> None:
         Engine.load("nothing")
     with pytest.raises(ValueError, match="engine/nothing"):  # as in Prefect
         Block.load("engine/nothing")
-    with pytest.raises(BlockNotFound):
-        Engine.delete("nothing")
 
 
 def test_the_base_class_needs_a_slug() -> None:
@@ -170,7 +168,7 @@ def test_a_type_that_nobody_knows_is_named(session: Session) -> None:
         x: int = 1
 
     Passing(x=1).save("p")
-    del block_registry._classes["passing"]
+    del block_registry.CLASSES["passing"]
     with pytest.raises(UnknownBlockType, match=r"'passing' is known here; import the module that defines it"):
         Block.load("passing/p")
 
@@ -185,7 +183,7 @@ def test_a_nested_type_that_nobody_knows_is_left_to_the_field() -> None:
     wheel = Wheel(size=28)
     wheel.save("w")
     Bike(wheel=wheel).save("b")
-    del block_registry._classes["wheel"]
+    del block_registry.CLASSES["wheel"]
     assert Bike.load("b").wheel == Wheel(size=28)
 
 
@@ -201,34 +199,19 @@ def test_what_is_built_in_or_installed_is_found_by_its_slug(session: Session, tm
     (installed / "entry_points.txt").write_text("[orchestration.blocks]\nengine = cars:Engine\n")
     program = (
         "from orchestration import Block; Block.load('secret/s'); Block.load('local-file-system/f'); "
-        "print(Block.load('engine/e'))"
+        "print(repr(Block.load('engine/e')))"
     )
     environment = {"ORCHESTRATION_HOME": str(session.settings.home), "PYTHONPATH": f"{ROOT}:{tmp_path}"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "Engine(power=5)\n"
 
 
-def test_deleting_removes() -> None:
-    Engine(power=1).save("gone")
-    Engine.delete("gone")
-    with pytest.raises(BlockNotFound):
-        Engine.load("gone")
-
-
-def test_loading_by_reference() -> None:
+def test_a_block_is_loaded_by_the_id_of_its_document_too() -> None:
     document_id = Engine(power=4).save("four")
-    for reference in (
-        document_id,
-        str(document_id),
-        {"block_document_id": str(document_id)},
-    ):
-        assert Engine.load_from_ref(reference).power == 4
-    assert Block.load_from_ref({"block_document_slug": "engine/four"}) == Engine.load("four")
-    assert Engine.load_from_ref({"block_document_slug": "four"}).power == 4
+    assert Engine.load_from_ref(document_id).power == 4
+    assert Block.load_from_ref(str(document_id)) == Engine.load("four")
     with pytest.raises(BlockNotFound):
         Engine.load_from_ref(uuid4())
-    with pytest.raises(BlockUsageError, match="refers to no block"):
-        Engine.load_from_ref({"other": 1})
 
 
 def test_async_code_may_await_everything() -> None:
@@ -237,18 +220,13 @@ def test_async_code_may_await_everything() -> None:
         await Engine(power=2).asave("twin")
         plain = await Engine.load("plain")  # type: ignore[misc]
         twin = await Engine.aload("twin")
-        assert (await Engine.aload_from_ref({"block_document_slug": "twin"})).power == 2
-        await Engine.adelete("plain")
-        await Engine.delete("twin")  # type: ignore[misc]
         await Car.aregister_type_and_schema()
         return plain.power, twin.power
 
     assert asyncio.run(main()) == (1, 2)
-    with pytest.raises(BlockNotFound):
-        Engine.load("plain")
 
 
-def test_a_block_whose_class_gained_a_field_can_be_filled_in() -> None:
+def test_a_block_that_its_class_has_outgrown_is_named() -> None:
     class Boat(Block):
         """Floats."""
 
@@ -266,15 +244,8 @@ def test_a_block_whose_class_gained_a_field_can_be_filled_in() -> None:
     with pytest.raises(InvalidBlock) as caught:
         NewBoat.load("b")
     assert str(caught.value) == (
-        "The block boat/b does not fit NewBoat: the field 'length' is missing; "
-        "save it again, or load it with validate=False to fill in what is missing."
+        "The block boat/b does not fit NewBoat: the field 'length' is wrong (Field required); save it again."
     )
-    with pytest.warns(UserWarning, match="length"):
-        boat = NewBoat.load("b", validate=False)
-    assert vars(boat) == {"name": "Vasa", "code": SecretStr("boat-code"), "length": None}
-    boat.length = 69
-    boat.save("b", overwrite=True)
-    assert NewBoat.load("b").length == 69
 
 
 def test_registering_twice_changes_nothing(session: Session) -> None:

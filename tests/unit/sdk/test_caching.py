@@ -25,8 +25,7 @@ from orchestration import (
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.context import ResultOptions
-from orchestration.sdk.results import StoredValue
+from orchestration.sdk.results import ResultStore, StoredValue
 from orchestration.sdk.session import Session
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,7 +104,7 @@ def test_one_line_says_hit_or_miss_and_why(client: SyncClient, session: Session)
     work = Counted(cache_key_fn=lambda _context, _inputs: "the-key").task
     for each in (work, work, work.with_options(refresh_cache=True), work.with_options(cache_policy=NO_CACHE)):
         each(1)
-    stored = ResultOptions().store(session.settings).write("the-key", 9, utc_now() - timedelta(seconds=1))
+    stored = ResultStore().write("the-key", 9, utc_now() - timedelta(seconds=1))
     work(1)
     assert _lines(client) == [
         "Cache miss: there is no result under key the-key yet",
@@ -119,11 +118,11 @@ def test_one_line_says_hit_or_miss_and_why(client: SyncClient, session: Session)
 def test_a_result_counts_until_it_expires(session: Session) -> None:
     counted = Counted(cache_policy=INPUTS, cache_expiration=timedelta(hours=1), cache_key_fn=lambda *_: "key")
     assert (counted.task(1), counted.task(1)) == (1, 1)
-    found = ResultOptions().store(session.settings).find("key")
+    found = ResultStore().find("key")
     assert found is not None
     assert found.expiration is not None
     assert timedelta(minutes=59) < found.expiration - utc_now() < timedelta(hours=1)
-    ResultOptions().store(session.settings).write("key", 8, utc_now())
+    ResultStore().write("key", 8, utc_now())
     assert counted.task(1) == 2
 
 

@@ -4,10 +4,9 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,11 +29,11 @@ def _ask_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _limit(client: SyncClient, name: str = "db", limit: int = 1, decay: float = 0.0, active: bool = True) -> None:
-    client.upsert_global_concurrency_limit_by_name(name, limit, decay, active)
+    client._backend.set_concurrency_limit(name, limit, decay, active)
 
 
 def _taken(client: SyncClient) -> dict[str, int]:
-    return {limit.name: limit.active_slots for limit in client.read_global_concurrency_limits()}
+    return {limit.name: limit.active_slots for limit in client._backend.concurrency_limits()}
 
 
 def test_slots_are_held_while_the_block_runs(client: SyncClient) -> None:
@@ -79,7 +78,7 @@ def test_no_name_limits_nothing(names: Any, session: Session) -> None:
 
     with concurrency(names):
         asyncio.run(main())
-    assert isinstance(concurrency([]), nullcontext)
+        assert session.backend.concurrency_limits() == []
 
 
 def test_a_name_without_a_limit_and_a_limit_that_is_off_let_pass(client: SyncClient) -> None:
@@ -232,7 +231,7 @@ def test_a_cancelled_wait_leaves_no_slot_taken(client: SyncClient, session: Sess
 
     async def main() -> None:
         slow: Any = Slow()
-        slots = Slots(replace(session, backend=slow), ["db"])
+        slots = Slots("db", session=replace(session, backend=slow))
         entering = asyncio.ensure_future(slots.__aenter__())
         await asyncio.to_thread(asking.wait)
         entering.cancel()
@@ -269,7 +268,7 @@ class _Renewals:
 def test_a_lease_is_renewed_even_by_a_store_that_was_away(client: SyncClient, session: Session) -> None:
     _limit(client)
     store: Any = _Renewals(session, wanted=4)
-    with Slots(replace(session, backend=store), ["db"], lease_seconds=0.3):
+    with Slots("db", lease_duration=0.3, session=replace(session, backend=store)):
         assert store.enough.wait(10)
         assert _taken(client) == {"db": 1}  # more than 0.3 seconds have passed
 
@@ -279,7 +278,7 @@ def test_a_lease_that_is_lost_is_not_renewed_any_more(client: SyncClient, sessio
     before = set(threading.enumerate())
     with concurrency("db", lease_duration=0.03):
         (renewing,) = set(threading.enumerate()) - before
-        client.delete_global_concurrency_limit_by_name("db")
+        client._backend.delete_concurrency_limit("db")
         renewing.join(10)
         assert not renewing.is_alive()
 
@@ -318,13 +317,6 @@ def test_a_rate_needs_a_limit_with_a_decay(client: SyncClient) -> None:
     assert _taken(client) == {"db": 0}
 
 
-@pytest.fixture
-def _fresh_tag_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(limits, "_TAG_LIMITS_FRESH_SECONDS", -1.0)
-    yield
-
-
-@pytest.mark.usefixtures("_fresh_tag_limits")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_tag_limit_counts_the_task_runs_of_that_tag(is_async: bool, client: SyncClient) -> None:
     _limit(client, "tag:db", limit=1)
@@ -354,7 +346,8 @@ def test_a_tag_limit_counts_the_task_runs_of_that_tag(is_async: bool, client: Sy
 
 
 def test_tag_limits_are_not_looked_up_for_every_run(client: SyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_TAG_LIMITS_FRESH_SECONDS", 1000.0)
+    now = [1000.0]
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     @task(tags=["db"])
     def work() -> dict[str, int]:
@@ -362,6 +355,7 @@ def test_tag_limits_are_not_looked_up_for_every_run(client: SyncClient, monkeypa
 
     assert work() == {}
     _limit(client, "tag:db")
+    now[0] += 0.5
     assert work() == {"tag:db": 0}
-    monkeypatch.setattr(limits._tag_limits, "until", 0.0)
+    now[0] += 0.5
     assert work() == {"tag:db": 1}

@@ -1,6 +1,8 @@
 """Locks on result keys, and the transactions and tasks that hold them."""
 
-import json
+import pickle
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,9 @@ from orchestration import (
     transaction,
 )
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk.results import ResultStore
-from orchestration.sdk.storages import FolderStorage
+from orchestration.sdk.results import FolderStorage, ResultStore
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("session")
 SERIALIZABLE = IsolationLevel.SERIALIZABLE
 
@@ -57,22 +59,27 @@ def test_a_lock_is_waited_for(locks: Any) -> None:
     assert taken == [True]
 
 
-def test_a_lock_file_that_has_run_out_is_nobody_s(tmp_path: Path) -> None:
-    locks = FileSystemLockManager(tmp_path)
-    assert locks.acquire_lock("key", "one", hold_timeout=-1)
-    assert not locks.is_locked("key")
-    assert locks.acquire_lock("key", "two", acquire_timeout=0, hold_timeout=60)
-    (file,) = tmp_path.iterdir()
-    assert json.loads(file.read_text())["holder"] == "two"
+def test_a_lock_is_free_when_the_process_that_held_it_was_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from orchestration import FileSystemLockManager; "
+        "print(FileSystemLockManager(sys.argv[1]).acquire_lock('key', 'one'), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, tmp_path], cwd=ROOT, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        locks = FileSystemLockManager(tmp_path)
+        assert not locks.acquire_lock("key", "two", acquire_timeout=0)
+        other.kill()
+    assert locks.acquire_lock("key", "two", acquire_timeout=20)
 
 
-@pytest.mark.parametrize("content", ["", "{half"])
-def test_a_lock_file_that_is_being_written_is_somebody_s(tmp_path: Path, content: str) -> None:
+def test_a_manager_travels_without_its_locks(tmp_path: Path) -> None:
     locks = FileSystemLockManager(tmp_path)
     locks.acquire_lock("key", "one")
-    next(tmp_path.iterdir()).write_text(content)
-    assert locks.is_locked("key")
-    assert not locks.acquire_lock("key", "two", acquire_timeout=0)
+    copy = pickle.loads(pickle.dumps(locks))
+    assert not copy.acquire_lock("key", "two", acquire_timeout=0)
+    locks.release_lock("key", "one")
+    assert copy.acquire_lock("key", "two", acquire_timeout=0)
 
 
 def test_serializable_blocks_of_one_key_follow_one_another(locks: Any, tmp_path: Path) -> None:

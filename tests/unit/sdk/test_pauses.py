@@ -321,7 +321,7 @@ def test_a_run_may_suspend_itself_by_its_id() -> None:
 def test_a_subflow_can_be_paused_and_not_suspended(client: SyncClient) -> None:
     @flow
     def inner() -> Any:
-        with pytest.raises(UsageError, match="A subflow cannot be suspended"):
+        with pytest.raises(UsageError, match="a subflow cannot be suspended"):
             suspend_flow_run()
         return pause_flow_run(wait_for_input=int, timeout=30, poll_interval=POLL)
 

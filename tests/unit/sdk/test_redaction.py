@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretBytes, SecretStr
 
-from orchestration.sdk.block_schema import SecretDict
+from orchestration.sdk.block_model import SecretDict
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.redaction import forget_secrets, redact, remember_secret
+from orchestration.sdk.redaction import redact, remember_secret
+from tests.support.forgetting import forget_secrets
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,9 @@ from orchestration import LocalFileSystem, flow, task
 from orchestration.domain.errors import MissingResult, SerializationError, UsageError
 from orchestration.domain.settings import read_settings
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.results import ResultStore, StoredValue, new_result_key
+from orchestration.sdk.results import BlockStorage, FolderStorage, ResultStore, StoredValue, new_result_key, storage_of
 from orchestration.sdk.serializers import JSONSerializer
 from orchestration.sdk.session import Session, open_session
-from orchestration.sdk.storages import BlockStorage, FolderStorage, storage_of
 
 ROOT = Path(__file__).resolve().parents[3]
 NOON = datetime(2021, 1, 1, 12, tzinfo=UTC)
@@ -111,15 +110,6 @@ def test_nothing_is_half_written(store: ResultStore, folder: Path) -> None:
     with pytest.raises(OSError, match="taken"):
         FolderStorage(folder).write("taken", b"x")
     assert sorted(path.name for path in folder.iterdir()) == ["key", "taken"]
-
-
-def test_a_store_without_storage_takes_another_s(store: ResultStore) -> None:
-    bare = ResultStore(serializer=JSONSerializer())
-    assert bare.find("key") is None
-    with pytest.raises(UsageError, match="This result store has no storage"):
-        bare.write("key", 1)
-    assert bare.or_else(store).storage is store.storage
-    assert store.or_else(bare) is store
 
 
 def test_keys_are_new_each_time() -> None:

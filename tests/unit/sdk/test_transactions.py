@@ -15,11 +15,10 @@ from orchestration import (
     task,
     transaction,
 )
-from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.results import ResultStore
+from orchestration.sdk.results import FolderStorage, ResultStore
 from orchestration.sdk.serializers import JSONSerializer
-from orchestration.sdk.storages import FolderStorage
+from orchestration.sdk.session import Session
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -53,7 +52,7 @@ def test_tasks_in_a_block_are_committed_at_its_end_in_order(story: Story) -> Non
         with transaction() as around:
             a()
             assert story.told == []
-            assert around.is_active()
+            assert not around.is_committed()
             b()
         assert around.is_committed()
 
@@ -119,7 +118,7 @@ def test_inner_blocks_end_with_the_outer_one(story: Story, fails: bool) -> None:
             a()
             with transaction() as inner:
                 b()
-            assert inner.is_staged()
+            assert not inner.is_committed()
             c()
             if fails:
                 raise ValueError("x")
@@ -307,11 +306,11 @@ def test_a_value_that_cannot_be_written_undoes_the_block(tmp_path: Path) -> None
     assert undone == ["undone"]
 
 
-def test_a_store_without_a_place_says_so() -> None:
-    store = ResultStore()
-    with pytest.raises(UsageError, match="This result store has no storage"):
-        store.write("key", 1)
-    assert store.find("key") is None
+def test_a_store_without_a_place_has_the_one_of_the_settings(session: Session) -> None:
+    with transaction("key", ResultStore(serializer=JSONSerializer())) as own:
+        own.stage(1)
+    assert (session.settings.storage_path / "key").is_file()
+    assert ResultStore().find("other") is None
 
 
 @pytest.mark.parametrize("fails", [False, True])
