@@ -75,7 +75,7 @@ def _questions(big: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """What pages and command lines ask for."""
     failed = {"flow_runs": {"state": {"type": {"any_": ["FAILED", "CRASHED"]}}}}
     day = {"after_": moment_text(NOW - timedelta(days=1)), "before_": moment_text(NOW)}
-    narrowed = [
+    narrowed: list[dict[str, Any]] = [
         {}, failed, {"flows": {"name": {"any_": ["smoke"]}}}, {"flow_runs": {"tags": {"all_": ["monthly"]}}},
         {"flow_runs": {"start_time": day}}, {"flow_runs": {"name": {"like_": "run-77"}}},
     ]  # fmt: skip

@@ -166,7 +166,7 @@ def test_a_run_is_cancelled_under_the_peers_worker(peer: Side, tmp_path: Path) -
     with peer.started("-m", "prefect", "worker", "start", "-p", pool, "--type", "process", cwd=PROGRAMS) as worker:
         run = _until(lambda: [each for each in _runs_of(peer.api_url, "long") if each["state_name"] == "Running"])[0]
         peer.command("flow-run", "cancel", run["id"])
-        _until(lambda: asked(peer.api_url, f"flow_runs/{run['id']}")["state_name"] == "Cancelled")
+        assert _until(lambda: asked(peer.api_url, f"flow_runs/{run['id']}")["state_name"] == "Cancelled")
         worker.send_signal(signal.SIGINT)
     (PROGRAMS / "started").unlink(missing_ok=True)
 

@@ -29,7 +29,8 @@ def _ask_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _limit(client: SyncClient, name: str = "db", limit: int = 1, decay: float = 0.0, active: bool = True) -> None:
-    client._backend.set_concurrency_limit(name, limit, decay, active)
+    new = {"name": name, "limit": limit, "slot_decay_per_second": decay, "active": active}
+    client._backend.create("concurrency_limits", new, overwrite=True)
 
 
 def _taken(client: SyncClient) -> dict[str, int]:
@@ -278,7 +279,7 @@ def test_a_lease_that_is_lost_is_not_renewed_any_more(client: SyncClient, sessio
     before = set(threading.enumerate())
     with concurrency("db", lease_duration=0.03):
         (renewing,) = set(threading.enumerate()) - before
-        client._backend.delete_concurrency_limit("db")
+        client._backend.delete("concurrency_limits", name="db")
         renewing.join(10)
         assert not renewing.is_alive()
 
