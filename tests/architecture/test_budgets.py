@@ -28,7 +28,7 @@ PREFECT_SIGNATURES = {
     "orchestration/sdk/flows.py": {"Flow.__init__"},
     "orchestration/sdk/tasks.py": {"Task.__init__"},
 }
-"""Public functions and commands, by file, whose arguments are Prefect's: neither they nor their lines are ours to count."""
+"""Public functions, by file, with Prefect's arguments: neither they nor the lines they stand on are ours to count."""
 
 
 def _lines(path: str) -> int:

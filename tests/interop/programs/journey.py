@@ -27,7 +27,7 @@ def add(first: int, second: int) -> int:
     return first + second
 
 
-@task(retries=2, retry_delay_seconds=0)
+@task(retries=2, retry_delay_seconds=0.1)
 def flaky() -> str:
     attempts.append(1)
     if len(attempts) < 2:
