@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from orchestration.backend.port import Backend
 from orchestration.domain.settings import Settings
-from orchestration.server import own, routes, streams
+from orchestration.server import own, routes, streams, worker_channel
 from orchestration.server.announcing import AnnouncingBackend
 from orchestration.server.answers import add_error_answers
 from orchestration.server.auth import Access
@@ -38,7 +38,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
     add_error_answers(app)
-    for each in (own.router, streams.router, routes.router()):
+    for each in (own.router, streams.router, worker_channel.router, routes.router()):
         app.include_router(each)
     app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/events")
 async def take(websocket: WebSocket) -> None:
     """Take events one by one."""
     with suppress(WebSocketDisconnect):
-        if not await _accept(websocket):
+        if not await accept(websocket):
             return
         async for text in websocket.iter_text():
             try:
@@ -43,9 +43,9 @@ async def take(websocket: WebSocket) -> None:
 async def send(websocket: WebSocket) -> None:
     """Send the events that a filter lets through: those of late, unless they are not wanted, and those that come."""
     with suppress(WebSocketDisconnect):
-        if not await _accept(websocket):
+        if not await accept(websocket):
             return
-        said = await _next_message(websocket)
+        said = await next_message(websocket)
         try:
             if said.get("type") != "filter":
                 raise ValueError("Expected 'filter' message")
@@ -56,11 +56,11 @@ async def send(websocket: WebSocket) -> None:
         await _send_all(websocket, wanted, said.get("backfill", True))
 
 
-async def _accept(websocket: WebSocket) -> bool:
+async def accept(websocket: WebSocket) -> bool:
     """Take a connection; a client that speaks Prefect's protocol first says who it is, which is the gate's to judge."""
     speaks = "prefect" in websocket.scope["subprotocols"]
     await websocket.accept("prefect" if speaks else None)
-    said = await _next_message(websocket) if speaks else {"type": "auth"}
+    said = await next_message(websocket) if speaks else {"type": "auth"}
     if said.get("type") != "auth":
         await websocket.close(REFUSED, "Expected 'auth' message")
         return False
@@ -69,7 +69,7 @@ async def _accept(websocket: WebSocket) -> bool:
     return True
 
 
-async def _next_message(websocket: WebSocket) -> Document:
+async def next_message(websocket: WebSocket) -> Document:
     """The next message as a document; an empty one when it is none."""
     try:
         said = await websocket.receive_json()
