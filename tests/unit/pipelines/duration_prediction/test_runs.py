@@ -1,12 +1,15 @@
 """What the flows ask of the run that they are in."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+
+import pytest
 
 from orchestration.backend.clock import new_id
 from orchestration.domain.states import Scheduled
 from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
 from orchestration.sdk.runners import ThreadPoolTaskRunner
-from orchestration.sdk.session import current_session
+from orchestration.sdk.session import close_session, current_session
 from pipelines.duration_prediction.config import MonthPlan, TrainingConfig, plan_months
 from pipelines.duration_prediction.wiring.runs import months_of_run
 from pipelines.tlc import Month
@@ -14,6 +17,12 @@ from tests.support.records import flow_run as made_up_run
 
 SLOT = datetime(2021, 4, 3, 13, tzinfo=UTC)
 TRAINING = TrainingConfig(n_months=2)
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    close_session()
 
 
 def _planned(train: list[str] | None, validate: str | None, is_deployed: bool) -> MonthPlan:
