@@ -1,6 +1,10 @@
 """The start of a run in a process: a store, and loggers that write to it."""
 
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +50,26 @@ def test_without_a_session_the_first_run_opens_one() -> None:
 
     with test_harness():
         assert main()
+
+
+SCRIPT = "from orchestration import flow\n\n@flow\ndef main():\n    {body}\n\nmain()\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "settings", "ends", "traced"),
+    [
+        ("pass", {"ORCHESTRATION_DATABASE_URL": "oracle://db"}, "ORCHESTRATION_DATABASE_URL", False),
+        ("pass", {"ORCHESTRATION_DATABASE_URL": "sqlite:////dev/null/x.db"}, "/dev/null", False),
+        ("1 / 0", {}, "ZeroDivisionError", True),
+    ],
+)
+def test_a_script_whose_store_cannot_be_used_ends_with_one_sentence(
+    tmp_path: Path, body: str, settings: dict[str, str], ends: str, traced: bool
+) -> None:
+    own = {"ORCHESTRATION_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path), **settings}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(body=body)],
+        env={**os.environ, **own}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (1, traced)
+    assert ends in done.stderr.strip().splitlines()[-1]
