@@ -147,7 +147,7 @@ def _with_checksum(_tx: Transaction, schema: Document) -> Document:
 
 
 def _with_column(_tx: Transaction, limit: Document) -> Document:
-    return {**limit, "slot_limit": limit["limit"]}  # LIMIT is a word of SQL
+    return {**limit, **({"slot_limit": limit["limit"]} if "limit" in limit else {})}  # LIMIT is a word of SQL
 
 
 def _with_types(db: Database, found: Sequence[Document]) -> None:

@@ -28,7 +28,7 @@ _SET = ("name", "limit", "slot_decay_per_second", "active")
 
 def _limit(backend: Backend, keys: Keys) -> ConcurrencyLimit:
     """The limit of that tag, or of that name or id."""
-    name = f"{TAG}{keys['tag']}" if "tag" in keys else keys["name"]
+    name = f"{TAG}{keys['tag']}" if "tag" in keys else str(keys.get("tag_id") or keys["name"])
     for limit in backend.concurrency_limits():
         if name in (limit.name, str(limit.id)):
             return limit
@@ -58,7 +58,7 @@ def limits(begin: str, backend: Backend, _keys: Keys, page: Any) -> list[Documen
 
 def read_limit(backend: Backend, keys: Keys, _body: None) -> Document:
     """The limit of that tag, or of that name or id."""
-    return _document(_limit(backend, keys), "tag" in keys)
+    return _document(_limit(backend, keys), "name" not in keys)
 
 
 def delete_limit(backend: Backend, keys: Keys, _body: None) -> None:
@@ -91,12 +91,12 @@ def change_limit(backend: Backend, keys: Keys, body: Any) -> None:
     limit = _limit(backend, keys)
     new = {**_document(limit), "active_slots": None, **body.model_dump(exclude_none=True)}
     if new["name"] != limit.name:
-        raise UsageError("A concurrency limit keeps its name; create another one and delete this.")
+        backend.change("concurrency_limits", {"name": new["name"]}, id=str(limit.id))
     backend.create("concurrency_limits", {name: new[name] for name in _SET}, overwrite=True)
     if new["active_slots"] is not None:
-        backend.take_back(limit.name)
+        backend.take_back(new["name"])
     if new["active_slots"]:
-        backend.try_acquire(new_id(), [limit.name], new["active_slots"], math.inf, remote=True)
+        backend.try_acquire(new_id(), [new["name"]], new["active_slots"], math.inf, remote=True)
 
 
 # -- slots -------------------------------------------------------------------------------------------------------------

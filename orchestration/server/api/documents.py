@@ -75,6 +75,14 @@ def delete(resource: str, backend: Backend, keys: Keys, _body: None) -> None:
     backend.delete(resource, **keys)
 
 
+def delete_all(resource: str, backend: Backend, keys: Keys, body: Any) -> Document:
+    """Remove those that the filters let through, as many as one page has."""
+    found = [each["id"] for each in find(resource, backend, keys, body)]
+    for document_id in found:
+        backend.delete(resource, id=document_id)
+    return {"deleted": found}
+
+
 def say(answer: Any, _backend: Backend, _keys: Keys, _body: None) -> Any:
     """The same to everybody."""
     return answer

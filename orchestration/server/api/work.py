@@ -12,7 +12,7 @@ from fastapi import HTTPException
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, OrchestrationError
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, moment_of, moment_text
 from orchestration.server.api.documents import Keys, check_known
@@ -76,6 +76,24 @@ def create_run(backend: Backend, keys: Keys, body: Any) -> Document:
         queue = {"work_pool_id": deployment["work_queue_work_pool_id"], "name": body.work_queue_name}
         wanted["work_queue_id"] = backend.read("work_queues", **queue)["id"]
     return backend.read("flow_runs", id=backend.create_run_of_deployment(keys["id"], wanted).id)
+
+
+def create_runs(backend: Backend, keys: Keys, body: list[Any]) -> Document:
+    """Several runs of a deployment, and for each that could not be made the reason."""
+    return {"results": [_created(backend, keys, each) for each in body]}
+
+
+def _created(backend: Backend, keys: Keys, wanted: Any) -> Document:
+    try:
+        return {"flow_run_id": create_run(backend, keys, wanted)["id"], "status": "CREATED", "error": None}
+    except (HTTPException, OrchestrationError) as error:
+        return {"flow_run_id": None, "status": "FAILED", "error": str(getattr(error, "detail", error))}
+
+
+def queues_of_deployment(backend: Backend, keys: Keys, _body: None) -> list[Document]:
+    """The queue that a deployment's runs wait in, if it has one."""
+    queue_id = backend.read("deployments", **keys)["work_queue_id"]
+    return [backend.read("work_queues", id=queue_id)] if queue_id else []
 
 
 def runs_of_deployments(backend: Backend, _keys: Keys, body: Any) -> list[Document]:

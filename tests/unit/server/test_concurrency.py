@@ -90,7 +90,6 @@ def test_a_limit_is_changed_by_name_or_id(client: TestClient, made: Made) -> Non
     assert _slots(client) == 2
     client.patch(f"{V2}db", json={"active_slots": 0})
     assert _slots(client) == 0
-    assert client.patch(f"{V2}db", json={"name": "another"}).status_code == 422
     assert [each["name"] for each in client.post(f"{V2}filter", json={"limit": None}).json()] == ["db"]
     assert [client.delete(f"{V2}{limit['id']}").status_code for _ in range(2)] == [204, 404]
 
@@ -112,3 +111,20 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     made(V2, name="db", limit=1)
     assert client.post(V2 + path, json=body).status_code == status
+
+
+def test_a_tags_limit_is_known_by_its_id_as_well(client: TestClient, made: Made) -> None:
+    limit = made("concurrency_limits/", tag="db", concurrency_limit=1)
+    path = f"concurrency_limits/{limit['id']}"
+    assert client.get(path).json()["tag"] == "db"
+    assert [client.delete(path).status_code for _ in range(2)] == [200, 404]
+
+
+def test_a_limit_is_given_another_name(client: TestClient, made: Made) -> None:
+    made(V2, name="taken", limit=1)
+    limit = made(V2, name="db", limit=2)
+    assert client.patch(f"{V2}db", json={"name": "store", "limit": 3, "active_slots": 1}).status_code == 204
+    found = client.get(f"{V2}store").json()
+    assert (found["id"], found["limit"], found["active_slots"]) == (limit["id"], 3, 1)
+    assert client.get(f"{V2}db").status_code == 404
+    assert client.patch(f"{V2}store", json={"name": "taken"}).status_code == 409

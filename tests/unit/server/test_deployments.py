@@ -191,3 +191,35 @@ def test_a_process_that_serves_flows_is_given_its_runs(client: TestClient, made:
     assert due() == due(scheduled_before="2099-01-01T00:00:00Z") == [run["id"]]
     assert due(scheduled_before="2020-01-01T00:00:00Z") == []
     assert client.get(f"deployments/{deployment['id']}").json()["status"] == "READY"
+
+
+def test_several_runs_are_made_at_once_and_each_is_told_of(client: TestClient, deployment: Document) -> None:
+    wanted = [{"parameters": {"n": 7}}, {"parameters": {"n": "one"}}]
+    asked = client.post(f"deployments/{deployment['id']}/create_flow_run/bulk", json=wanted)
+    one, two = asked.json()["results"]
+    assert (one["status"], client.get(f"flow_runs/{one['flow_run_id']}").json()["parameters"]) == ("CREATED", {"n": 7})
+    assert (two["status"], two["flow_run_id"]) == ("FAILED", None)
+    assert "'n'" in two["error"]
+
+
+def test_deployments_and_flows_are_removed_as_filtered(client: TestClient, made: Made, deployment: Document) -> None:
+    kept = made("flows/", name="kept")
+    one = {"deployments": {"id": {"any_": [deployment["id"]]}}}
+    assert client.post("deployments/bulk_delete", json=one).json() == {"deleted": [deployment["id"]]}
+    assert client.post("deployments/bulk_delete", json=one).json() == {"deleted": []}
+    gone = client.post("flows/bulk_delete", json={"flows": {"id": {"any_": [deployment["flow_id"]]}}})
+    assert gone.json() == {"deleted": [deployment["flow_id"]]}
+    assert client.get(f"flows/{kept['id']}").status_code == 200
+
+
+def test_the_queue_of_a_deployment_is_told(client: TestClient, made: Made, flow: Document) -> None:
+    made("work_pools/", name="trips", type="process")
+    queued = made("deployments/", name="queued", flow_id=flow["id"], work_pool_name="trips")
+    lone = made("deployments/", name="lone", flow_id=flow["id"])
+    (queue,) = client.get(f"deployments/{queued['id']}/work_queue_check").json()
+    assert (queue["id"], queue["name"]) == (queued["work_queue_id"], "default")
+    assert client.get(f"deployments/{lone['id']}/work_queue_check").json() == []
+
+
+def test_the_blocks_of_the_system_are_always_there(client: TestClient) -> None:
+    assert client.post("block_types/install_system_block_types").status_code == 200
