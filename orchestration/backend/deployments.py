@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_document, state_of
+from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_of
 from orchestration.domain.states import Scheduled
 from orchestration.persistence import documents
 from orchestration.persistence.database import NO_PARAMS, Database, Transaction
+from orchestration.persistence.statements import STATEMENTS
+from orchestration.persistence.values import micros
 
 DEPLOYMENT_LABEL = "prefect.deployment.id"
-_OF_THE_RUN = ("context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by")
-SCHEDULE_FIELDS = ("active", "schedule", "max_scheduled_runs", "parameters", "slug")
+_OF_THE_RUN = (
+    "context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by", "schedule_id",
+)  # fmt: skip
+SCHEDULE_FIELDS = (
+    "active", "schedule", "max_scheduled_runs", "parameters", "slug", "catchup", "max_lateness", "overlap",
+)  # fmt: skip
 
 
 def with_queue(tx: Transaction, deployment: Document) -> Document:
@@ -99,18 +105,10 @@ def _is_same(known: Document, given: Mapping[str, Any]) -> bool:
 
 def forget_future_runs(tx: Transaction, deployment_id: str) -> None:
     """Remove the planned runs that have not begun, so that they are planned anew."""
-    planned = {"auto_scheduled": True, "state_type": "SCHEDULED", "state_name": "Scheduled"}
-    for run in documents.delete(tx, "flow_runs", {"deployment_id": deployment_id, **planned}):
+    which = {"deployment": deployment_id, "now": micros(utc_now())}
+    tx.execute(STATEMENTS["plan_anew"], which)  # first, so that nobody plans by what was
+    for run in tx.execute(STATEMENTS["forget_planned"], which):
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
-
-
-def run_of_slot(deployment: Document, schedule: Mapping[str, Any], slot: datetime) -> Document:
-    """What the run of a schedule's slot has of its own; whoever plans it, and how often, makes it once."""
-    key = f"scheduled {deployment['id']} {schedule['slug'] or schedule['id']} {slot.astimezone(UTC).isoformat()}"
-    return {
-        "idempotency_key": key, "state": state_document(Scheduled(slot)), "parameters": schedule["parameters"],
-        "tags": ["auto-scheduled"], "auto_scheduled": True,
-    }
 
 
 def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:

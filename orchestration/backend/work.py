@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.schemas.wire import Document
@@ -25,10 +26,14 @@ ORDER BY q.priority, r.expected_start_time, r.id LIMIT 1000
 """
 
 
-def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int) -> list[Document]:
+def due(
+    tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int,
+    take: Callable[[Row], bool] = bool,
+) -> list[Document]:  # fmt: skip
     """The most urgent runs of a pool that have a free slot, as (id, work_pool_id, work_queue_id).
 
-    ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs.
+    ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs; ``take``
+    may pass over some.
     """
     pool = documents.read(tx, "work_pools", {"id": work_pool_id})[0]
     queues = documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
@@ -41,7 +46,7 @@ def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: dateti
     free = {queue["id"]: _free(queue, taken.get(queue["id"], 0), limit) for queue in asked}
     most = _free(pool, sum(taken.values()), limit)
     found = tx.execute(_DUE, {"pool": work_pool_id, "before": micros(before)})
-    return [{**run, "work_pool_id": work_pool_id} for run in _fitting(found, free)][:most]
+    return [{**run, "work_pool_id": work_pool_id} for run in islice(_fitting(found, free, take), most)]
 
 
 def with_status(db: Database, pools: Sequence[Document]) -> None:
@@ -58,8 +63,8 @@ def _free(limited: Document, taken: int, limit: int) -> int:
     return limit if own is None else max(0, min(limit, own - taken))
 
 
-def _fitting(found: Sequence[Row], free: dict[str, int]) -> Iterator[Row]:
+def _fitting(found: Sequence[Row], free: dict[str, int], take: Callable[[Row], bool]) -> Iterator[Row]:
     for row in found:
-        if free.get(row["work_queue_id"], 0) > 0:
+        if free.get(row["work_queue_id"], 0) > 0 and take(row):
             free[row["work_queue_id"]] -= 1
             yield row

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -94,6 +96,14 @@ def retry(name: Name) -> None:
             raise OrchestrationError(f"No deployment made {run['name']!r}, so no worker runs it; call its flow again.")
         _enter(backend, run["id"], states.Scheduled(datetime.now(UTC), name="AwaitingRetry"), force=True)
     typer.echo(f"Flow run {run['name']!r} waits for a worker.")
+
+
+@flow_run.command("execute")
+def execute(name: Name) -> None:
+    """Live a flow run of a deployment here and now, in a process of its own; the exit code is 0 when it completed."""
+    with opened() as backend:
+        run_id = FLOW_RUN.one(backend, name)["id"]
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "orchestration.services.run", run_id]))  # noqa: S603
 
 
 def _enter(backend: Backend, run_id: str, state: states.State, force: bool) -> None:

@@ -169,6 +169,11 @@ def schedule_of(document: Mapping[str, Any]) -> Schedule:
     return kind(**known)
 
 
+def slot_key(deployment_id: str, slug: str, slot: datetime) -> str:
+    """The key of the run of a slot: whoever plans it, fills it in, and how often, makes it once."""
+    return f"{deployment_id} {slug} {slot.astimezone(UTC).isoformat()}"
+
+
 def _interval_of(seconds: float) -> timedelta:
     if not 0 < seconds <= LONGEST_INTERVAL:
         raise UsageError(f"The interval of a schedule must be positive, and below 300 years; it is {seconds} seconds.")

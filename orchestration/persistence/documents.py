@@ -32,7 +32,7 @@ _TABLES = {
     "block_schemas": "block_schema checksum version", "block_documents": "block_document block_type_id name",
     "block_references": "block_document_reference parent_block_document_id name", "events": "event id",
     "concurrency_limits": "concurrency_limit name", "leases": "concurrency_lease id limit_id",
-    "api_keys": "api_key name", "audit": "audit", "settings": "setting name",
+    "run_claims": "run_claim flow_run_id", "api_keys": "api_key name", "audit": "audit", "settings": "setting name",
 }
 """By resource: its table, and the columns that make a row unique besides its id."""
 _BY_TYPE = {"BIGINT": "time", "INTEGER": "number", "{sequence}": "number", "DOUBLE": "number"}
@@ -48,6 +48,8 @@ _BY_NAME = {
     "block_document.data": "text",  # sealed
     "flow_run_state.data": "text",
     "flow_run_input.value": "text",
+    "run_claim.expires": "number",
+    "deployment_schedule.replan": "number",
     "concurrency_lease.expires": "number",  # microseconds that may lie beyond the last of dates
 }
 """What is in a column: told by its name, with its table where tables differ, or else by its type."""

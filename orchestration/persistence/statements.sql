@@ -150,3 +150,77 @@ DELETE FROM concurrency_lease WHERE expires <= :now OR id = :id
 SELECT id, limit_id, slots FROM concurrency_lease
 WHERE limit_id = (SELECT id FROM concurrency_limit WHERE name = :name) AND expires >= :never
 ORDER BY id
+
+-- Work: runs of schedules, and the claims that workers have on runs. An active run is one that a process has begun.
+
+-- name: active
+('PENDING', 'RUNNING', 'CANCELLING')
+
+-- name: to_plan
+SELECT s.id FROM deployment_schedule s JOIN deployment d ON d.id = s.deployment_id
+WHERE s.active = 1 AND d.paused = 0 AND s.replan <= :now ORDER BY s.replan, s.id LIMIT :most
+
+-- name: forget_planned
+DELETE FROM flow_run WHERE deployment_id = :deployment AND auto_scheduled = 1
+    AND state_type = 'SCHEDULED' AND state_name = 'Scheduled' AND expected_start_time > :now
+RETURNING id
+
+-- name: plan_anew
+UPDATE deployment_schedule SET planned = :now, replan = 0 WHERE deployment_id = :deployment
+
+-- name: overdue
+SELECT r.id, r.schedule_id, r.expected_start_time AS slot, s.catchup, s.max_lateness, s.overlap, EXISTS (
+    SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
+) AS is_busy
+FROM flow_run r JOIN deployment_schedule s ON s.id = r.schedule_id
+WHERE r.state_type = 'SCHEDULED' AND r.state_name IN ('Scheduled', 'Late') AND r.expected_start_time <= :now
+    AND (s.catchup <> 'all' OR s.max_lateness IS NOT NULL OR s.overlap = 'skip')
+ORDER BY r.schedule_id, r.expected_start_time DESC
+
+-- A run that was made long after its time, as one that fills in for the past, is not late.
+
+-- name: late
+SELECT r.id, r.expected_start_time AS slot, q.name AS queue, p.name AS pool,
+    COALESCE(d.paused, 0) * r.auto_scheduled AS paused, q.id IS NULL AS no_queue, p.is_paused AS pool_paused,
+    q.is_paused AS queue_paused, NOT EXISTS (
+        SELECT 1 FROM worker w WHERE w.work_pool_id = p.id AND w.last_heartbeat_time > :alive
+    ) AS no_worker,
+    d.concurrency_limit <= (SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active})
+    OR q.concurrency_limit <= (SELECT COUNT(*) FROM flow_run a WHERE a.work_queue_id = q.id AND a.state_type IN {active})
+    OR p.concurrency_limit <= (
+        SELECT COUNT(*) FROM flow_run a JOIN work_queue o ON o.id = a.work_queue_id
+        WHERE o.work_pool_id = p.id AND a.state_type IN {active}
+    ) AS is_full
+FROM flow_run r
+LEFT JOIN deployment d ON d.id = r.deployment_id
+LEFT JOIN work_queue q ON q.id = r.work_queue_id
+LEFT JOIN work_pool p ON p.id = q.work_pool_id
+WHERE r.state_type = 'SCHEDULED' AND r.state_name = 'Scheduled' AND r.expected_start_time < :late
+    AND r.created <= r.expected_start_time + 60000000 AND r.deployment_id IS NOT NULL
+ORDER BY r.expected_start_time LIMIT 200
+
+-- name: expired_claims
+SELECT id FROM run_claim WHERE expires <= :now
+
+-- name: end_claim
+DELETE FROM run_claim WHERE id = :id AND expires <= :now RETURNING flow_run_id
+
+-- name: renew_claim
+UPDATE run_claim SET expires = :expires WHERE id = :id
+RETURNING (SELECT r.state_type FROM flow_run r WHERE r.id = run_claim.flow_run_id) AS state_type
+
+-- name: is_due
+SELECT r.id FROM flow_run r JOIN work_queue q ON q.id = r.work_queue_id
+WHERE q.work_pool_id = :pool AND r.state_type = 'SCHEDULED' AND r.expected_start_time <= :now LIMIT 1
+
+-- name: held_back
+SELECT r.id FROM flow_run r
+LEFT JOIN deployment d ON d.id = r.deployment_id
+LEFT JOIN deployment_schedule s ON s.id = r.schedule_id
+WHERE r.id = :run AND (
+    EXISTS (SELECT 1 FROM run_claim c WHERE c.flow_run_id = r.id AND c.expires > :now)
+    OR d.concurrency_limit <= (SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active})
+    OR s.overlap IN ('skip', 'queue') AND EXISTS (
+        SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
+    )
+)

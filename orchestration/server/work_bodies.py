@@ -73,8 +73,8 @@ LeaseEnd = model("LeaseEnd", Lenient, {"lease_id": UUID})
 # -- deployments -----------------------------------------------------------------------------------------------------
 
 ScheduleUpdate = model(
-    "ScheduleUpdate", Lenient, {"schedule": (Times | None, None)}, text="slug replaces", on="active",
-    positive="max_scheduled_runs", mapped="parameters",
+    "ScheduleUpdate", Lenient, {"schedule": (Times | None, None), "max_lateness": (Seconds | None, None)},
+    text="slug replaces catchup overlap", on="active", positive="max_scheduled_runs", mapped="parameters",
 )
 ScheduleCreate = model("ScheduleCreate", ScheduleUpdate, {"schedule": Times})
 SchedulesCreate = create_model("SchedulesCreate", __base__=RootModel[Any], root=(conlist(ScheduleCreate), ...))

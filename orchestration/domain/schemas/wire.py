@@ -77,7 +77,8 @@ def state_document(state: State) -> Document:
 
 
 def _details_document(details: StateDetails) -> Document:
-    return {name: plain(getattr(details, name)) for name in StateDetails.__slots__}
+    names = (name for name in StateDetails.__slots__ if name != "claim_id" or details.claim_id)
+    return {name: plain(getattr(details, name)) for name in names}
 
 
 _NOTHING_SAID = _details_document(NO_DETAILS)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.backend.deployments import run_of_slot
+from orchestration.backend.local_work import run_of_slot
 from orchestration.backend.port import Backend
 from orchestration.domain.schedules import schedule_of
 from orchestration.domain.schemas.wire import Document

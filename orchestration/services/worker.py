@@ -1,0 +1,128 @@
+"""A worker: takes runs of a work pool, lives each in a process of its own, and answers for how they end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.port import Backend
+from orchestration.domain.schemas.recording import Batch
+from orchestration.domain.schemas.wire import Document
+from orchestration.domain.states import StateType
+from orchestration.services.loop import Tick
+from orchestration.services.supervisor import Supervised, folder_of
+
+TICK_SECONDS, IDLE_SECONDS = 0.1, 2.0
+"""Between two looks for work while runs are under way; and how long a look may take while none is."""
+RENEW_SECONDS = 2.0
+"""Between two renewals of all leases, which also tell of runs that are to be cancelled."""
+HEARTBEAT_SECONDS = 30
+MOST_AT_ONCE = 100
+"""Runs at a time, where nobody limits them."""
+_log = logging.getLogger("orchestration.services")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a worker is to do, and where; ``also`` is called at each tick, as the scheduler's own."""
+
+    pool: Document
+    home: Path
+    queues: Sequence[str] = ()
+    limit: int | None = None
+    name: str | None = None
+    once: bool = False
+    also: Tick | None = None
+
+
+class Worker:
+    """Its ``tick`` is to be called until it has ``ended``; once it is to ``stop``, it starts no further runs."""
+
+    def __init__(self, backend: Backend, wanted: Wanted) -> None:
+        self._backend, self._wanted = backend, wanted
+        self._name = wanted.name or f"worker-{platform.node()}-{os.getpid()}"
+        self._runs: list[Supervised] = []
+        self._renew_at = self._alive_until = 0.0
+        self.stop, self.ended = threading.Event(), threading.Event()
+
+    def stop_at_once(self) -> None:
+        """End the runs that are under way, too; the retries of their flows apply."""
+        self.stop.set()
+        for each in self._runs:
+            each.stop()
+
+    def tick(self, now: datetime) -> float:
+        """Look after the runs, and take new ones; the seconds until the next time."""
+        instant = time.monotonic()
+        if self._wanted.also:
+            self._wanted.also(now)
+        if instant >= self._alive_until:
+            self._alive_until = instant + HEARTBEAT_SECONDS
+            alive = {"last_heartbeat_time": now, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}
+            worker = {"work_pool_id": self._wanted.pool["id"], "name": self._name, **alive}
+            self._backend.create("workers", worker, overwrite=True)
+        if self._runs and instant >= self._renew_at:
+            self._renew_at = instant + RENEW_SECONDS
+            self._renew()
+        for each in list(self._runs):
+            self._follow(each)
+        if not self.stop.is_set():
+            self._take()
+        if self.stop.is_set() and not self._runs:
+            self.ended.set()
+        return TICK_SECONDS
+
+    def _take(self) -> None:
+        """Start the runs that there is room for, or give them back when the worker was stopped meanwhile."""
+        room = (self._wanted.limit or MOST_AT_ONCE) - len(self._runs)
+        wait = 0.0 if self._runs or self._wanted.once else IDLE_SECONDS
+        pool_id, queues = UUID(self._wanted.pool["id"]), self._wanted.queues
+        for run in self._backend.claim_runs(pool_id, queues, room, self._name, wait) if room else ():
+            try:
+                if self.stop.is_set():
+                    self._backend.end_claim(UUID(run["claim_id"]))
+                else:
+                    self._runs.append(Supervised(run, self._variables(run)))
+                    _log.info("Started flow run %r.", run["name"])
+            except (OSError, ValueError) as error:
+                self._backend.end_claim(UUID(run["claim_id"]), f"The process of this run could not be started: {error}")
+        if self._wanted.once:
+            self.stop.set()
+
+    def _variables(self, run: Document) -> dict[str, Any]:
+        """The job variables of a run: its own before its deployment's, and these before what the pool says."""
+        template = self._wanted.pool["base_job_template"].get("variables") or {}
+        found = {name: about.get("default") for name, about in (template.get("properties") or {}).items()}
+        deployment = self._backend.read("deployments", id=run["deployment_id"]) if run["deployment_id"] else {}
+        return {**found, **(deployment.get("job_variables") or {}), **(run["job_variables"] or {})}
+
+    def _renew(self) -> None:
+        held = self._backend.renew_claims([each.claim_id for each in self._runs])
+        for each in self._runs:
+            if each.claim_id not in held:  # it was given up for dead, and another worker may have it
+                each.stop(grace=0)
+            elif held[each.claim_id] in (StateType.CANCELLING, StateType.CANCELLED):
+                each.stop()
+
+    def _follow(self, each: Supervised) -> None:
+        """Store what a run's process printed; when it has ended, so has the claim."""
+        code = each.exit_code()
+        if printed := list(each.output()):
+            self._backend.record(Batch((), printed))
+        if code is not None:
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            self._backend.end_claim(each.claim_id, f"The process of this run {how} before the run had ended.")
+            self._runs.remove(each)
+            shutil.rmtree(folder_of(self._wanted.home, each.run_id), ignore_errors=True)
+            _log.info("The process of flow run %r %s.", each.name, how)
