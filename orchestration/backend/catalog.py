@@ -178,5 +178,5 @@ _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]]
 }
 _AFTER_REMOVAL: Mapping[str, Callable[[Transaction, Document], None]] = {
     "artifacts": _point_at_latest, "schedules": deployments.after_schedule,
-    "deployments": lambda tx, deployment: deployments.forget_future_runs(tx, deployment["id"]),
+    "deployments": lambda tx, deployment: deployments.forget_future_runs(tx, deployment["id"], True),
 }

@@ -14,6 +14,7 @@ from orchestration.domain.schemas.wire import Document, policy_of, record_of, st
 from orchestration.domain.states import Scheduled
 from orchestration.persistence import documents
 from orchestration.persistence.database import NO_PARAMS, Database, Transaction
+from orchestration.persistence.presenting import present
 from orchestration.persistence.statements import STATEMENTS
 from orchestration.persistence.values import micros
 
@@ -62,7 +63,8 @@ def queue_of(tx: Transaction, work_pool_id: str, name: str) -> Document:
 def with_schedules(db: Database, found: Sequence[Document]) -> None:
     """Put into each deployment the schedules that it has."""
     for deployment in found:
-        deployment["schedules"] = documents.read(db, "schedules", {"deployment_id": deployment["id"]})[::-1]
+        rows = documents.rows(db, "schedules", {"deployment_id": deployment["id"]})
+        deployment["schedules"] = [present("schedules", row, utc_now()) for row in rows[::-1]]
 
 
 def after_change(tx: Transaction, changed: Document, changes: Mapping[str, Any]) -> None:
@@ -103,9 +105,9 @@ def _is_same(known: Document, given: Mapping[str, Any]) -> bool:
     return known["slug"] in names if names else known["slug"] is None and known["schedule"] == given.get("schedule")
 
 
-def forget_future_runs(tx: Transaction, deployment_id: str) -> None:
-    """Remove the planned runs that have not begun, so that they are planned anew."""
-    which = {"deployment": deployment_id, "now": micros(utc_now())}
+def forget_future_runs(tx: Transaction, deployment_id: str, is_removed: bool = False) -> None:
+    """Remove the runs of slots to come, so that they are planned anew; of a removed deployment those that wait, too."""
+    which = {"deployment": deployment_id, "now": 0 if is_removed else micros(utc_now())}
     tx.execute(STATEMENTS["plan_anew"], which)  # first, so that nobody plans by what was
     for run in tx.execute(STATEMENTS["forget_planned"], which):
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})

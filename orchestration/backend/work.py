@@ -35,16 +35,18 @@ def due(
     ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs; ``take``
     may pass over some.
     """
-    pool = documents.read(tx, "work_pools", {"id": work_pool_id})[0]
+    pools = documents.read(tx, "work_pools", {"id": work_pool_id})
+    if not pools:
+        raise documents.not_found("work_pools", {"id": work_pool_id})
     queues = documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
     asked = [queue for queue in queues if not names or queue["name"] in names]
     for queue in asked:
         documents.update(tx, "work_queues", {"last_polled": utc_now()}, {"id": queue["id"]})
-    if pool["is_paused"]:
+    if pools[0]["is_paused"]:
         return []
     taken = {row["id"]: row["number"] for row in tx.execute(_TAKEN, {"pool": work_pool_id})}
     free = {queue["id"]: _free(queue, taken.get(queue["id"], 0), limit) for queue in asked}
-    most = _free(pool, sum(taken.values()), limit)
+    most = _free(pools[0], sum(taken.values()), limit)
     found = tx.execute(_DUE, {"pool": work_pool_id, "before": micros(before)})
     return [{**run, "work_pool_id": work_pool_id} for run in islice(_fitting(found, free, take), most)]
 

@@ -23,7 +23,7 @@ from orchestration.services.worker import Wanted, Worker
 worker = new_app("Run what deployments ask for.")
 
 Pool = Annotated[str, typer.Option("--pool", "-p", help="The work pool whose runs it takes.")]
-Queues = Annotated[list[str] | None, typer.Option("--work-queue", "-q", help="Only those of this queue; may be repeated.")]
+Queues = Annotated[list[str] | None, typer.Option("--work-queue", "-q", help="Only those of a queue, or of several.")]
 Type = Annotated[str | None, typer.Option("--type", "-t", help="Of the pool, which is made if it is not there.")]
 AtOnce = Annotated[int | None, typer.Option("--limit", "-l", help="Runs at a time.", min=1)]
 WorkerName = Annotated[str | None, typer.Option("--name", "-n", help="What the store calls this worker.")]
