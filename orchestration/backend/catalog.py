@@ -171,6 +171,7 @@ _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
     "deployments": deployments.with_queue, "block_schemas": _with_checksum, "flow_runs": _with_policy,
+    "schedules": deployments.checked_schedule,
 }
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
     "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,

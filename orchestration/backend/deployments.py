@@ -9,9 +9,11 @@ from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
+from orchestration.domain.schedules import schedule_of
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_of
 from orchestration.domain.states import Scheduled
+from orchestration.domain.work import Policy
 from orchestration.persistence import documents
 from orchestration.persistence.database import NO_PARAMS, Database, Transaction
 from orchestration.persistence.presenting import present
@@ -86,6 +88,7 @@ def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapp
     known = documents.read(tx, "schedules", {"deployment_id": deployment_id})
     now = utc_now()
     for given in wanted:
+        checked_schedule(tx, dict(given))
         same = next((each for each in known if _is_same(each, given)), None)
         fields = {name: given[name] for name in SCHEDULE_FIELDS if given.get(name) is not None}
         if same is None and "schedule" not in fields:
@@ -98,6 +101,14 @@ def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapp
             documents.update(tx, "schedules", {**fields, "updated": now}, {"id": same["id"]})
     for each in known:
         documents.delete(tx, "schedules", {"id": each["id"]})
+
+
+def checked_schedule(_tx: Transaction, schedule: Document) -> Document:
+    """The schedule, if slots can be made of it; or the scheduler would stumble over it at every tick."""
+    Policy.of(schedule)
+    if schedule.get("schedule") is not None:
+        schedule_of(schedule["schedule"])
+    return schedule
 
 
 def _is_same(known: Document, given: Mapping[str, Any]) -> bool:

@@ -77,7 +77,7 @@ class LocalWork(LocalBackend):
         for _, rows in groupby(found, itemgetter("schedule_id")):
             for newer, row in enumerate(rows):
                 late = now - known_moment(row["slot"])
-                if why := rules.Policy.of(row).why_missed(newer, late, bool(row["is_busy"])):
+                if why := rules.Policy.of(dict(row)).why_missed(newer, late, bool(row["is_busy"])):
                     self._inside(self._enter, UUID(row["id"]), [Cancelled(why, name="Missed", timestamp=now)], now)
         alive = now - timedelta(seconds=HEARTBEAT_SECONDS * HEARTBEATS_MISSED)
         asked = {"late": micros(now - rules.GRACE), "alive": micros(alive)}

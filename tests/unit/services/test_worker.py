@@ -71,7 +71,9 @@ def test_a_run_is_lived_in_a_process_and_all_that_it_says_is_kept(anywhere: Work
     said = anywhere.lines(run_id)
     assert {"logged 7", "printed 7", "of a child"} <= set(said)
     assert said.count("logged 7") == 1
-    (known,) = anywhere.backend.find("workers") if not os.environ.get("ORCHESTRATION_API_URL") else [{"status": "ONLINE"}]
+    (known,) = (
+        anywhere.backend.find("workers") if not os.environ.get("ORCHESTRATION_API_URL") else [{"status": "ONLINE"}]
+    )
     assert known["status"] == "ONLINE"
 
 
@@ -79,10 +81,16 @@ def test_job_variables_give_a_process_its_surroundings(place: Workplace, tmp_pat
     (elsewhere := tmp_path / "elsewhere").mkdir()
     deployment = place.deploy(
         f"@flow\ndef main(): Path({str(tmp_path / 'told')!r}).write_text(os.environ['A'] + os.environ['B'])",
-        job_variables={"env": {"A": "deployed", "B": "deployed"}, "working_dir": str(elsewhere), "stream_output": False},
+        job_variables={
+            "env": {"A": "deployed", "B": "deployed"},
+            "working_dir": str(elsewhere),
+            "stream_output": False,
+        },
     )
     run_id = place.ask(deployment, job_variables={"env": {"A": "asked ", "B": 2}})
-    command = place.ask(place.deploy(QUICK, job_variables={"command": "sh -c 'pwd; exit 3'", "working_dir": str(elsewhere)}))
+    command = place.ask(
+        place.deploy(QUICK, job_variables={"command": "sh -c 'pwd; exit 3'", "working_dir": str(elsewhere)})
+    )
     nowhere = place.ask(place.deploy(QUICK, job_variables={"working_dir": str(tmp_path / "nowhere")}))
     worker = place.worker(once=True)
     place.work(worker, worker.ended.is_set)
@@ -171,7 +179,10 @@ def test_a_run_that_waits_for_long_gives_up_its_place_and_keeps_its_slot(place: 
             return State(StateType.SCHEDULED, "AwaitingRetry", details=StateDetails(
                 scheduled_time=datetime.now(timezone.utc) + timedelta(days=1)))
     """
-    code = code.replace("        from datetime", "        from orchestration.domain.states import State, StateDetails, StateType\n        from datetime")
+    code = code.replace(
+        "        from datetime",
+        "        from orchestration.domain.states import State, StateDetails, StateType\n        from datetime",
+    )
     slot = utc_now() - timedelta(days=9)
     document = {"type": "SCHEDULED", "state_details": {"scheduled_time": slot.isoformat()}}
     run_id = place.ask(place.deploy(code), state=document)

@@ -1,0 +1,139 @@
+"""Which slots become runs, what becomes of a run whose process is gone, and why a run is late."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orchestration.domain.errors import UsageError
+from orchestration.domain.retries import RetryPolicy
+from orchestration.domain.schedules import Cron, Interval, slot_key
+from orchestration.domain.states import (
+    Cancelling,
+    Completed,
+    Crashed,
+    Paused,
+    Pending,
+    Running,
+    Scheduled,
+    State,
+    Suspended,
+)
+from orchestration.domain.work import MOST_PASSED, VANISHED, Policy, left_behind, plan, why_late
+from tests.support.records import flow_run
+
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+HOURLY = Cron("0 * * * *")
+
+
+def _policy(**fields: Any) -> Policy:
+    return Policy.of(fields)
+
+
+def test_a_schedule_has_three_runs_ahead_and_all_of_the_next_ten_minutes() -> None:
+    assert plan(HOURLY, Policy(), NOON, NOON, None) == (
+        [NOON + HOUR * number for number in (1, 2, 3)], [], NOON + 3 * HOUR, NOON + 2 * HOUR,
+    )  # fmt: skip
+    assert len(plan(Cron("* * * * *"), Policy(), NOON, NOON, None).wanted) == 10
+    assert len(plan(Interval(timedelta(seconds=1)), Policy(), NOON, NOON, None).wanted) == 100
+    assert len(plan(HOURLY, Policy(), NOON, NOON, 1).wanted) == 1
+
+
+def test_what_was_planned_is_not_planned_again() -> None:
+    first = plan(HOURLY, Policy(), NOON, NOON, None)
+    later = plan(HOURLY, Policy(), first.until, NOON + 2 * HOUR, None)
+    assert later.wanted == [NOON + HOUR * number for number in (4, 5)]
+
+
+def test_a_schedule_without_further_slots_is_done_with() -> None:
+    never = plan(Cron("0 0 30 2 *"), Policy(), NOON, NOON, None)
+    assert (never.wanted, never.again) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({}, [8, 9, 10, 11, 12]),
+        ({"catchup": "all"}, [8, 9, 10, 11, 12]),
+        ({"catchup": "all(2)"}, [11, 12]),
+        ({"catchup": "latest"}, [12]),
+        ({"catchup": "none"}, []),
+        ({"catchup": "none", "max_lateness": 3600}, [12]),
+        ({"max_lateness": 3 * 3600}, [10, 11, 12]),
+    ],
+)
+def test_what_passed_while_nobody_looked_is_caught_up_as_asked(fields: dict[str, Any], kept: list[int]) -> None:
+    now = NOON + timedelta(minutes=30)
+    found = plan(HOURLY, _policy(**fields), NOON - 5 * HOUR, now, None)
+    assert [slot.hour for slot in found.wanted if slot <= now] == kept
+    assert [slot.hour for slot in found.missed] == [hour for hour in (8, 9, 10, 11, 12) if hour not in kept]
+
+
+def test_a_long_absence_is_made_up_in_parts() -> None:
+    seconds = Interval(timedelta(seconds=1))
+    first = plan(seconds, _policy(catchup="latest"), NOON - timedelta(days=1), NOON, None)
+    assert (len(first.wanted), len(first.missed), first.again) == (1, MOST_PASSED - 1, NOON)
+    assert first.until == first.wanted[0]
+
+
+@pytest.mark.parametrize("fields", [{"catchup": "some"}, {"catchup": "all()"}, {"overlap": "maybe"}])
+def test_a_policy_that_says_nothing_known_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="none, latest, all"):
+        Policy.of(fields)
+
+
+def test_a_slot_is_skipped_while_an_earlier_run_is_active() -> None:
+    assert _policy(overlap="skip").why_missed(0, HOUR, is_busy=True) is not None
+    assert _policy(overlap="skip").why_missed(0, HOUR) is None
+    assert _policy(overlap="queue").why_missed(0, HOUR, is_busy=True) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "after"),
+    [
+        (None, "x", []),
+        (Scheduled(NOON), "x", []),
+        (Suspended(), "x", []),
+        (Completed(), "x", []),
+        (Cancelling(), "x", ["Cancelled"]),
+        (Pending(), None, ["Scheduled"]),
+        (Pending(), "x", ["Crashed", "AwaitingRetry"]),
+        (Running(), "x", ["Crashed", "AwaitingRetry"]),
+        (Paused(), None, ["Crashed", "AwaitingRetry"]),
+        (Crashed(), "x", ["AwaitingRetry"]),
+    ],
+    ids=str,
+)
+def test_what_becomes_of_a_run_whose_process_is_gone(
+    state: State | None, message: str | None, after: list[str]
+) -> None:
+    run = flow_run(state=state, policy=RetryPolicy(1, (60.0,)), run_count=1)
+    found = left_behind(run, message, NOON, 0.0)
+    assert [each.name for each in found] == after
+    crashed = [each for each in found if each.is_crashed()]
+    assert [each.message for each in crashed] == [message or VANISHED] * len(crashed)
+    again = [each for each in left_behind(run.evolve(run_count=2), message, NOON, 0.0) if each.name == "AwaitingRetry"]
+    assert again == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ("paused", "its deployment is paused"),
+        ("no_queue", "no work pool"),
+        ("pool_paused", "'p' is paused"),
+        ("queue_paused", "'q' is paused"),
+        ("no_worker", "orchestrate worker start -p p"),
+        ("is_full", "as many runs as it may"),
+        ("nothing", "all workers are busy"),
+    ],
+)
+def test_a_late_run_says_why(fact: str, said: str) -> None:
+    names = ("paused", "no_queue", "pool_paused", "queue_paused", "no_worker", "is_full", "nothing")
+    assert said in why_late({**dict.fromkeys(names, False), fact: True, "pool": "p", "queue": "q"})
+
+
+def test_the_key_of_a_slot_is_the_same_in_every_zone() -> None:
+    (slot,) = Cron("0 9 3 * *", "America/New_York").upcoming(NOON, 1)
+    assert slot_key("d", "monthly", slot.astimezone()) == "d monthly 2024-06-03T13:00:00+00:00"
