@@ -9,25 +9,22 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 from uuid import UUID
 
 from orchestration.backend import deployments, work
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.backend.local import LocalBackend, _settle, _stamped
-from orchestration.domain import work as rules
+from orchestration.domain import states, work as rules
 from orchestration.domain.rules import Accept
-from orchestration.domain.schedules import schedule_of, slot_key
+from orchestration.domain.schedules import schedule_of
 from orchestration.domain.schemas.wire import Document, state_document
-from orchestration.domain.states import Cancelled, Late, Pending, Scheduled, State
-from orchestration.persistence import documents, runs
+from orchestration.persistence import documents, presenting, runs
 from orchestration.persistence.database import Row, Transaction
-from orchestration.persistence.presenting import HEARTBEAT_SECONDS, HEARTBEATS_MISSED, present
 from orchestration.persistence.statements import STATEMENTS
 from orchestration.persistence.values import known_moment, micros
 
 PLANNED_AT_ONCE = 50
-"""Schedules that one transaction plans, so that others get their turn."""
+"""Schedules that one tick plans, so that others get their turn."""
 POLL_SECONDS = 0.1
 """Between two looks for runs that are due; a look that finds none writes nothing."""
 NOTED_SECONDS = 10.0
@@ -53,109 +50,99 @@ class LocalWork(LocalBackend):
     def renew_claims(self, claim_ids: Sequence[UUID]) -> dict[UUID, str]:
         """Keep claims; those that are still held, each with the type of its run's state."""
         with self._db.transaction() as tx:
-            asked = {"expires": micros(utc_now()) + round(rules.LEASE_SECONDS * 1e6)}
-            found = {each: tx.execute(STATEMENTS["renew_claim"], {**asked, "id": str(each)}) for each in claim_ids}
-            return {each: rows[0]["state_type"] for each, rows in found.items() if rows}
+            expires = _end_of_lease(utc_now())
+            found = [tx.execute(STATEMENTS["renew_claim"], {"expires": expires, "id": str(each)}) for each in claim_ids]
+        return {each: rows[0]["state_type"] for each, rows in zip(claim_ids, found, strict=True) if rows}
 
     def end_claim(self, claim_id: UUID, message: str | None = None) -> None:
         """Give up a claim: the run's process has ended, or never began; ``message`` tells what went wrong."""
-        self._end(claim_id, message, utc_now(), sys.maxsize)
+        self._inside(self._end, claim_id, message, utc_now(), sys.maxsize)
 
     # -- ticks, for the scheduler ------------------------------------------------------------------------------------
 
     def plan(self, now: datetime) -> bool:
         """Make the runs of slots that are coming or have passed; whether there may be more to make."""
-        due = {"now": micros(now), "most": PLANNED_AT_ONCE}
-        found = self._db.read(STATEMENTS["to_plan"], due)
+        found = self._db.read(STATEMENTS["to_plan"], {"now": micros(now), "most": PLANNED_AT_ONCE})
         for row in found:
             self._inside(self._plan, row["id"], now)
         return len(found) == PLANNED_AT_ONCE
 
     def mark_late(self, now: datetime) -> None:
         """Let go of slots that schedules do not catch up, and say of other waiting runs why they have not started."""
-        found = self._db.read(STATEMENTS["overdue"], {"now": micros(now)})
-        for _, rows in groupby(found, itemgetter("schedule_id")):
+        overdue = self._db.read(STATEMENTS["overdue"], {"now": micros(now)})
+        for _, rows in groupby(overdue, itemgetter("schedule_id")):
             for newer, row in enumerate(rows):
-                late = now - known_moment(row["slot"])
-                if why := rules.Policy.of(dict(row)).why_missed(newer, late, bool(row["is_busy"])):
-                    self._inside(self._enter, UUID(row["id"]), [Cancelled(why, name="Missed", timestamp=now)], now)
-        alive = now - timedelta(seconds=HEARTBEAT_SECONDS * HEARTBEATS_MISSED)
-        asked = {"late": micros(now - rules.GRACE), "alive": micros(alive)}
-        for row in self._db.read(STATEMENTS["late"], asked):
-            state = Late(known_moment(row["slot"]), rules.why_late(row))
+                policy, late = rules.Policy.of(dict(row)), now - known_moment(row["slot"])
+                if why := policy.why_missed(newer, late, bool(row["is_busy"])):
+                    self._inside(self._enter, UUID(row["id"]), [states.Cancelled(why, name="Missed")], now)
+        alive = now - timedelta(seconds=presenting.HEARTBEAT_SECONDS * presenting.HEARTBEATS_MISSED)
+        for row in self._db.read(STATEMENTS["late"], {"late": micros(now - rules.GRACE), "alive": micros(alive)}):
+            state = states.Late(known_moment(row["slot"]), row["reason"])
             self._inside(self._enter, UUID(row["id"]), [state], now)
 
     def expire_claims(self, now: datetime) -> None:
         """End the claims of workers that were not heard of any more."""
         for row in self._db.read(STATEMENTS["expired_claims"], {"now": micros(now)}):
-            self._end(UUID(row["id"]), None, now, micros(now))
+            self._inside(self._end, UUID(row["id"]), None, now, micros(now))
 
     # -- one step each -----------------------------------------------------------------------------------------------
 
     def _claimed(self, pool_id: str, queues: Sequence[str], limit: int, holder: str) -> dict[str, UUID]:
         """The runs that are claimed now, each with its claim."""
         now, claimed = utc_now(), dict[str, UUID]()
-        instant = micros(now)
-        is_noted = time.monotonic() < self._noted + NOTED_SECONDS
-        if is_noted and not self._db.read(STATEMENTS["is_due"], {"pool": pool_id, "now": instant}):
+        is_due = self._db.read(STATEMENTS["is_due"], {"pool": pool_id, "now": micros(now)})
+        if not is_due and time.monotonic() < self._noted + NOTED_SECONDS:
             return claimed
-        self._noted = time.monotonic()
 
         def take(tx: Transaction, row: Row) -> bool:
-            run_id, claim_id = UUID(row["id"]), new_id()
-            if tx.execute(STATEMENTS["held_back"], {"run": row["id"], "now": instant}):
+            run, claim_id = runs.read_flow_run(tx, UUID(row["id"]), self._revive), new_id()
+            is_held_back = tx.execute(STATEMENTS["held_back"], {"run": row["id"], "now": micros(now)})
+            if is_held_back or run.state is None or not run.state.is_scheduled():
                 return False
-            run = runs.read_flow_run(tx, run_id, self._revive)
-            if run.state is None or not run.state.is_scheduled():
-                return False
-            documents.delete(tx, "run_claims", {"flow_run_id": run_id})
-            lease = {"id": claim_id, "flow_run_id": run_id, "holder": holder}
-            documents.insert(tx, "run_claims", {**lease, "expires": instant + round(rules.LEASE_SECONDS * 1e6)})
-            _settle(tx, run, Accept(_stamped(Pending(), now)), now)
+            documents.delete(tx, "run_claims", {"flow_run_id": run.id})
+            claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": _end_of_lease(now)}
+            documents.insert(tx, "run_claims", claim)
+            _settle(tx, run, Accept(_stamped(states.Pending(), now)), now)
             claimed[row["id"]] = claim_id
             return True
 
         with self._db.transaction() as tx:
             tx.lock(f"claims of {pool_id}")
             work.due(tx, pool_id, queues, now, limit, partial(take, tx))
+        self._noted = time.monotonic()
         return claimed
 
-    def _end(self, claim_id: UUID, message: str | None, now: datetime, before: int) -> None:
+    def _end(self, tx: Transaction, claim_id: UUID, message: str | None, now: datetime, before: int) -> None:
         """Remove a claim that was not renewed beyond ``before`` (microseconds), and let its run follow."""
-        with self._db.transaction() as tx:
-            for row in tx.execute(STATEMENTS["end_claim"], {"id": str(claim_id), "now": before}):
-                run = runs.read_flow_run(tx, UUID(row["flow_run_id"]), self._revive)
-                self._enter(tx, run.id, rules.left_behind(run, message, now, DICE.random()), now)
-                runs.set_owner(tx, run.id, None)
+        for row in tx.execute(STATEMENTS["end_claim"], {"id": str(claim_id), "now": before}):
+            run = runs.read_flow_run(tx, UUID(row["flow_run_id"]), self._revive)
+            self._enter(tx, run.id, rules.left_behind(run, message, now, DICE.random()), now)
+            runs.set_owner(tx, run.id, None)
 
-    def _enter(self, tx: Transaction, run_id: UUID, states: Iterable[State], now: datetime) -> None:
+    def _enter(self, tx: Transaction, run_id: UUID, entered: Iterable[states.State], now: datetime) -> None:
         """Give a run states that nobody proposed, and end what it leaves behind when it ends."""
-        for state in states:
+        for state in entered:
             _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(_stamped(state, now)), now)
             if state.is_final():
                 self._crash_inside(tx, run_id, state.message or state.name, now)
 
     def _plan(self, tx: Transaction, schedule_id: str, now: datetime) -> None:
         for schedule in documents.update(tx, "schedules", {"replan": 0}, {"id": schedule_id}):  # and so hold its row
-            rows = documents.rows(tx, "deployments", {"id": schedule["deployment_id"]})
+            row = documents.rows(tx, "deployments", {"id": schedule["deployment_id"]})[0]
+            deployment, times = presenting.present("deployments", row, now), schedule_of(schedule["schedule"])
             since = datetime.fromisoformat(schedule["planned"] or schedule["created"]).astimezone(UTC)
-            times, most = schedule_of(schedule["schedule"]), schedule["max_scheduled_runs"]
-            found = rules.plan(times, rules.Policy.of(schedule), since, now, most)
-            wanted = [run_of_slot(schedule, slot, Scheduled(slot)) for slot in found.wanted]
-            if found.missed:
-                first, last = found.missed[0], found.missed[-1]
-                told = f"{len(found.missed)} slot(s) from {first:%F %T} to {last:%F %T} UTC passed without a scheduler."
-                wanted.append(run_of_slot(schedule, last, Cancelled(told, name="Missed", timestamp=now)))
-            for each in wanted:
-                self._create(tx, deployments.run_of(present("deployments", rows[0], now), each, now))
-            again = micros(found.again) if found.again else sys.maxsize
-            documents.update(tx, "schedules", {"planned": found.until, "replan": again}, {"id": schedule_id})
+            policy, most = rules.Policy.of(schedule), schedule["max_scheduled_runs"]
+            slots, missed, until, again = rules.plan(times, policy, since, now, most)
+            for slot in [*slots, *missed[-1:]]:
+                wanted = {**deployments.run_of_slot(deployment, schedule, slot), "schedule_id": schedule_id}
+                if slot in missed[-1:]:
+                    told = f"{len(missed)} slot(s) since {missed[0]:%F %T} UTC passed while no scheduler looked."
+                    details = states.StateDetails(scheduled_time=slot)
+                    wanted["state"] = state_document(states.Cancelled(told, name="Missed", details=details))
+                self._create(tx, deployments.run_of(deployment, wanted, now))
+            replan = micros(again) if again else sys.maxsize
+            documents.update(tx, "schedules", {"planned": until, "replan": replan}, {"id": schedule_id})
 
 
-def run_of_slot(schedule: Document, slot: datetime, state: State) -> dict[str, Any]:
-    """What the run of a schedule's slot has of its own; whoever plans it, and how often, makes it once."""
-    return {
-        "idempotency_key": slot_key(schedule["deployment_id"], schedule["slug"] or schedule["id"], slot),
-        "state": state_document(state), "parameters": schedule["parameters"], "tags": ["auto-scheduled"],
-        "auto_scheduled": True, "schedule_id": schedule["id"],
-    }  # fmt: skip
+def _end_of_lease(now: datetime) -> int:
+    return micros(now) + round(rules.LEASE_SECONDS * 1e6)

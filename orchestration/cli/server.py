@@ -11,7 +11,7 @@ from orchestration.backend.connect import open_database
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, kind_of
 from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
-from orchestration.cli.units import unit_of
+from orchestration.cli.worker import print_unit
 from orchestration.domain.addresses import HOST, PORT, url_of
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.keys import Role, digest, new_key
@@ -53,7 +53,7 @@ def start(
 @server.command("unit")
 def unit() -> None:
     """Print a systemd unit that keeps a server running."""
-    typer.echo(unit_of("server", ["server", "start"], current_settings().home))
+    print_unit("server", "start")
 
 
 @server.command("stop")

@@ -1,26 +1,26 @@
-"""``orchestrate worker``."""
+"""``orchestrate worker``, and the units that keep workers and servers running."""
 
 from __future__ import annotations
 
 import logging
 import shlex
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration.backend.local_work import LocalWork
-from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import opened
+from orchestration.cli.kinds import kind_of, opened
 from orchestration.cli.output import new_app
-from orchestration.cli.units import unit_of
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schemas.wire import Document
 from orchestration.services import loop
 from orchestration.services.scheduler import Scheduler
 from orchestration.services.worker import Wanted, Worker
 
 worker = new_app("Run what deployments ask for.")
+UNIT = Path(__file__).with_name("unit.service")
 
 Pool = Annotated[str, typer.Option("--pool", "-p", help="The work pool whose runs it takes.")]
 Queues = Annotated[list[str] | None, typer.Option("--work-queue", "-q", help="Only those of a queue, or of several.")]
@@ -37,33 +37,32 @@ def start(
 ) -> None:  # fmt: skip
     """Take the runs of a work pool until it is stopped; a second Ctrl-C ends the runs as well."""
     logging.basicConfig(format="%(asctime)s | %(message)s", level=logging.INFO)
+    if type_ not in (None, "process"):
+        raise UsageError(f"Runs are processes here; there are no workers of type {type_!r}.")
     with opened() as backend:
+        try:
+            about = backend.read("work_pools", name=pool)
+        except ObjectNotFound:
+            if type_ is None:
+                remedy = f"make it with `orchestrate work-pool create --type process {shlex.quote(pool)}`"
+                raise ObjectNotFound(f"There is no work pool {pool!r}; {remedy}.") from None
+            about = backend.create("work_pools", {"name": pool, "type": type_})
+        queues = [kind_of("work-queue").one(backend, f"{pool}/{queue}")["name"] for queue in work_queue or ()]
         also = Scheduler(backend).tick if isinstance(backend, LocalWork) else None
-        about = Wanted(
-            _pool(backend, pool, type_), current_settings().home, work_queue or (), limit, name, run_once, also
-        )
-        for each in about.queues:
-            backend.read("work_queues", work_pool_id=about.pool["id"], name=each)
+        here = Worker(backend, Wanted(about, current_settings().home, queues, limit, name, run_once, also))
+        loop.at_signals(here.stop.set, here.stop_at_once)
         typer.echo(f"Waiting for runs of the work pool {pool!r}.")
-        here = Worker(backend, about)
-        with loop.stopped_by_signals(here.stop.set, here.stop_at_once):
-            loop.run(here.tick, here.ended)
-
-
-def _pool(backend: Backend, name: str, kind: str | None) -> Document:
-    """The pool of that name; made, of a kind that is given, where there is none."""
-    if kind not in (None, "process"):
-        raise UsageError(f"Runs are processes here; there are no workers of type {kind!r}.")
-    try:
-        return backend.read("work_pools", name=name)
-    except ObjectNotFound:
-        if kind is None:
-            remedy = f"make it with `orchestrate work-pool create --type process {shlex.quote(name)}`"
-            raise ObjectNotFound(f"There is no work pool {name!r}; {remedy}.") from None
-    return backend.create("work_pools", {"name": name, "type": kind})
+        loop.run(here.tick, here.ended)
 
 
 @worker.command("unit")
 def unit(pool: Pool) -> None:
     """Print a systemd unit that keeps a worker running."""
-    typer.echo(unit_of(f"worker of {pool}", ["worker", "start", "--pool", pool], current_settings().home))
+    print_unit("worker", "start", "--pool", pool)
+
+
+def print_unit(*words: str) -> None:
+    """Print the unit that runs a command of this installation in the current folder, with this home."""
+    command = shlex.join([sys.executable, "-m", "orchestration.cli", *words]).replace("%", "%%")
+    text = UNIT.read_text(encoding="ascii")
+    typer.echo(text.format(what=words[0], command=command, home=current_settings().home, folder=Path.cwd()).rstrip())

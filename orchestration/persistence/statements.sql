@@ -180,17 +180,25 @@ ORDER BY r.schedule_id, r.expected_start_time DESC
 -- A run that was made long after its time, as one that fills in for the past, is not late.
 
 -- name: late
-SELECT r.id, r.expected_start_time AS slot, q.name AS queue, p.name AS pool,
-    COALESCE(d.paused, 0) * r.auto_scheduled AS paused, q.id IS NULL AS no_queue, p.is_paused AS pool_paused,
-    q.is_paused AS queue_paused, NOT EXISTS (
-        SELECT 1 FROM worker w WHERE w.work_pool_id = p.id AND w.last_heartbeat_time > :alive
-    ) AS no_worker,
-    d.concurrency_limit <= (SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active})
-    OR q.concurrency_limit <= (SELECT COUNT(*) FROM flow_run a WHERE a.work_queue_id = q.id AND a.state_type IN {active})
-    OR p.concurrency_limit <= (
+SELECT r.id, r.expected_start_time AS slot, 'It has not started: ' || CASE
+    WHEN d.paused = 1 AND r.auto_scheduled = 1 THEN 'its deployment is paused.'
+    WHEN q.id IS NULL THEN 'it has no work pool, and no process serves its flow.'
+    WHEN p.is_paused = 1 THEN 'the work pool ' || p.name || ' is paused.'
+    WHEN q.is_paused = 1 THEN 'the work queue ' || q.name || ' is paused.'
+    WHEN NOT EXISTS (SELECT 1 FROM worker w WHERE w.work_pool_id = p.id AND w.last_heartbeat_time > :alive)
+        THEN 'no worker of its pool is there; start one with `orchestrate worker start -p ' || p.name || '`.'
+    WHEN d.concurrency_limit <= (
+        SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active}
+    ) THEN 'its deployment has as many runs as it may have at a time.'
+    WHEN q.concurrency_limit <= (
+        SELECT COUNT(*) FROM flow_run a WHERE a.work_queue_id = q.id AND a.state_type IN {active}
+    ) THEN 'the work queue ' || q.name || ' has as many runs as it may have at a time.'
+    WHEN p.concurrency_limit <= (
         SELECT COUNT(*) FROM flow_run a JOIN work_queue o ON o.id = a.work_queue_id
         WHERE o.work_pool_id = p.id AND a.state_type IN {active}
-    ) AS is_full
+    ) THEN 'the work pool ' || p.name || ' has as many runs as it may have at a time.'
+    ELSE 'all workers of its pool are busy.'
+END AS reason
 FROM flow_run r
 LEFT JOIN deployment d ON d.id = r.deployment_id
 LEFT JOIN work_queue q ON q.id = r.work_queue_id

@@ -15,7 +15,7 @@ from orchestration.domain.errors import OrchestrationError
 Tick = Callable[[datetime], float]
 """Does what is to be done at a time (UTC); the seconds until it wants to be called again."""
 SECONDS_AFTER_ERROR = 2.0
-_log = logging.getLogger("orchestration.services")
+LOGGER = logging.getLogger("orchestration.services")
 
 
 def run(tick: Tick, stop: threading.Event) -> None:
@@ -24,7 +24,7 @@ def run(tick: Tick, stop: threading.Event) -> None:
         try:
             seconds = tick(utc_now())
         except OrchestrationError as error:
-            _log.error("%s", error)
+            LOGGER.error("%s", error)
             seconds = SECONDS_AFTER_ERROR
         stop.wait(seconds)
 
@@ -44,18 +44,8 @@ def beside(*ticks: Tick) -> Iterator[None]:
             thread.join()
 
 
-@contextmanager
-def stopped_by_signals(*steps: Callable[[], object]) -> Iterator[None]:
-    """At the first SIGTERM or SIGINT take the first step, at the second one the second, and so on."""
+def at_signals(*steps: Callable[[], object]) -> None:
+    """From now on, take the first step at the first SIGTERM or SIGINT, the second one at the second, and so on."""
     left = list(steps)
-
-    def step(_signum: int, _frame: object) -> None:
-        if left:
-            left.pop(0)()
-
-    before = {sign: signal.signal(sign, step) for sign in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: left and left.pop(0)())

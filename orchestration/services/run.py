@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -32,29 +31,24 @@ def run_flow_run(run_id: UUID, claim_id: UUID | None = None) -> State:
     """Pull the code of a flow run, load its flow and live the run; the state that it ends in."""
     session = started_session()
     record = session.backend.flow_run(run_id)
-    base = folder_of(session.settings.home, run_id)
     try:
-        flow = _flow_of(session, record, base)
+        flow = _flow_of(session, record)
     except (OrchestrationError, OSError, SyntaxError) as error:
         told = f"The flow could not be loaded: {error}"
         logs.RunLogger(logs.FLOW_LOGGER, flow_log_fields(record)).error("%s", told)
         failed = Failed(told, details=StateDetails(retriable=False, claim_id=claim_id, flow_run_id=run_id))
         session.backend.propose_flow_run_state(run_id, failed)
         return failed
-    try:
-        return execute(flow, run_id, claim_id)
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
+    return execute(flow, run_id, claim_id)
 
 
-def _flow_of(session: Session, run: FlowRun, base: Path) -> Flow[..., Any]:
+def _flow_of(session: Session, run: FlowRun) -> Flow[..., Any]:
     """The flow of the deployment that made a run, loaded from where its code lies, which is the current folder then."""
     if run.deployment_id is None:
         raise ConfigurationError(f"No deployment made the run {run.name!r}, so nothing tells where its code lies.")
     deployment = session.backend.read("deployments", id=str(run.deployment_id))
     steps = deployment["pull_steps"]
-    folder = pull(steps, base) if steps else Path(deployment["path"] or ".")
-    os.chdir(folder)
+    os.chdir(pull(steps, folder_of(session.settings.home, run.id)) if steps else deployment["path"] or ".")
     return load_flow(deployment["entrypoint"] or "", Path.cwd())
 
 

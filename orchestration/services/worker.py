@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ from orchestration.backend.port import Backend
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import StateType
-from orchestration.services.loop import Tick
+from orchestration.services.loop import LOGGER, Tick
 from orchestration.services.supervisor import Supervised, folder_of
 
 TICK_SECONDS, IDLE_SECONDS = 0.1, 2.0
@@ -30,7 +28,6 @@ RENEW_SECONDS = 2.0
 HEARTBEAT_SECONDS = 30
 MOST_AT_ONCE = 100
 """Runs at a time, where nobody limits them."""
-_log = logging.getLogger("orchestration.services")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +61,15 @@ class Worker:
 
     def tick(self, now: datetime) -> float:
         """Look after the runs, and take new ones; the seconds until the next time."""
-        instant = time.monotonic()
         if self._wanted.also:
             self._wanted.also(now)
-        if instant >= self._alive_until:
-            self._alive_until = instant + HEARTBEAT_SECONDS
+        if time.monotonic() >= self._alive_until:
+            self._alive_until = time.monotonic() + HEARTBEAT_SECONDS
             alive = {"last_heartbeat_time": now, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}
             worker = {"work_pool_id": self._wanted.pool["id"], "name": self._name, **alive}
             self._backend.create("workers", worker, overwrite=True)
-        if self._runs and instant >= self._renew_at:
-            self._renew_at = instant + RENEW_SECONDS
+        if self._runs and time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + RENEW_SECONDS
             self._renew()
         for each in list(self._runs):
             self._follow(each)
@@ -85,27 +81,27 @@ class Worker:
 
     def _take(self) -> None:
         """Start the runs that there is room for, or give them back when the worker was stopped meanwhile."""
-        room = (self._wanted.limit or MOST_AT_ONCE) - len(self._runs)
-        wait = 0.0 if self._runs or self._wanted.once else IDLE_SECONDS
-        pool_id, queues = UUID(self._wanted.pool["id"]), self._wanted.queues
-        for run in self._backend.claim_runs(pool_id, queues, room, self._name, wait) if room else ():
+        wanted, room = self._wanted, (self._wanted.limit or MOST_AT_ONCE) - len(self._runs)
+        wait = 0.0 if self._runs or wanted.once else IDLE_SECONDS
+        pool_id = UUID(wanted.pool["id"])
+        for run in self._backend.claim_runs(pool_id, wanted.queues, room, self._name, wait) if room else ():
             try:
                 if self.stop.is_set():
                     self._backend.end_claim(UUID(run["claim_id"]))
                 else:
                     self._runs.append(Supervised(run, self._variables(run)))
-                    _log.info("Started flow run %r.", run["name"])
+                    LOGGER.info("Started flow run %r.", run["name"])
             except (OSError, ValueError) as error:
                 self._backend.end_claim(UUID(run["claim_id"]), f"The process of this run could not be started: {error}")
-        if self._wanted.once:
+        if wanted.once:
             self.stop.set()
 
     def _variables(self, run: Document) -> dict[str, Any]:
         """The job variables of a run: its own before its deployment's, and these before what the pool says."""
-        template = self._wanted.pool["base_job_template"].get("variables") or {}
-        found = {name: about.get("default") for name, about in (template.get("properties") or {}).items()}
+        known = (self._wanted.pool["base_job_template"].get("variables") or {}).get("properties") or {}
         deployment = self._backend.read("deployments", id=run["deployment_id"]) if run["deployment_id"] else {}
-        return {**found, **(deployment.get("job_variables") or {}), **(run["job_variables"] or {})}
+        defaults = {name: about.get("default") for name, about in known.items()}
+        return {**defaults, **(deployment.get("job_variables") or {}), **(run["job_variables"] or {})}
 
     def _renew(self) -> None:
         held = self._backend.renew_claims([each.claim_id for each in self._runs])
@@ -117,12 +113,11 @@ class Worker:
 
     def _follow(self, each: Supervised) -> None:
         """Store what a run's process printed; when it has ended, so has the claim."""
-        code = each.exit_code()
+        ending = each.ending()
         if printed := list(each.output()):
             self._backend.record(Batch((), printed))
-        if code is not None:
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            self._backend.end_claim(each.claim_id, f"The process of this run {how} before the run had ended.")
+        if ending is not None:
+            self._backend.end_claim(each.claim_id, f"The process of this run {ending} before the run had ended.")
             self._runs.remove(each)
             shutil.rmtree(folder_of(self._wanted.home, each.run_id), ignore_errors=True)
-            _log.info("The process of flow run %r %s.", each.name, how)
+            LOGGER.info("The process of flow run %r %s.", each.name, ending)

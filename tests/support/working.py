@@ -16,6 +16,7 @@ from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document
 from orchestration.services.worker import Wanted, Worker
 
+PREAMBLE = "import os, signal, subprocess, sys, time\nfrom pathlib import Path\nfrom orchestration import *\n"
 SECONDS = 60.0
 """That anything may take on a busy machine."""
 
@@ -25,13 +26,13 @@ class Workplace:
 
     def __init__(self, backend: Backend, folder: Path, home: Path) -> None:
         self.backend, self.folder, self._home = backend, folder, home
+        self._workers: list[Worker] = []
         self.pool = backend.create("work_pools", {"name": "trips", "type": "process"}, overwrite=True)
 
     def deploy(self, code: str, **fields: Any) -> Document:
-        """A deployment of the flow ``main`` of a file with this code, which has ``flow`` and ``os`` at hand."""
+        """A deployment of the flow ``main`` of a file with this code, which has the usual names at hand."""
         name = f"flow_{len(list(self.folder.glob('*.py')))}"
-        text = f"import os, signal, subprocess, sys, time\nfrom pathlib import Path\nfrom orchestration import *\n{dedent(code)}"
-        (self.folder / f"{name}.py").write_text(text)
+        (self.folder / f"{name}.py").write_text(PREAMBLE + dedent(code))
         flow = self.backend.create("flows", {"name": "main"}, overwrite=True)
         where = {"path": str(self.folder), "entrypoint": f"{name}.py:main", "work_pool_name": "trips"}
         return self.backend.create("deployments", {"name": name, "flow_id": flow["id"], **where, **fields})
@@ -42,14 +43,22 @@ class Workplace:
 
     def worker(self, **wanted: Any) -> Worker:
         """A worker of the pool."""
-        return Worker(self.backend, Wanted(self.pool, self._home, **wanted))
+        self._workers.append(Worker(self.backend, Wanted(self.pool, self._home, **wanted)))
+        return self._workers[-1]
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        for worker in self._workers:
+            worker.stop_at_once()
+            self.work(worker, worker.ended.is_set)
+        self.backend.close()
 
     def work(self, worker: Worker, until: Callable[[], bool]) -> None:
         """Let a worker tick until something is so."""
         end = time.monotonic() + SECONDS
         while not until():
             assert time.monotonic() < end, self.story()
-            time.sleep(min(worker.tick(utc_now()), 0.02))
+            worker.tick(utc_now())
 
     def run(self, run_id: UUID) -> FlowRun:
         """A run as it stands."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import Field, conlist
 
+from orchestration.backend.port import Backend
 from orchestration.server.answers import Json
-from orchestration.server.routes import BackendOf
-from orchestration.server.values import Lenient
+from orchestration.server.models import model
+from orchestration.server.routes import BackendOf, Keys, add
+from orchestration.server.values import Lenient, Tags
 
 POLL_SECONDS = 0.1
 """Between two looks for runs that are due: one read of an index, which holds neither a thread nor a connection."""
@@ -24,43 +27,36 @@ router = APIRouter(prefix="/x", tags=["Beyond Prefect"])
 class RunsWanted(Lenient):
     """Runs that a worker has room for."""
 
-    queues: Annotated[list[str], Field(default_factory=list, max_length=1000)]
+    holder: str
+    queues: Tags
     limit: Annotated[int, Field(ge=1, le=1000)] = 10
-    holder: Annotated[str, Field(max_length=1000)]
     wait: Annotated[float, Field(ge=0, le=60)] = 0.0
 
 
-class ClaimsKept(Lenient):
-    """Claims whose runs go on."""
-
-    claim_ids: Annotated[list[UUID], Field(max_length=1000)]
-
-
-class ClaimEnd(Lenient):
-    """What went wrong with a run, if something did."""
-
-    message: Annotated[str | None, Field(max_length=10_000)] = None
+ClaimsKept = model("ClaimsKept", Lenient, {"claim_ids": conlist(UUID, max_length=1000)})
+ClaimEnd = model("ClaimEnd", Lenient, text="message")
 
 
 @router.post("/work_pools/{id:uuid}/claim", response_model=None)
 async def claim_runs(id: UUID, body: RunsWanted, backend: BackendOf, request: Request) -> Json:
     """Take the most urgent runs of a pool that may start; waits for one."""
-    end = asyncio.get_running_loop().time() + body.wait
-    claim = partial(run_sync, partial(backend.claim_runs, id, body.queues, body.limit, body.holder))
-    while not (found := await claim()) and asyncio.get_running_loop().time() < end:
+    end, claim = time.monotonic() + body.wait, partial(backend.claim_runs, id, body.queues, body.limit, body.holder)
+    while not (found := await run_sync(claim)) and time.monotonic() < end:
         await asyncio.sleep(POLL_SECONDS)
         if await request.is_disconnected():
             break
     return Json(found)
 
 
-@router.post("/claims/renew", response_model=None)
-def renew_claims(body: ClaimsKept, backend: BackendOf) -> Json:
+def renew_claims(backend: Backend, _keys: Keys, body: Any) -> dict[str, str]:
     """Keep claims; those that are still held, each with the type of its run's state."""
-    return Json({str(claim_id): kind for claim_id, kind in backend.renew_claims(body.claim_ids).items()})
+    return {str(claim_id): kind for claim_id, kind in backend.renew_claims(body.claim_ids).items()}
 
 
-@router.post("/claims/{id:uuid}/end", status_code=204, response_model=None)
-def end_claim(id: UUID, body: ClaimEnd, backend: BackendOf) -> None:
+def end_claim(backend: Backend, keys: Keys, body: Any) -> None:
     """Give up a claim."""
-    backend.end_claim(id, body.message)
+    backend.end_claim(keys["id"], body.message)
+
+
+add(router, "POST", "/claims/renew", renew_claims, body=ClaimsKept)
+add(router, "POST", "/claims/{id:uuid}/end", end_claim, body=ClaimEnd, status=204)

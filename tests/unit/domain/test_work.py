@@ -19,7 +19,7 @@ from orchestration.domain.states import (
     State,
     Suspended,
 )
-from orchestration.domain.work import MOST_PASSED, VANISHED, Policy, left_behind, plan, why_late
+from orchestration.domain.work import MOST_PASSED, VANISHED, Policy, left_behind, plan
 from tests.support.records import flow_run
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
@@ -115,23 +115,6 @@ def test_what_becomes_of_a_run_whose_process_is_gone(
     assert [each.message for each in crashed] == [message or VANISHED] * len(crashed)
     again = [each for each in left_behind(run.evolve(run_count=2), message, NOON, 0.0) if each.name == "AwaitingRetry"]
     assert again == []
-
-
-@pytest.mark.parametrize(
-    ("fact", "said"),
-    [
-        ("paused", "its deployment is paused"),
-        ("no_queue", "no work pool"),
-        ("pool_paused", "'p' is paused"),
-        ("queue_paused", "'q' is paused"),
-        ("no_worker", "orchestrate worker start -p p"),
-        ("is_full", "as many runs as it may"),
-        ("nothing", "all workers are busy"),
-    ],
-)
-def test_a_late_run_says_why(fact: str, said: str) -> None:
-    names = ("paused", "no_queue", "pool_paused", "queue_paused", "no_worker", "is_full", "nothing")
-    assert said in why_late({**dict.fromkeys(names, False), fact: True, "pool": "p", "queue": "q"})
 
 
 def test_the_key_of_a_slot_is_the_same_in_every_zone() -> None:

@@ -44,8 +44,9 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplac
     settings = current_settings()
     backend = open_backend(settings, StoredDocument)
     (folder := tmp_path / "code").mkdir()
-    yield Workplace(backend, folder, settings.home)
-    backend.close()
+    place = Workplace(backend, folder, settings.home)
+    yield place
+    place.close()
 
 
 def _is_alive(file: Path) -> bool:
@@ -152,7 +153,7 @@ def test_cancelling_ends_the_whole_group(
     place.work(worker, lambda: child.exists() and bool(child.read_text()))
     assert _is_alive(child)
     place.backend.propose_flow_run_state(run_id, Cancelling())
-    place.work(worker, lambda: bool(state := place.run(run_id).state) and state.is_final() and not _is_alive(child))
+    place.work(worker, lambda: place.run(run_id).state_name == "Cancelled" and not _is_alive(child))
     assert place.states(run_id)[-2:] == ["Cancelling", "Cancelled"]
     assert ignores or (place.folder / "hooks").read_text() == "Cancelled"
     worker.stop.set()
