@@ -72,14 +72,15 @@ class Plan(NamedTuple):
 
 def plan(schedule: Schedule, policy: Policy, since: datetime, now: datetime, most: int | None) -> Plan:
     """What is to be made of the slots after ``since``, of which those before ``now`` passed while nobody looked."""
-    passed = list(islice(takewhile(lambda slot: slot <= now, schedule.slots(since)), MOST_PASSED))
+    slots = schedule.slots(since) if since < now else ()
+    passed = list(islice(takewhile(lambda slot: slot <= now, slots), MOST_PASSED))
     why = [policy.why_missed(newer, now - slot) for newer, slot in enumerate(reversed(passed))][::-1]
     kept = [slot for slot, reason in zip(passed, why, strict=True) if not reason]
     missed = [slot for slot, reason in zip(passed, why, strict=True) if reason]
     if len(passed) == MOST_PASSED:
         return Plan(kept, missed, passed[-1], now)
-    ahead = schedule.upcoming(now, min(most or MOST, MOST))
-    ahead = ahead[: max(AHEAD, sum(slot <= now + SOON for slot in ahead))]
+    coming = enumerate(islice(schedule.slots(now), min(most or MOST, MOST)))
+    ahead = [slot for _, slot in takewhile(lambda each: each[0] < AHEAD or each[1] <= now + SOON, coming)]
     again = ahead[len(ahead) // 2] if ahead else None
     return Plan(kept + [slot for slot in ahead if slot > since], missed, max([now, since, *ahead]), again)
 

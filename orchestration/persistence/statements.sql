@@ -205,7 +205,7 @@ LEFT JOIN work_queue q ON q.id = r.work_queue_id
 LEFT JOIN work_pool p ON p.id = q.work_pool_id
 WHERE r.state_type = 'SCHEDULED' AND r.state_name = 'Scheduled' AND r.expected_start_time < :late
     AND r.created <= r.expected_start_time + 60000000 AND r.deployment_id IS NOT NULL
-ORDER BY r.expected_start_time LIMIT 200
+ORDER BY r.expected_start_time LIMIT 25
 
 -- name: expired_claims
 SELECT id FROM run_claim WHERE expires <= :now

@@ -12,6 +12,7 @@ from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.local_work import LocalWork
 from orchestration.backend.port import Backend
 from orchestration.domain.rules import Abort, Accept
+from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import (
@@ -166,3 +167,23 @@ def test_a_claim_that_is_not_renewed_ends(own_backend: Backend, pool: Document, 
     assert state is not None
     assert state.name == "Scheduled"
     assert "not heard of" in str(state.message)
+
+
+def test_slots_become_runs_once_and_late_ones_say_why(own_backend: Backend, ask: Callable[..., FlowRun]) -> None:
+    assert isinstance(own_backend, LocalWork)
+    schedule = {"schedule": {"interval": 3600.0}, "slug": "hourly", "catchup": "latest"}
+    deployment_id = ask(Pending(), schedules=[schedule]).deployment_id
+    now = utc_now()
+    for _ in range(2):
+        assert not own_backend.plan(now)
+    own_backend.change("deployments", {"parameters": {"n": 2}}, id=str(deployment_id))
+    own_backend.plan(utc_now())
+    back = now + timedelta(hours=2)
+    own_backend.plan(back)
+    own_backend.mark_late(back + timedelta(minutes=1))
+    found = own_backend.find("flow_runs", Query({"flow_runs": {"tags": {"all_": ["auto-scheduled"]}}}, "ID_DESC"))
+    slots = [run["expected_start_time"] for run in found]
+    assert len(slots) == len(set(slots))
+    assert sorted(run["state_name"] for run in found) == ["Late", "Missed", "Scheduled", "Scheduled", "Scheduled"]
+    (late,) = [run for run in found if run["state_name"] == "Late"]
+    assert "orchestrate worker start -p trips" in late["state"]["message"]
