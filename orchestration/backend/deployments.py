@@ -13,7 +13,7 @@ from orchestration.domain.schedules import schedule_of, slot_key
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_document, state_of
 from orchestration.domain.states import Scheduled
-from orchestration.domain.work import Policy
+from orchestration.domain.work import check_policy
 from orchestration.persistence import documents
 from orchestration.persistence.database import NO_PARAMS, Database, Transaction
 from orchestration.persistence.presenting import present
@@ -105,7 +105,7 @@ def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapp
 
 def checked_schedule(_tx: Transaction, schedule: Document) -> Document:
     """The schedule, if slots can be made of it; or the scheduler would stumble over it at every tick."""
-    Policy.of(schedule)
+    check_policy(schedule)
     if schedule.get("schedule") is not None:
         schedule_of(schedule["schedule"])
     return schedule

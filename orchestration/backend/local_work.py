@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
-from itertools import groupby
-from operator import itemgetter
 from uuid import UUID
 
 from orchestration.backend import deployments, work
@@ -18,7 +16,7 @@ from orchestration.backend.local import LocalBackend, _settle, _stamped
 from orchestration.domain import states, work as rules
 from orchestration.domain.rules import Accept
 from orchestration.domain.schedules import Schedule, schedule_of
-from orchestration.domain.schemas.wire import Document, state_document
+from orchestration.domain.schemas.wire import Document
 from orchestration.persistence import documents, presenting, runs
 from orchestration.persistence.database import Row, Transaction
 from orchestration.persistence.statements import STATEMENTS
@@ -70,12 +68,8 @@ class LocalWork(LocalBackend):
 
     def mark_late(self, now: datetime) -> None:
         """Let go of slots that schedules do not catch up, and say of other waiting runs why they have not started."""
-        overdue = self._db.read(STATEMENTS["overdue"], {"now": micros(now)})
-        for _, rows in groupby(overdue, itemgetter("schedule_id")):
-            for newer, row in enumerate(rows):
-                policy, late = rules.Policy.of(dict(row)), now - known_moment(row["slot"])
-                if why := policy.why_missed(newer, late, bool(row["is_busy"])):
-                    self._inside(self._enter, UUID(row["id"]), [states.Cancelled(why, name="Missed")], now)
+        for row in self._db.read(STATEMENTS["overdue"], {"now": micros(now)}):
+            self._inside(self._enter, UUID(row["id"]), [states.Cancelled(row["reason"], name="Missed")], now)
         alive = now - timedelta(seconds=presenting.HEARTBEAT_SECONDS * presenting.HEARTBEATS_MISSED)
         for row in self._db.read(STATEMENTS["late"], {"late": micros(now - rules.GRACE), "alive": micros(alive)}):
             state = states.Late(known_moment(row["slot"]), row["reason"])
@@ -132,14 +126,9 @@ class LocalWork(LocalBackend):
             row = documents.rows(tx, "deployments", {"id": schedule["deployment_id"]})[0]
             deployment, times = presenting.present("deployments", row, now), _times(json.dumps(schedule["schedule"]))
             since = datetime.fromisoformat(schedule["planned"] or schedule["created"]).astimezone(UTC)
-            policy, most = rules.Policy.of(schedule), schedule["max_scheduled_runs"]
-            slots, missed, until, again = rules.plan(times, policy, since, now, most)
-            for slot in [*slots, *missed[-1:]]:
+            slots, until, again = rules.plan(times, since, now, schedule["max_scheduled_runs"])
+            for slot in slots:
                 wanted = {**deployments.run_of_slot(deployment, schedule, slot), "schedule_id": schedule_id}
-                if slot in missed[-1:]:
-                    told = f"{len(missed)} slot(s) since {missed[0]:%F %T} UTC passed while no scheduler looked."
-                    details = states.StateDetails(scheduled_time=slot)
-                    wanted["state"] = state_document(states.Cancelled(told, name="Missed", details=details))
                 self._create(tx, deployments.run_of(deployment, wanted, now))
             replan = micros(again) if again else sys.maxsize
             documents.update(tx, "schedules", {"planned": until, "replan": replan}, {"id": schedule_id})
@@ -147,7 +136,7 @@ class LocalWork(LocalBackend):
 
 @lru_cache(maxsize=10_000)
 def _times(document: str) -> Schedule:
-    """The schedule of a document; the same one every time, since to check a cron expression takes longer than to use it."""
+    """The schedule of a document; the same one every time, since to check a cron expression takes its time."""
     return schedule_of(json.loads(document))
 
 

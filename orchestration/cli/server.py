@@ -40,7 +40,7 @@ def start(
     """Start a server."""
     settings = current_settings()
     if background:
-        url = processes.start(settings.home, host, port).url
+        url = processes.start(settings.home, host, port, *["--no-services"] * no_services).url
         typer.echo(f"The server answers at {url}; stop it with `orchestrate server stop`.")
         return
     from orchestration.services.serve import run_server

@@ -36,7 +36,8 @@ def start(
     run_once: Once = False,
 ) -> None:  # fmt: skip
     """Take the runs of a work pool until it is stopped; a second Ctrl-C ends the runs as well."""
-    logging.basicConfig(format="%(asctime)s | %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s | %(message)s")
+    loop.LOGGER.setLevel(logging.INFO)
     if type_ not in (None, "process"):
         raise UsageError(f"Runs are processes here; there are no workers of type {type_!r}.")
     with opened() as backend:

@@ -168,14 +168,26 @@ RETURNING id
 -- name: plan_anew
 UPDATE deployment_schedule SET planned = :now, replan = 0 WHERE deployment_id = :deployment
 
+-- Why slots whose time has come do not become runs any more: the reason goes by what their schedules say of that.
+
 -- name: overdue
-SELECT r.id, r.schedule_id, r.expected_start_time AS slot, s.catchup, s.max_lateness, s.overlap, EXISTS (
-    SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
-) AS is_busy
-FROM flow_run r JOIN deployment_schedule s ON s.id = r.schedule_id
-WHERE r.state_type = 'SCHEDULED' AND r.state_name IN ('Scheduled', 'Late') AND r.expected_start_time <= :now
-    AND (s.catchup <> 'all' OR s.max_lateness IS NOT NULL OR s.overlap = 'skip')
-ORDER BY r.schedule_id, r.expected_start_time DESC
+SELECT id, reason FROM (
+    SELECT r.id, CASE
+        WHEN s.overlap = 'skip' AND EXISTS (
+            SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
+        ) THEN 'An earlier run of this schedule was still active, and overlap is ''skip''.'
+        WHEN :now - r.expected_start_time > 1000000 * COALESCE(
+            s.max_lateness, CASE s.catchup WHEN 'none' THEN 60 ELSE 1e12 END
+        ) THEN 'Nobody started it in time; see max_lateness and catchup of its schedule.'
+        WHEN ROW_NUMBER() OVER (PARTITION BY r.schedule_id ORDER BY r.expected_start_time DESC)
+            > CASE COALESCE(s.catchup, 'all') WHEN 'all' THEN 1e12 WHEN 'none' THEN 1 WHEN 'latest' THEN 1
+                ELSE CAST(REPLACE(REPLACE(s.catchup, 'all(', ''), ')', '') AS INTEGER) END
+            THEN 'Later slots had come before anybody started it, and its schedule catches up only ' || s.catchup || '.'
+    END AS reason
+    FROM flow_run r JOIN deployment_schedule s ON s.id = r.schedule_id
+    WHERE r.state_type = 'SCHEDULED' AND r.state_name IN ('Scheduled', 'Late') AND r.expected_start_time <= :now
+        AND (s.catchup IS NOT NULL OR s.max_lateness IS NOT NULL OR s.overlap IS NOT NULL)
+) AS due WHERE reason IS NOT NULL
 
 -- A run that was made long after its time, as one that fills in for the past, is not late.
 

@@ -26,8 +26,7 @@ class Scheduler:
             self._patient_until = now + timedelta(seconds=LEASE_SECONDS)
         self._last = now
         has_more = self._backend.plan(now)
-        if not has_more:  # else slots that passed would be judged before all of them are there
-            self._backend.mark_late(now)
+        self._backend.mark_late(now)
         if self._patient_until is None or now >= self._patient_until:
             self._backend.expire_claims(now)
         self._backend.crash_dead_runs()

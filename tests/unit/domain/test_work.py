@@ -19,7 +19,7 @@ from orchestration.domain.states import (
     State,
     Suspended,
 )
-from orchestration.domain.work import MOST_PASSED, VANISHED, Policy, left_behind, plan
+from orchestration.domain.work import MOST_PASSED, VANISHED, check_policy, left_behind, plan
 from tests.support.records import flow_run
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
@@ -27,66 +27,38 @@ HOUR = timedelta(hours=1)
 HOURLY = Cron("0 * * * *")
 
 
-def _policy(**fields: Any) -> Policy:
-    return Policy.of(fields)
-
-
 def test_a_schedule_has_three_runs_ahead_and_all_of_the_next_ten_minutes() -> None:
-    assert plan(HOURLY, Policy(), NOON, NOON, None) == (
-        [NOON + HOUR * number for number in (1, 2, 3)], [], NOON + 3 * HOUR, NOON + 2 * HOUR,
+    assert plan(HOURLY, NOON, NOON) == (
+        [NOON + HOUR * number for number in (1, 2, 3)], NOON + 3 * HOUR, NOON + 2 * HOUR,
     )  # fmt: skip
-    assert len(plan(Cron("* * * * *"), Policy(), NOON, NOON, None).wanted) == 10
-    assert len(plan(Interval(timedelta(seconds=1)), Policy(), NOON, NOON, None).wanted) == 100
-    assert len(plan(HOURLY, Policy(), NOON, NOON, 1).wanted) == 1
+    assert len(plan(Cron("* * * * *"), NOON, NOON).slots) == 10
+    assert len(plan(Interval(timedelta(seconds=1)), NOON, NOON).slots) == 100
+    assert len(plan(HOURLY, NOON, NOON, 1).slots) == 1
 
 
 def test_what_was_planned_is_not_planned_again() -> None:
-    first = plan(HOURLY, Policy(), NOON, NOON, None)
-    later = plan(HOURLY, Policy(), first.until, NOON + 2 * HOUR, None)
-    assert later.wanted == [NOON + HOUR * number for number in (4, 5)]
+    first = plan(HOURLY, NOON, NOON)
+    later = plan(HOURLY, first.until, NOON + 2 * HOUR)
+    assert later.slots == [NOON + HOUR * number for number in (4, 5)]
 
 
 def test_a_schedule_without_further_slots_is_done_with() -> None:
-    never = plan(Cron("0 0 30 2 *"), Policy(), NOON, NOON, None)
-    assert (never.wanted, never.again) == ([], None)
+    never = plan(Cron("0 0 30 2 *"), NOON, NOON)
+    assert (never.slots, never.again) == ([], None)
 
 
-@pytest.mark.parametrize(
-    ("fields", "kept"),
-    [
-        ({}, [8, 9, 10, 11, 12]),
-        ({"catchup": "all"}, [8, 9, 10, 11, 12]),
-        ({"catchup": "all(2)"}, [11, 12]),
-        ({"catchup": "latest"}, [12]),
-        ({"catchup": "none"}, []),
-        ({"catchup": "none", "max_lateness": 3600}, [12]),
-        ({"max_lateness": 3 * 3600}, [10, 11, 12]),
-    ],
-)
-def test_what_passed_while_nobody_looked_is_caught_up_as_asked(fields: dict[str, Any], kept: list[int]) -> None:
+def test_what_passed_while_nobody_looked_is_made_up_for_within_bounds() -> None:
     now = NOON + timedelta(minutes=30)
-    found = plan(HOURLY, _policy(**fields), NOON - 5 * HOUR, now, None)
-    assert [slot.hour for slot in found.wanted if slot <= now] == kept
-    assert [slot.hour for slot in found.missed] == [hour for hour in (8, 9, 10, 11, 12) if hour not in kept]
-
-
-def test_a_long_absence_is_made_up_in_parts() -> None:
-    seconds = Interval(timedelta(seconds=1))
-    first = plan(seconds, _policy(catchup="latest"), NOON - timedelta(days=1), NOON, None)
-    assert (len(first.wanted), len(first.missed), first.again) == (1, MOST_PASSED - 1, NOON)
-    assert first.until == first.wanted[0]
+    assert [slot.hour for slot in plan(HOURLY, NOON - 5 * HOUR, now).slots] == [8, 9, 10, 11, 12, 13, 14, 15]
+    found = plan(Interval(timedelta(seconds=1)), NOON - timedelta(days=1), NOON).slots
+    assert len([slot for slot in found if slot <= NOON]) == MOST_PASSED
+    assert found[MOST_PASSED - 1] == NOON
 
 
 @pytest.mark.parametrize("fields", [{"catchup": "some"}, {"catchup": "all()"}, {"overlap": "maybe"}])
 def test_a_policy_that_says_nothing_known_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="none, latest, all"):
-        Policy.of(fields)
-
-
-def test_a_slot_is_skipped_while_an_earlier_run_is_active() -> None:
-    assert _policy(overlap="skip").why_missed(0, HOUR, is_busy=True) is not None
-    assert _policy(overlap="skip").why_missed(0, HOUR) is None
-    assert _policy(overlap="queue").why_missed(0, HOUR, is_busy=True) is None
+        check_policy(fields)
 
 
 @pytest.mark.parametrize(
