@@ -9,9 +9,9 @@ from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schedules import schedule_of, slot_key
+from orchestration.domain.schedules import schedule_of
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_document, state_of
+from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_of
 from orchestration.domain.states import Scheduled
 from orchestration.domain.work import check_policy
 from orchestration.persistence import documents
@@ -122,15 +122,6 @@ def forget_future_runs(tx: Transaction, deployment_id: str, is_removed: bool = F
     tx.execute(STATEMENTS["plan_anew"], which)  # first, so that nobody plans by what was
     for run in tx.execute(STATEMENTS["forget_planned"], which):
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
-
-
-def run_of_slot(deployment: Document, schedule: Mapping[str, Any], slot: datetime) -> Document:
-    """What the run of a schedule's slot has of its own; whoever plans it, and how often, makes it once."""
-    key = slot_key(deployment["id"], schedule["slug"] or schedule["id"], slot)
-    return {
-        "idempotency_key": key, "state": state_document(Scheduled(slot)), "parameters": schedule["parameters"],
-        "tags": ["auto-scheduled"], "auto_scheduled": True,
-    }
 
 
 def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:

@@ -7,18 +7,18 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from uuid import UUID
 
-from orchestration.backend import deployments, work
+from orchestration.backend import deployments
 from orchestration.backend.clock import DICE, new_id, utc_now
-from orchestration.backend.local import LocalBackend, _settle, _stamped
+from orchestration.backend.local import LocalBackend, _decide, _settle, _stamped
 from orchestration.domain import states, work as rules
 from orchestration.domain.rules import Accept
-from orchestration.domain.schedules import Schedule, schedule_of
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schedules import Schedule, schedule_of, slot_key
+from orchestration.domain.schemas.wire import Document, state_document
 from orchestration.persistence import documents, presenting, runs
-from orchestration.persistence.database import Row, Transaction
+from orchestration.persistence.database import Transaction
 from orchestration.persistence.statements import STATEMENTS
 from orchestration.persistence.values import known_moment, micros
 
@@ -85,25 +85,19 @@ class LocalWork(LocalBackend):
     def _claimed(self, pool_id: str, queues: Sequence[str], limit: int, holder: str) -> dict[str, UUID]:
         """The runs that are claimed now, each with its claim."""
         now, claimed = utc_now(), dict[str, UUID]()
-        is_due = self._db.read(STATEMENTS["is_due"], {"pool": pool_id, "now": micros(now)})
-        if not is_due and time.monotonic() < self._noted + NOTED_SECONDS:
+        asked = {"pool": pool_id, "now": micros(now), "queues": json.dumps(list(queues)) if queues else ""}
+        if not self._db.read(STATEMENTS["claimable"], asked) and time.monotonic() < self._noted + NOTED_SECONDS:
             return claimed
-
-        def take(tx: Transaction, row: Row) -> bool:
-            run, claim_id = runs.read_flow_run(tx, UUID(row["id"]), self._revive), new_id()
-            is_held_back = tx.execute(STATEMENTS["held_back"], {"run": row["id"], "now": micros(now)})
-            if is_held_back or run.state is None or not run.state.is_scheduled():
-                return False
-            documents.delete(tx, "run_claims", {"flow_run_id": run.id})
-            claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": _end_of_lease(now)}
-            documents.insert(tx, "run_claims", claim)
-            _settle(tx, run, Accept(_stamped(states.Pending(), now)), now)
-            claimed[row["id"]] = claim_id
-            return True
-
         with self._db.transaction() as tx:
             tx.lock(f"claims of {pool_id}")
-            work.due(tx, pool_id, queues, now, limit, partial(take, tx))
+            tx.execute(STATEMENTS["note_poll"], asked)
+            while len(claimed) < limit and (rows := tx.execute(STATEMENTS["claimable"], asked)):
+                run, claim_id = runs.read_flow_run(tx, UUID(rows[0]["id"]), self._revive), new_id()
+                documents.delete(tx, "run_claims", {"flow_run_id": run.id})
+                claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": _end_of_lease(now)}
+                documents.insert(tx, "run_claims", claim)
+                if isinstance(_settle(tx, run, _decide(run, _stamped(states.Pending(), now), now), now), Accept):
+                    claimed[rows[0]["id"]] = claim_id
         self._noted = time.monotonic()
         return claimed
 
@@ -128,7 +122,11 @@ class LocalWork(LocalBackend):
             since = datetime.fromisoformat(schedule["planned"] or schedule["created"]).astimezone(UTC)
             slots, until, again = rules.plan(times, since, now, schedule["max_scheduled_runs"])
             for slot in slots:
-                wanted = {**deployments.run_of_slot(deployment, schedule, slot), "schedule_id": schedule_id}
+                key, state = slot_key(deployment["id"], schedule["slug"] or schedule_id, slot), states.Scheduled(slot)
+                wanted = {
+                    "idempotency_key": key, "state": state_document(state), "parameters": schedule["parameters"],
+                    "tags": ["auto-scheduled"], "auto_scheduled": True, "schedule_id": schedule_id,
+                }  # fmt: skip
                 self._create(tx, deployments.run_of(deployment, wanted, now))
             replan = micros(again) if again else sys.maxsize
             documents.update(tx, "schedules", {"planned": until, "replan": replan}, {"id": schedule_id})

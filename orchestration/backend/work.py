@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.schemas.wire import Document
@@ -26,29 +25,23 @@ ORDER BY q.priority, r.expected_start_time, r.id LIMIT 1000
 """
 
 
-def due(
-    tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int,
-    take: Callable[[Row], bool] = bool,
-) -> list[Document]:  # fmt: skip
+def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int) -> list[Document]:
     """The most urgent runs of a pool that have a free slot, as (id, work_pool_id, work_queue_id).
 
-    ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs; ``take``
-    may pass over some.
+    ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs.
     """
-    pools = documents.read(tx, "work_pools", {"id": work_pool_id})
-    if not pools:
-        raise documents.not_found("work_pools", {"id": work_pool_id})
+    pool = documents.read(tx, "work_pools", {"id": work_pool_id})[0]
     queues = documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
     asked = [queue for queue in queues if not names or queue["name"] in names]
     for queue in asked:
         documents.update(tx, "work_queues", {"last_polled": utc_now()}, {"id": queue["id"]})
-    if pools[0]["is_paused"]:
+    if pool["is_paused"]:
         return []
     taken = {row["id"]: row["number"] for row in tx.execute(_TAKEN, {"pool": work_pool_id})}
     free = {queue["id"]: _free(queue, taken.get(queue["id"], 0), limit) for queue in asked}
-    most = _free(pools[0], sum(taken.values()), limit)
+    most = _free(pool, sum(taken.values()), limit)
     found = tx.execute(_DUE, {"pool": work_pool_id, "before": micros(before)})
-    return [{**run, "work_pool_id": work_pool_id} for run in islice(_fitting(found, free, take), most)]
+    return [{**run, "work_pool_id": work_pool_id} for run in _fitting(found, free)][:most]
 
 
 def with_status(db: Database, pools: Sequence[Document]) -> None:
@@ -65,8 +58,8 @@ def _free(limited: Document, taken: int, limit: int) -> int:
     return limit if own is None else max(0, min(limit, own - taken))
 
 
-def _fitting(found: Sequence[Row], free: dict[str, int], take: Callable[[Row], bool]) -> Iterator[Row]:
+def _fitting(found: Sequence[Row], free: dict[str, int]) -> Iterator[Row]:
     for row in found:
-        if free.get(row["work_queue_id"], 0) > 0 and take(row):
+        if free.get(row["work_queue_id"], 0) > 0:
             free[row["work_queue_id"]] -= 1
             yield row

@@ -229,18 +229,33 @@ DELETE FROM run_claim WHERE id = :id AND expires <= :now RETURNING flow_run_id
 UPDATE run_claim SET expires = :expires WHERE id = :id
 RETURNING (SELECT r.state_type FROM flow_run r WHERE r.id = run_claim.flow_run_id) AS state_type
 
--- name: is_due
-SELECT r.id FROM flow_run r JOIN work_queue q ON q.id = r.work_queue_id
-WHERE q.work_pool_id = :pool AND r.state_type = 'SCHEDULED' AND r.expected_start_time <= :now LIMIT 1
+-- The most urgent run that a worker may start: which of the queues is asked for stands in a JSON list, or it is empty.
 
--- name: held_back
-SELECT r.id FROM flow_run r
+-- name: claimable
+WITH taken AS (
+    SELECT a.work_queue_id AS id, COUNT(*) AS number FROM flow_run a JOIN work_queue o ON o.id = a.work_queue_id
+    WHERE o.work_pool_id = :pool AND a.state_type IN {active} GROUP BY a.work_queue_id
+)
+SELECT r.id FROM work_pool p
+JOIN work_queue q ON q.work_pool_id = p.id
+JOIN flow_run r ON r.work_queue_id = q.id
 LEFT JOIN deployment d ON d.id = r.deployment_id
 LEFT JOIN deployment_schedule s ON s.id = r.schedule_id
-WHERE r.id = :run AND (
-    EXISTS (SELECT 1 FROM run_claim c WHERE c.flow_run_id = r.id AND c.expires > :now)
-    OR d.concurrency_limit <= (SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active})
-    OR s.overlap IN ('skip', 'queue') AND EXISTS (
+WHERE p.id = :pool AND p.is_paused = 0 AND q.is_paused = 0 AND r.state_type = 'SCHEDULED'
+    AND r.expected_start_time <= :now AND (r.auto_scheduled = 0 OR COALESCE(d.paused, 0) = 0)
+    AND (:queues = '' OR REPLACE(:queues, '"' || q.name || '"', '') <> :queues)
+    AND (p.concurrency_limit IS NULL OR p.concurrency_limit > (SELECT COALESCE(SUM(t.number), 0) FROM taken t))
+    AND (q.concurrency_limit IS NULL
+        OR q.concurrency_limit > COALESCE((SELECT t.number FROM taken t WHERE t.id = q.id), 0))
+    AND (d.concurrency_limit IS NULL OR d.concurrency_limit > (
+        SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active}
+    ))
+    AND (COALESCE(s.overlap, 'allow') = 'allow' OR NOT EXISTS (
         SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
-    )
-)
+    ))
+    AND NOT EXISTS (SELECT 1 FROM run_claim c WHERE c.flow_run_id = r.id AND c.expires > :now)
+ORDER BY q.priority, r.expected_start_time, r.id LIMIT 1
+
+-- name: note_poll
+UPDATE work_queue SET last_polled = :now
+WHERE work_pool_id = :pool AND (:queues = '' OR REPLACE(:queues, '"' || name || '"', '') <> :queues)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
+from orchestration.backend.local import LocalBackend
+from orchestration.backend.processes import this_process
 from orchestration.domain.errors import ParameterBindError
 from orchestration.domain.schemas.wire import policy_document
 from orchestration.domain.states import Failed, Pending, State, StateDetails
+from orchestration.persistence.runs import owner_columns
 from orchestration.sdk import lifecycle, parameters
 from orchestration.sdk.awaiting import aside, at_once
 from orchestration.sdk.flow_engine import FlowExecution
@@ -15,7 +19,7 @@ from orchestration.sdk.flows import Flow
 from orchestration.sdk.start import started_session
 
 
-def execute(flow: Flow[..., object], run_id: UUID, claim_id: UUID | None = None) -> State:
+def execute(flow: Flow[..., Any], run_id: UUID, claim_id: UUID | None = None) -> State:
     """Live a flow run to its end, or until it waits so long that its process need not; the state that it then has.
 
     Args:
@@ -31,6 +35,8 @@ def execute(flow: Flow[..., object], run_id: UUID, claim_id: UUID | None = None)
     policy = lifecycle.policy_of(flow, session)
     if policy != record.policy:  # whoever finds the run crashed must know of its retries
         session.backend.change("flow_runs", {"empirical_policy": policy_document(policy)}, id=run_id)
+    if claim_id is None and isinstance(session.backend, LocalBackend):  # nobody else answers for this process
+        session.backend.change("flow_runs", owner_columns(this_process()), id=run_id)
     slots = [state.details.scheduled_time for state in session.backend.flow_run_states(run_id) if state.is_scheduled()]
     record = record.evolve(policy=policy, expected_start_time=next(filter(None, slots), record.expected_start_time))
     run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id)

@@ -14,14 +14,9 @@ from uuid import UUID
 from orchestration.domain.errors import Abort, ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, State, StateDetails
-from orchestration.sdk import logs
+from orchestration.sdk import executing, logs, session as sessions, start
 from orchestration.sdk.context import flow_log_fields
-from orchestration.sdk.executing import execute
-from orchestration.sdk.flows import Flow
-from orchestration.sdk.projects.entrypoints import load_flow
-from orchestration.sdk.projects.pulling import pull
-from orchestration.sdk.session import Session, close_session
-from orchestration.sdk.start import started_session
+from orchestration.sdk.projects import entrypoints, pulling
 from orchestration.services.supervisor import CLAIM, MARK, WORKER, folder_of
 
 _PR_SET_PDEATHSIG = 1
@@ -29,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 def run_flow_run(run_id: UUID, claim_id: UUID | None = None) -> State:
     """Pull the code of a flow run, load its flow and live the run; the state that it ends in."""
-    session = started_session()
+    session = start.started_session()
     record = session.backend.flow_run(run_id)
     try:
         flow = _flow_of(session, record)
@@ -39,17 +34,17 @@ def run_flow_run(run_id: UUID, claim_id: UUID | None = None) -> State:
         failed = Failed(told, details=StateDetails(retriable=False, claim_id=claim_id, flow_run_id=run_id))
         session.backend.propose_flow_run_state(run_id, failed)
         return failed
-    return execute(flow, run_id, claim_id)
+    return executing.execute(flow, run_id, claim_id)
 
 
-def _flow_of(session: Session, run: FlowRun) -> Flow[..., Any]:
+def _flow_of(session: sessions.Session, run: FlowRun) -> Any:
     """The flow of the deployment that made a run, loaded from where its code lies, which is the current folder then."""
     if run.deployment_id is None:
         raise ConfigurationError(f"No deployment made the run {run.name!r}, so nothing tells where its code lies.")
     deployment = session.backend.read("deployments", id=str(run.deployment_id))
     steps = deployment["pull_steps"]
-    os.chdir(pull(steps, folder_of(session.settings.home, run.id)) if steps else deployment["path"] or ".")
-    return load_flow(deployment["entrypoint"] or "", Path.cwd())
+    os.chdir(pulling.pull(steps, folder_of(session.settings.home, run.id)) if steps else deployment["path"] or ".")
+    return entrypoints.load_flow(deployment["entrypoint"] or "", Path.cwd())
 
 
 class _Marked(logs.ConsoleFormatter):
@@ -65,14 +60,14 @@ def main() -> None:
         if os.getppid() != int(worker):
             sys.exit("The worker of this run has ended.")
     try:
-        started_session()
+        start.started_session()
         for handler in logs.ROOT.handlers if worker else ():
             handler.setFormatter(_Marked())
         state = run_flow_run(UUID(sys.argv[1]), UUID(claim_id) if claim_id else None)
     except (OrchestrationError, Abort) as error:
         sys.exit(str(error))
     finally:
-        close_session()
+        sessions.close_session()
     sys.exit(0 if claim_id or state.is_completed() else 1)
 
 

@@ -21,7 +21,7 @@ from orchestration.domain.states import StateType
 from orchestration.services.loop import LOGGER, Tick
 from orchestration.services.supervisor import Supervised, folder_of
 
-TICK_SECONDS, IDLE_SECONDS = 0.1, 2.0
+TICK_SECONDS, IDLE_SECONDS = 0.05, 2.0
 """Between two looks for work while runs are under way; and how long a look may take while none is."""
 RENEW_SECONDS = 2.0
 """Between two renewals of all leases, which also tell of runs that are to be cancelled."""

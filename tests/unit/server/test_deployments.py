@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.backend.deployments import run_of_slot
 from orchestration.backend.port import Backend
 from orchestration.domain.schedules import schedule_of
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schemas.wire import Document, state_document
+from orchestration.domain.states import Scheduled
 from tests.support.rest import Made
 
 NOBODY = "0190a0a0-0000-7000-8000-000000000000"
@@ -47,7 +47,9 @@ def _plan(backend: Backend, deployment_id: str) -> None:
     for schedule in deployment["schedules"]:
         if schedule["active"]:
             (slot,) = schedule_of(schedule["schedule"]).upcoming(datetime(2030, 1, 1, tzinfo=UTC), 1)
-            backend.create_run_of_deployment(UUID(deployment_id), run_of_slot(deployment, schedule, slot))
+            due: Document = {"tags": ["auto-scheduled"], "auto_scheduled": True, "idempotency_key": str(slot)}
+            due["state"] = state_document(Scheduled(slot))
+            backend.create_run_of_deployment(UUID(deployment_id), {**due, "parameters": schedule["parameters"]})
 
 
 def _planned(client: TestClient) -> list[str]:
