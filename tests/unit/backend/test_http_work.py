@@ -45,7 +45,7 @@ class Peer:
             return httpx.Response(201, json={"status": "ACCEPT", "state": self.document(run_id)["state"]})
         if run_id in self.runs:
             return httpx.Response(200, json=self.document(run_id))
-        answers = {"/admin/version": "3.8.8", f"/flows/{FLOW}": {"id": FLOW, "name": "f"}}
+        answers: dict[str, Any] = {"/admin/version": "3.8.8", f"/flows/{FLOW}": {"id": FLOW, "name": "f"}}
         answers |= {"/work_pools/filter": [{"id": POOL, "name": "trips"}]}
         return httpx.Response(200, json=answers[path]) if path in answers else httpx.Response(404, json={})
 
