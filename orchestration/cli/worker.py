@@ -35,7 +35,10 @@ def start(
     pool: Pool, work_queue: Queues = None, type_: Type = None, limit: AtOnce = None, name: WorkerName = None,
     run_once: Once = False,
 ) -> None:  # fmt: skip
-    """Take the runs of a work pool until it is stopped; a second Ctrl-C ends the runs as well."""
+    """Take the runs of a work pool until it is stopped.
+
+    A first Ctrl-C lets the runs end that are under way, a second one ends them, and a third one waits for nothing.
+    """
     logging.basicConfig(format="%(asctime)s | %(message)s")
     loop.LOGGER.setLevel(logging.INFO)
     if type_ not in (None, "process"):
@@ -51,7 +54,7 @@ def start(
         queues = [kind_of("work-queue").one(backend, f"{pool}/{queue}")["name"] for queue in work_queue or ()]
         also = Scheduler(backend).tick if isinstance(backend, LocalWork) else None
         here = Worker(backend, Wanted(about, current_settings().home, queues, limit, name, run_once, also))
-        loop.at_signals(here.stop.set, here.stop_at_once)
+        loop.at_signals(here.stop.set, here.stop_at_once, sys.exit)
         typer.echo(f"Waiting for runs of the work pool {pool!r}.")
         loop.run(here.tick, here.ended)
 

@@ -66,7 +66,8 @@ class Supervised:
         """How the process ended, in words, once it and all that it has started have."""
         if time.monotonic() >= self._kill_at:
             self._signal(signal.SIGKILL)
-        if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        looking = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        if self._process.returncode is None and os.waitid(os.P_PID, self._process.pid, looking) is None:
             return None
         self._signal(signal.SIGKILL)  # before it is reaped, or its number could be another's
         code = self._process.wait()

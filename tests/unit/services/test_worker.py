@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
 from orchestration.backend.surroundings import current_settings
+from orchestration.domain.errors import StoreError
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.states import Cancelling, Scheduled
 from orchestration.services import supervisor, worker as workers
@@ -223,3 +225,20 @@ def test_a_worker_that_is_to_stop_at_once_ends_its_runs(place: Workplace) -> Non
     worker.stop_at_once()
     place.work(worker, worker.ended.is_set)
     assert place.states(run_id)[-1] == "Crashed"
+
+
+def test_a_store_that_fails_when_a_run_ends_is_asked_again(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = place.ask(place.deploy(QUICK))
+    worker, end_claim, failures = place.worker(), place.backend.end_claim, [StoreError("The disk is full.")]
+
+    def end(*arguments: Any) -> None:
+        if failures:
+            raise failures.pop()
+        end_claim(*arguments)
+
+    monkeypatch.setattr(place.backend, "end_claim", end)
+    with pytest.raises(StoreError):
+        place.work(worker, lambda: False)
+    worker.stop.set()
+    place.work(worker, worker.ended.is_set)
+    assert place.run(run_id).state_name == "Completed"
