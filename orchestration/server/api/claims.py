@@ -8,9 +8,9 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from pydantic import Field, conlist
+from starlette.concurrency import run_in_threadpool
 
 from orchestration.backend.port import Backend
 from orchestration.server.answers import Json
@@ -40,8 +40,9 @@ ClaimEnd = model("ClaimEnd", Lenient, text="message")
 @router.post("/work_pools/{id:uuid}/claim", response_model=None)
 async def claim_runs(id: UUID, body: RunsWanted, backend: BackendOf, request: Request) -> Json:
     """Take the most urgent runs of a pool that may start; waits for one."""
+    await run_in_threadpool(backend.read, "work_pools", id=str(id))
     end, claim = time.monotonic() + body.wait, partial(backend.claim_runs, id, body.queues, body.limit, body.holder)
-    while not (found := await run_sync(claim)) and time.monotonic() < end:
+    while not (found := await run_in_threadpool(claim)) and time.monotonic() < end:
         await asyncio.sleep(POLL_SECONDS)
         if await request.is_disconnected():
             break
