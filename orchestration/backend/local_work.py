@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from orchestration.backend import deployments
@@ -85,19 +86,22 @@ class LocalWork(LocalBackend):
     def _claimed(self, pool_id: str, queues: Sequence[str], limit: int, holder: str) -> dict[str, UUID]:
         """The runs that are claimed now, each with its claim."""
         now, claimed = utc_now(), dict[str, UUID]()
-        asked = {"pool": pool_id, "now": micros(now), "queues": json.dumps(list(queues)) if queues else ""}
+        asked: dict[str, Any] = {"pool": pool_id, "now": micros(now), "most": limit}
+        asked["queues"] = json.dumps(list(queues)) if queues else ""
         if not self._db.read(STATEMENTS["claimable"], asked) and time.monotonic() < self._noted + NOTED_SECONDS:
             return claimed
         with self._db.transaction() as tx:
             tx.lock(f"claims of {pool_id}")
             tx.execute(STATEMENTS["note_poll"], asked)
             while len(claimed) < limit and (rows := tx.execute(STATEMENTS["claimable"], asked)):
-                run, claim_id = runs.read_flow_run(tx, UUID(rows[0]["id"]), self._revive), new_id()
-                documents.delete(tx, "run_claims", {"flow_run_id": run.id})
-                claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": _end_of_lease(now)}
-                documents.insert(tx, "run_claims", claim)
-                if isinstance(_settle(tx, run, _decide(run, _stamped(states.Pending(), now), now), now), Accept):
-                    claimed[rows[0]["id"]] = claim_id
+                free = 1 if any(row["is_limited"] for row in rows) else limit - len(claimed)
+                for row in rows[:free]:
+                    run, claim_id = runs.read_flow_run(tx, UUID(row["id"]), self._revive), new_id()
+                    documents.delete(tx, "run_claims", {"flow_run_id": run.id})
+                    claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": _end_of_lease(now)}
+                    documents.insert(tx, "run_claims", claim)
+                    if isinstance(_settle(tx, run, _decide(run, _stamped(states.Pending(), now), now), now), Accept):
+                        claimed[row["id"]] = claim_id
         self._noted = time.monotonic()
         return claimed
 

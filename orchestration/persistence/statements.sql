@@ -229,14 +229,17 @@ DELETE FROM run_claim WHERE id = :id AND expires <= :now RETURNING flow_run_id
 UPDATE run_claim SET expires = :expires WHERE id = :id
 RETURNING (SELECT r.state_type FROM flow_run r WHERE r.id = run_claim.flow_run_id) AS state_type
 
--- The most urgent run that a worker may start: which of the queues is asked for stands in a JSON list, or it is empty.
+-- The most urgent runs that a worker may start; of which queues stands in a JSON list, or it is empty. Where limits hold
+-- for some of them, the first of them changes what may be said of the others.
 
 -- name: claimable
 WITH taken AS (
     SELECT a.work_queue_id AS id, COUNT(*) AS number FROM flow_run a JOIN work_queue o ON o.id = a.work_queue_id
     WHERE o.work_pool_id = :pool AND a.state_type IN {active} GROUP BY a.work_queue_id
 )
-SELECT r.id FROM work_pool p
+SELECT r.id, p.concurrency_limit IS NOT NULL OR q.concurrency_limit IS NOT NULL OR d.concurrency_limit IS NOT NULL
+    OR s.overlap IS NOT NULL AS is_limited
+FROM work_pool p
 JOIN work_queue q ON q.work_pool_id = p.id
 JOIN flow_run r ON r.work_queue_id = q.id
 LEFT JOIN deployment d ON d.id = r.deployment_id
@@ -254,7 +257,7 @@ WHERE p.id = :pool AND p.is_paused = 0 AND q.is_paused = 0 AND r.state_type = 'S
         SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
     ))
     AND NOT EXISTS (SELECT 1 FROM run_claim c WHERE c.flow_run_id = r.id AND c.expires > :now)
-ORDER BY q.priority, r.expected_start_time, r.id LIMIT 1
+ORDER BY q.priority, r.expected_start_time, r.id LIMIT :most
 
 -- name: note_poll
 UPDATE work_queue SET last_polled = :now
