@@ -52,11 +52,12 @@ def start(
                 raise ObjectNotFound(f"There is no work pool {pool!r}; {remedy}.") from None
             about = backend.create("work_pools", {"name": pool, "type": type_})
         queues = [kind_of("work-queue").one(backend, f"{pool}/{queue}")["name"] for queue in work_queue or ()]
-        also = Scheduler(backend).tick if isinstance(backend, LocalWork) else None
-        here = Worker(backend, Wanted(about, current_settings().home, queues, limit, name, run_once, also))
+        ticks = [Scheduler(backend).tick] if isinstance(backend, LocalWork) else []
+        here = Worker(backend, Wanted(about, current_settings().home, queues, limit, name, run_once))
         loop.at_signals(here.stop.set, here.stop_at_once, sys.exit)
         typer.echo(f"Waiting for runs of the work pool {pool!r}.")
-        loop.run(here.tick, here.ended)
+        with loop.beside(*ticks):
+            loop.run(here.tick, here.ended)
 
 
 @worker.command("unit")

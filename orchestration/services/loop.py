@@ -31,8 +31,10 @@ def run(tick: Tick, stop: threading.Event) -> None:
 
 @contextmanager
 def beside(*ticks: Tick) -> Iterator[None]:
-    """Call each tick in a thread of its own while the block runs."""
+    """Call each tick in a thread of its own while the block runs, and once before it."""
     stop = threading.Event()
+    for tick in ticks:
+        tick(utc_now())
     threads = [threading.Thread(target=run, args=(tick, stop), daemon=True) for tick in ticks]
     for thread in threads:
         thread.start()

@@ -18,7 +18,7 @@ from orchestration.backend.port import Backend
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import StateType
-from orchestration.services.loop import LOGGER, Tick
+from orchestration.services.loop import LOGGER
 from orchestration.services.supervisor import Supervised, folder_of
 
 TICK_SECONDS, IDLE_SECONDS = 0.05, 2.0
@@ -32,7 +32,7 @@ MOST_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a worker is to do, and where; ``also`` is called at each tick, as the scheduler's own."""
+    """What a worker is to do, and where."""
 
     pool: Document
     home: Path
@@ -40,7 +40,6 @@ class Wanted:
     limit: int | None = None
     name: str | None = None
     once: bool = False
-    also: Tick | None = None
 
 
 class Worker:
@@ -61,8 +60,6 @@ class Worker:
 
     def tick(self, now: datetime) -> float:
         """Look after the runs, and take new ones; the seconds until the next time."""
-        if self._wanted.also:
-            self._wanted.also(now)
         if time.monotonic() >= self._alive_until:
             self._alive_until = time.monotonic() + HEARTBEAT_SECONDS
             alive = {"last_heartbeat_time": now, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}
