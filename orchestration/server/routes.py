@@ -23,8 +23,8 @@ from orchestration.server.api.documents import Keys
 from orchestration.server.models import field_of, kind_of, listing_model
 
 MODULES = {
-    "admin": admin, "blocks": blocks, "claims": claims, "concurrency": concurrency, "events": events, "flow_runs": flow_runs,
-    "task_runs": task_runs, "work": work,
+    "admin": admin, "blocks": blocks, "claims": claims, "concurrency": concurrency, "events": events,
+    "flow_runs": flow_runs, "task_runs": task_runs, "work": work,
 }  # fmt: skip
 WITHIN = {"pool": ("work_pools", "work_pool_id"), "flow_name": ("flows", "flow_id")}
 """Names in paths that say what something is part of: the resource that they name, and the field that has its id."""

@@ -63,17 +63,16 @@ def backend(peer: Peer, tmp_path: Path) -> HttpWork:
     return HttpWork(settings, StoredDocument, httpx.MockTransport(peer))
 
 
-def test_a_run_is_claimed_by_proposing_pending(backend: HttpWork, peer: Peer) -> None:
-    told: list[str] = []
-    backend._transport.tell = told.append
+def test_a_run_is_claimed_by_proposing_pending(
+    backend: HttpWork, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
     first, second = peer.runs
     peer.refused.add(second)
     for _ in range(2):
         found = backend.claim_runs(UUID(POOL), (), 5, "w")
         assert [run["claim_id"] for run in found] in ([first], [])
     assert peer.runs[first] == ["SCHEDULED", "PENDING"]
-    assert len(told) == 1
-    assert "no leases" in told[0]
+    assert [record.getMessage().count("no leases") for record in caplog.records] == [1]
 
 
 @pytest.mark.parametrize(
