@@ -165,8 +165,17 @@ DELETE FROM flow_run WHERE deployment_id = :deployment AND auto_scheduled = 1
     AND state_type = 'SCHEDULED' AND state_name = 'Scheduled' AND expected_start_time > :now
 RETURNING id
 
+-- What is planned up to some moment to come is so up to now only; what nobody has planned yet is still to be planned. Of
+-- who is paused it is noted as planned for ever, so that nothing is made up for once that ends.
+
 -- name: plan_anew
-UPDATE deployment_schedule SET planned = :now, replan = 0 WHERE deployment_id = :deployment
+UPDATE deployment_schedule SET replan = 0, planned = CASE
+    WHEN active = 0 OR EXISTS (SELECT 1 FROM deployment d WHERE d.id = deployment_id AND d.paused = 1)
+        THEN 9000000000000000
+    WHEN COALESCE(planned, created) > :now THEN :now
+    ELSE COALESCE(planned, created)
+END
+WHERE deployment_id = :deployment
 
 -- Why slots whose time has come do not become runs any more: the reason goes by what their schedules say of that.
 
