@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -97,6 +98,19 @@ def test_a_change_of_the_schedule_moves_what_is_to_come(backend: LocalWork) -> N
     assert _runs(backend) == []
     Scheduler(backend).tick(utc_now())
     assert [slot[5:] for slot in _slots(backend)] == ["01-01T00:00"] * 3
+
+
+def test_a_slot_that_passes_between_two_changes_is_planned_all_the_same(backend: LocalWork) -> None:
+    """The scheduler may be slow, and somebody may deploy again and again meanwhile."""
+    every_hundredth = {"schedule": {"interval": 0.01}, "slug": "often"}
+    _deploy(backend, schedules=[every_hundredth])
+    start = utc_now()
+    while utc_now() < start + timedelta(seconds=0.3):
+        _deploy(backend, schedules=[every_hundredth])
+    Scheduler(backend).tick(utc_now())
+    slots = sorted(datetime.fromisoformat(run["expected_start_time"]) for run in _runs(backend))
+    assert slots[0] <= start + timedelta(seconds=0.1)
+    assert {later - earlier for earlier, later in pairwise(slots)} == {timedelta(seconds=0.01)}
 
 
 def test_nothing_is_planned_for_who_is_paused_and_nothing_is_made_up_for_then(backend: LocalWork) -> None:
