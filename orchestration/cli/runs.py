@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -82,6 +84,13 @@ def retry(name: Name) -> None:
         raise errors.OrchestrationError(f"No deployment made {name!r}, so no worker runs it; call its flow again.")
     _enter(run, states.AwaitingRetry(datetime.now(UTC)), force=True)
     typer.echo(f"Flow run {run['name']!r} waits for a worker.")
+
+
+@flow_run.command("execute")
+def execute(name: Name) -> None:
+    """Live a flow run of a deployment here and now, in a process of its own; the exit code is 0 when it completed."""
+    command = [sys.executable, "-m", "orchestration.services.run", FLOW_RUN.one(name)["id"]]
+    raise typer.Exit(subprocess.call(command))  # noqa: S603 - it is ours
 
 
 def _enter(run: wire.Document, state: states.State, force: bool = False) -> None:

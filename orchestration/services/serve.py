@@ -11,10 +11,13 @@ from dataclasses import replace
 import uvicorn
 
 from orchestration.backend.connect import open_backend
+from orchestration.backend.local_work import LocalWork
 from orchestration.domain.addresses import check_exposure, is_loopback
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
 from orchestration.server.app import create_app
+from orchestration.services import loop
+from orchestration.services.scheduler import Scheduler
 
 SECONDS_TO_END = 5
 """That requests and streams have once the server was told to stop."""
@@ -25,7 +28,7 @@ KEEP_ALIVE = 30
 """Seconds that an idle connection stays open."""
 
 
-def run_server(settings: Settings, listener: socket.socket) -> None:
+def run_server(settings: Settings, listener: socket.socket, with_services: bool = True) -> None:
     """Serve the store of these settings until SIGINT or SIGTERM.
 
     The database is upgraded, and runs that died on this host are marked Crashed, before the first request.
@@ -33,6 +36,7 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
     Args:
         settings: where the store is; a server that they name is not asked.
         listener: listens at the address where the server is to be.
+        with_services: whether the scheduler runs beside it.
 
     Raises:
         ConfigurationError: others could reach the server, and nothing protects it; or there is no such store.
@@ -52,7 +56,8 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
         warming = threading.Timer(SECONDS_TO_ANSWER, backend.count, ["flow_runs"])
         warming.start()
         try:
-            with suppress(KeyboardInterrupt):
+            ticks = [Scheduler(backend).tick] if with_services and isinstance(backend, LocalWork) else []
+            with loop.beside(*ticks), suppress(KeyboardInterrupt):
                 uvicorn.Server(config).run(sockets=[listener])
         finally:
             warming.cancel()
