@@ -12,14 +12,13 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Name, group, kind_of, opened, value_of
-from orchestration.cli.output import AsJson, Limit, print_documents, print_json
+from orchestration.cli.kinds import Name, group, kind_of, opened
+from orchestration.cli.output import AsJson, Limit, print_json
 from orchestration.domain import states
-from orchestration.domain.errors import OrchestrationError, UsageError
-from orchestration.domain.moments import moment_meant, span_meant
+from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.rules import Abort, Reject, Wait
 from orchestration.domain.schemas.filters import PAGE, Query, among
-from orchestration.domain.schemas.wire import Document, moment_text, state_document, state_of
+from orchestration.domain.schemas.wire import Document, moment_text, state_of
 
 POLL_SECONDS = 0.5
 LATE_LINES = timedelta(seconds=5)
@@ -37,8 +36,6 @@ Watch = Annotated[bool, typer.Option("--watch", help="Print its states until it 
 
 FLOW_RUN, DEPLOYMENT, SCHEDULE = kind_of("flow-run"), kind_of("deployment"), kind_of("deployment schedule")
 flow, flow_run, task_run, deployment = (group(kind_of(name)) for name in ("flow", "flow-run", "task-run", "deployment"))
-schedule = group(SCHEDULE)
-deployment.add_typer(schedule, name="schedule")
 
 
 @flow_run.command("ls")
@@ -100,36 +97,6 @@ def _enter(backend: Backend, run_id: str, state: states.State, force: bool) -> N
     decision = backend.propose_flow_run_state(UUID(run_id), state, force)
     if isinstance(decision, Abort | Wait) or (isinstance(decision, Reject) and not decision.state.is_cancelled()):
         raise OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
-
-
-@deployment.command("run")
-def run_deployment(
-    name: Name, param: Params = None, start_at: At = None, start_in: In = None, watch_: Watch = False
-) -> None:
-    """Ask for a run of a deployment, now or later; a worker starts it."""
-    if start_at and start_in:
-        raise UsageError("Give either --start-at or --start-in.")
-    if missing := [text for text in param or () if "=" not in text]:
-        raise UsageError(f"{missing[0]!r} gives no value; write it as name=value.")
-    now = datetime.now(UTC)
-    due = moment_meant(start_at, now.astimezone()) if start_at else now + span_meant(start_in or "0s")
-    given = {name: value_of(value) for name, _, value in (text.partition("=") for text in param or ())}
-    with opened() as backend:
-        document = DEPLOYMENT.one(backend, name)
-        wanted = {"parameters": given, "state": state_document(states.Scheduled(due))}
-        made = backend.create_run_of_deployment(UUID(document["id"]), wanted)
-        typer.echo(f"Asked for flow run {made.name!r} ({made.id}) of {document['flow_name']}/{document['name']}.")
-        if watch_:
-            watch(backend, str(made.id), None)
-
-
-@schedule.command("ls")
-def list_schedules(name: Name, as_json: AsJson = False) -> None:
-    """List the schedules of a deployment."""
-    with opened() as backend:
-        where = among("schedules", deployment_id=[DEPLOYMENT.one(backend, name)["id"]])
-        schedules = SCHEDULE.found(backend, where, SCHEDULE.limit)
-        print_documents(schedules, SCHEDULE.columns, as_json, "The deployment has no schedules.")
 
 
 def lines_of(

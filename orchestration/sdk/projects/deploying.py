@@ -1,0 +1,163 @@
+"""Deploying: from what files, commands and calls say to the deployments of a store, all of them or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchestration.backend.port import Backend
+from orchestration.domain.errors import ConfigurationError, ObjectNotFound, UsageError
+from orchestration.domain.schedules import document_of, schedule_of
+from orchestration.domain.schemas.filters import Query, among
+from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.flows import Flow
+from orchestration.sdk.projects.entrypoints import load_flow
+from orchestration.sdk.projects.files import STEPS, Entry, check_field
+from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
+from orchestration.sdk.projects.pulling import read_step, run_steps
+from orchestration.sdk.projects.templating import ALL, BLOCKS, NONE, filled
+from orchestration.sdk.redaction import redact
+
+_LEFT = {"pull": ALL, "work_pool": BLOCKS}
+"""By field, what of it is filled in by each run; all else is when it is deployed."""
+_TIMES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
+_ENTER = "prefect.deployments.steps.set_working_directory"
+LONGEST_SHOWN = 100
+
+
+class Plan(NamedTuple):
+    """What a deployment is to be, and what it is now, if it is there."""
+
+    wanted: Document
+    known: Document | None
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"{self.wanted['flow_name']}/{self.wanted['name']}"
+
+    def differences(self) -> Iterator[str]:
+        """A line for each field that would become another."""
+        for field, value in self.wanted.items():
+            before = (self.known or {}).get(field)
+            if field == "schedules" and before:  # without what the store gives each of them, and in any order
+                names = ("schedule", *(name for each in value for name in each))
+                before = [{name: each[name] for name in dict.fromkeys(names) if name in each} for each in before]
+            if (before or None) != (value or None):
+                yield f"{field}: {f'{_shown(before)} -> ' if self.known else ''}{_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    text = redact(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def planned(
+    backend: Backend, entry: Entry, folder: Path, flow: Flow[..., Any] | None = None, is_dry: bool = False
+) -> Plan:
+    """What an entry of a project makes of its deployment; nothing is written yet, but its build steps have run.
+
+    Raises:
+        ConfigurationError: it cannot be honoured.
+    """
+    steps = {kind: _steps(entry, kind) for kind in STEPS if kind in entry.data}
+    building = [*steps.pop("build", ()), *steps.pop("push", ())]
+    outputs, unknown = ({}, ALL) if is_dry and building else (run_steps(building, folder), NONE)
+    said: Document = {"pull": [{_ENTER: {"directory": str(folder)}}]}
+    for field, value in {**entry.data, **steps}.items():
+        if field not in ("build", "push"):
+            with entry.at(field):
+                said[field] = filled(value, outputs, _LEFT.get(field, unknown))
+                check_field(field, said[field])
+    with entry.at("entrypoint"):
+        flow = flow or load_flow(said["entrypoint"], folder)
+    wanted = _document(said, flow) | _schedules(entry, said)
+    with entry.at("parameters"):
+        check_parameters(wanted["parameter_openapi_schema"], wanted["parameters"])
+    with entry.at("work_pool"):
+        _check_pool(backend, wanted["work_pool_name"])
+    where = {**among("flows", name=[flow.name]), **among("deployments", name=[said["name"]])}
+    return Plan(wanted, next(iter(backend.find("deployments", Query(where))), None))
+
+
+def save(backend: Backend, plans: Iterable[Plan]) -> list[UUID]:
+    """Write what is planned; the ids of the deployments."""
+    made = []
+    for wanted, known in plans:
+        flow = backend.create("flows", {"name": wanted["flow_name"]}, overwrite=True)
+        kept = {"paused": known["paused"]} if known else {}
+        whole = {**kept, **wanted, "flow_id": flow["id"]}
+        del whole["flow_name"]
+        made.append(UUID(backend.create("deployments", whole, overwrite=True)["id"]))
+    return made
+
+
+def _steps(entry: Entry, kind: str) -> list[Document]:
+    """The steps of a kind, each looked at; a single one need not be in a list."""
+    said = entry.data[kind]
+    steps = [said] if isinstance(said, dict) and said else list(said)
+    with entry.at(kind):
+        for each in steps:
+            read_step(each)
+    return steps
+
+
+def _document(said: Mapping[str, Any], flow: Flow[..., Any]) -> Document:
+    pool, limit, tags = said.get("work_pool") or {}, said.get("concurrency_limit"), said.get("tags") or []
+    options = limit if isinstance(limit, dict) else {"limit": limit}
+    version = said.get("version", flow.version)
+    return {
+        "flow_name": flow.name, "name": said["name"], "entrypoint": said["entrypoint"], "pull_steps": said["pull"],
+        "description": said.get("description", flow.description), "version": version and str(version),
+        "tags": [tags] if isinstance(tags, str) else tags, "parameters": said.get("parameters") or {},
+        "parameter_openapi_schema": parameter_schema(flow.fn),
+        "enforce_parameter_schema": said.get("enforce_parameter_schema", True),
+        "work_pool_name": pool.get("name"), "work_queue_name": pool.get("work_queue_name") or "default",
+        "job_variables": pool.get("job_variables") or {}, "concurrency_limit": options.get("limit"),
+        "concurrency_options": {name: of for name, of in options.items() if name != "limit"} or None,
+        **({"paused": said["paused"]} if "paused" in said else {}),
+    }  # fmt: skip
+
+
+def _schedules(entry: Entry, said: Mapping[str, Any]) -> Document:
+    """The schedules, if any are spoken of: those that are given, or with an empty list none."""
+    field = "schedules" if "schedules" in said else "schedule"
+    given = said.get("schedules", [said["schedule"]] if said.get("schedule") else None)
+    with entry.at(field):
+        return {} if given is None else {"schedules": list(map(schedule_document, given))}
+
+
+def schedule_document(said: Any) -> Document:
+    """A schedule as a deployment keeps it, from the times and the rest that a file says of it.
+
+    Raises:
+        UsageError: no schedule can be made of it.
+    """
+    if not isinstance(said, dict):
+        raise UsageError(f"{said!r} is no schedule; write a mapping with 'cron', 'interval' or 'rrule'.")
+    given = {name: value for name, value in said.items() if value is not None}
+    if isinstance(given.get("interval"), str | timedelta):  # such as 01:00:00 and PT1H
+        try:
+            given["interval"] = TypeAdapter(timedelta).validate_python(given["interval"]).total_seconds()
+        except ValidationError:
+            raise UsageError(f"{given['interval']!r} is no interval; give seconds, or a text such as PT1H.") from None
+    try:
+        return {"schedule": document_of(schedule_of(given)), **{name: given[name] for name in given if name not in _TIMES}}
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"No schedule can be made of {said}: {error}.") from None
+
+
+def _check_pool(backend: Backend, name: str | None) -> None:
+    if not name:
+        raise ConfigurationError("A deployment needs a work pool, whose workers run it: name it under 'work_pool'.")
+    try:
+        backend.read("work_pools", name=name)
+    except ObjectNotFound:
+        make = f"`orchestrate work-pool create --type process {name}`"
+        raise ConfigurationError(f"There is no work pool {name!r}; make it with {make}.") from None

@@ -1,0 +1,168 @@
+"""Code from git: each commit is fetched once, into the home folder, and copied from there to where a run wants it.
+
+No secret is in an address, an argument or a file of git's: a token reaches git by ``GIT_ASKPASS``, an SSH key by a file
+that is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from orchestration.domain.errors import ConfigurationError, OrchestrationError
+from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.redaction import redact, remember_secret
+
+_ASKPASS = Path(__file__).with_name("askpass.sh")
+_SAYS = tomllib.loads(_ASKPASS.with_name("git.toml").read_text(encoding="utf-8"))
+_SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+_SECRETS = ("access_token", "token", "password", "value")
+
+
+class GitError(OrchestrationError):
+    """Git could not give the code; the sentence says why."""
+
+    is_users_mistake = True
+
+
+@dataclass
+class GitRepository:
+    """What is wanted of a repository: its default branch, a branch or tag, or a commit.
+
+    ``credentials`` are a token, a block, or the values of one: ``access_token`` or ``token``, ``username``, or
+    ``ssh_key``, the text of a key or the path of its file. Credentials in the address are taken out of it.
+    """
+
+    url: str
+    credentials: Any = field(default=None, repr=False)
+    name: str | None = None
+    branch: str | None = None
+    commit_sha: str | None = None
+    include_submodules: bool = False
+    pull_interval: int | None = 60
+    directories: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if (self.branch and self.commit_sha) or str(self.branch).startswith("-"):
+            raise ConfigurationError("Name either a branch or a commit to clone; neither begins with a dash.")
+        if not re.fullmatch(r"[0-9a-fA-F]{4,64}", self.commit_sha or "0000"):
+            raise ConfigurationError(f"{self.commit_sha!r} is no commit; branches and tags are given as branch.")
+        parts, self.host = urlsplit(self.url), ""
+        given = self.credentials if isinstance(self.credentials, Mapping) else {"token": self.credentials}
+        if parts.scheme.startswith("http"):
+            user, _, self.host = parts.netloc.rpartition("@")
+            self.url = parts._replace(netloc=self.host).geturl()
+            given = {"token": unquote(user), **given} if user and not any(given.values()) else given
+        self._secrets = {name: str(value) for name, value in given.items() if value}
+        for name in {*_SECRETS, "ssh_key"} & self._secrets.keys():
+            remember_secret(self._secrets[name].rpartition(":")[2])
+        bare = re.split(r"[/:]", self.url.rstrip("/"))[-1].removesuffix(".git")
+        self.name = self.name or f"{bare}-{self.branch or ''}".replace("/", "-").rstrip("-")
+
+    def to_pull_step(self) -> Document:
+        """The step that clones it; its credentials stay where they are saved, and are named."""
+        saved = getattr(self.credentials, "_block_document_name", None)
+        if self.credentials and not saved:
+            raise ConfigurationError("A deployment keeps no credentials; save them as a block, and give the block.")
+        named = {"credentials": f"{{{{ prefect.blocks.{self.credentials.get_block_type_slug()}.{saved} }}}}" if saved else None}
+        wanted = {name: getattr(self, name) for name in ("branch", "commit_sha", "include_submodules", "directories")}
+        step = {"repository": self.url, **wanted, **named}
+        return {"prefect.deployments.steps.git_clone": {name: value for name, value in step.items() if value}}
+
+    def clone(self, to: Path, home: Path) -> Path:
+        """The folder ``to`` with the wanted code, a clone of its own; what was in it before is gone.
+
+        Raises:
+            GitError: git could not give it.
+        """
+        marks = f"{self.url} {self.include_submodules} {sorted(self.directories)}"
+        cache = home / "git" / f"{self.name}-{sha256(marks.encode()).hexdigest()[:12]}"
+        cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with cache.with_suffix(".lock").open("w") as lock, self._environment() as environment:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                self._fetch(cache, environment)
+            except GitError:  # of the network, or of what a killed process has left
+                shutil.rmtree(cache, ignore_errors=True)
+                self._fetch(cache, environment)
+            shutil.rmtree(to, ignore_errors=True)
+            return Path(shutil.copytree(cache, to, symlinks=True))
+
+    def _fetch(self, to: Path, environment: Mapping[str, str]) -> None:
+        git = partial(_git, self.url, to, environment)
+        to.mkdir(exist_ok=True)
+        git("init", "--quiet")
+        git("config", "remote.origin.url", self.url)
+        if self.directories:
+            git("sparse-checkout", "set", "--", *self.directories)
+        newest, all_of_it = ["fetch", "--quiet", "--depth=1", "origin"], "+refs/heads/*:refs/remotes/origin/*"
+        tries = [[*newest, self.branch or "HEAD"]]
+        if self.commit_sha:  # it may be here; the last is for a short name, and for servers that give branches only
+            known = ["cat-file", "-e", f"{self.commit_sha}^{{commit}}"]
+            tries = [known, [*newest, self.commit_sha], ["fetch", "--quiet", "--tags", "origin", all_of_it]]
+        for words in tries[:-1]:
+            with suppress(GitError):
+                git(*words)
+                break
+        else:
+            git(*tries[-1])
+        git("checkout", "--quiet", "--force", "--detach", self.commit_sha or "FETCH_HEAD")
+        git("clean", "-ffdxq")
+        if self.include_submodules:
+            git("submodule", "--quiet", "update", "--init", "--recursive", "--force")
+
+    @contextmanager
+    def _environment(self) -> Iterator[Mapping[str, str]]:
+        """Git's environment: nobody is there to be asked, and the host that asks for a secret is given it."""
+        secret = next((self._secrets[name] for name in _SECRETS if name in self._secrets), "")
+        key, config = self._secrets.get("ssh_key", ""), {}
+        added = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", _SSH), "LC_ALL": "C"}
+        with tempfile.TemporaryDirectory(prefix="git-") as private:
+            if secret and self.host:
+                usual = next(user for part, user in _SAYS["users"].items() if part in f"{self.host}.")
+                user, _, token = secret.rpartition(":")  # a provider's prefix may stand before a token
+                user = self._secrets.get("username") or user or usual
+                added |= {"ASKPASS_HOST": self.host, "ASKPASS_USER": user, "ASKPASS_SECRET": token}
+                added["GIT_ASKPASS"] = str(_private(Path(private) / "askpass", _ASKPASS.read_text("utf-8")))
+                config["credential.helper"] = ""
+            if key:
+                text = key if "\n" in key.strip() else Path(key).expanduser().read_text("utf-8")
+                file = _private(Path(private) / "key", f"{text.strip()}\n")
+                added["GIT_SSH_COMMAND"] = f"{_SSH} -o IdentitiesOnly=yes -i {file}"
+            if not (self.host or "@" in self.url):  # a folder of this machine, and so its submodules
+                config["protocol.file.allow"] = "always"
+            for number, (name, value) in enumerate(config.items()):
+                added |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+            yield {**os.environ, **added, "GIT_CONFIG_COUNT": str(len(config))}
+
+
+def _git(url: str, where: Path, environment: Mapping[str, str], *words: str) -> None:
+    """Do something with git; what it says of its failure becomes a sentence."""
+    try:
+        done = subprocess.run(["git", *words], cwd=where, env=environment, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    except OSError as error:
+        raise GitError(f"git cannot be started ({error}); install it where flows run.") from None
+    if done.returncode:
+        said = redact(done.stderr.strip()) or f"exit code {done.returncode}"
+        why = next((cause for part, cause in _SAYS["causes"].items() if re.search(part, said, re.IGNORECASE)), "")
+        raise GitError(f"{url} could not be cloned: {why or 'git failed'} (git: {said.splitlines()[-1]}).")
+
+
+def _private(file: Path, text: str) -> Path:
+    """A file that only its owner may read."""
+    file.touch(mode=0o700)
+    file.write_text(text, encoding="utf-8")
+    return file

@@ -1,0 +1,128 @@
+"""The steps that give a run its code, or build what it needs: by name, under any of the modules that Prefect had."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+from orchestration.backend.surroundings import current_settings
+from orchestration.domain.errors import ConfigurationError
+from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.block_registry import class_of
+from orchestration.sdk.projects.git import GitRepository
+from orchestration.sdk.projects.templating import filled
+from orchestration.sdk.redaction import redact
+
+Given = Mapping[str, Any]
+
+
+class Step(NamedTuple):
+    """A kind of step: what it does in a folder, and what it is given, the first of which it cannot do without."""
+
+    run: Callable[[Path, Given], Document]
+    takes: tuple[str, ...]
+
+
+def pull(steps: Sequence[Given], base: Path) -> Path:
+    """Run pull steps; the folder where the code then lies.
+
+    Args:
+        steps: of a deployment, with their placeholders.
+        base: a folder of the run's own, made if it is not there, into which code is cloned.
+
+    Raises:
+        ConfigurationError: there is no such step, or one failed.
+        GitError: code could not be cloned.
+    """
+    base.mkdir(parents=True, exist_ok=True)
+    return Path(run_steps(steps, base).get("directory", base))
+
+
+def run_steps(steps: Sequence[Given], here: Path) -> Document:
+    """Run steps one after the other; what they gave, of those with an ``id`` under that name as well."""
+    outputs: Document = {}
+    for each in steps:
+        step, given = read_step(each)
+        made = step.run(here, filled(given, outputs))
+        outputs |= {**made, str(given.get("id")): made}
+        here = Path(made["directory"]) if step is STEPS["set_working_directory"] else here
+    return outputs
+
+
+def read_step(step: Given) -> tuple[Step, Given]:
+    """A step of a file, and what it is given.
+
+    Raises:
+        ConfigurationError: no such step is known here, or it does not take that.
+    """
+    (name, given), *more = step.items() if isinstance(step, Mapping) and step else [("", None)]
+    short = name.rpartition(".")[2]
+    kind, given = STEPS.get(_OLD.get(short, short)), given or {}
+    if kind is None or more:
+        raise ConfigurationError(f"{name or step!r} is no step that is known here; there are {', '.join(STEPS)}.")
+    if wrong := [key for key in given if key not in (*kind.takes, "id", "requires")] or kind.takes[:1] - given.keys():
+        what = f"does not take {wrong[0]!r}" if wrong[0] in given else f"needs {wrong[0]!r}"
+        raise ConfigurationError(f"The step {short} {what}; it takes {', '.join(kind.takes)}.")
+    return kind, given
+
+
+def _clone(here: Path, given: Given) -> Document:
+    wanted = {name: given[name] for name in ("branch", "commit_sha", "include_submodules", "directories") if given.get(name)}
+    credentials = given.get("access_token") or given.get("credentials")
+    source = GitRepository(given["repository"], credentials, given.get("clone_directory_name"), **wanted)
+    return {"directory": str(source.clone(here / str(source.name), current_settings().home))}
+
+
+def _enter(here: Path, given: Given) -> Document:
+    folder = (here / Path(given["directory"]).expanduser()).resolve()
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder {str(folder)!r} here; where the code lies elsewhere, clone it.")
+    return {"directory": str(folder)}
+
+
+def _script(here: Path, given: Given) -> Document:
+    environ, printed = {**os.environ, **(given.get("env") or {})}, {"stdout": "", "stderr": ""}
+    for line in given["script"].splitlines():
+        command = Template(line).safe_substitute(environ) if given.get("expand_env_vars") else line
+        if words := command.strip() if given.get("shell") else shlex.split(command):
+            done = subprocess.run(  # noqa: S603 - what the file says
+                words, shell=bool(given.get("shell")), cwd=here / given.get("directory", ""), env=environ,
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            printed = {name: text + getattr(done, name) for name, text in printed.items()}
+            if given.get("stream_output", True):
+                sys.stdout.write(redact(done.stdout + done.stderr))
+            if done.returncode:
+                said = redact(done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
+                raise ConfigurationError(f"`{redact(command)}` ended with exit code {done.returncode}: {said[0]}.")
+    return {name: text.strip() for name, text in printed.items()}
+
+
+def _install(here: Path, given: Given) -> Document:
+    words = (sys.executable, "-m", "pip", "install", "-r", given.get("requirements_file", "requirements.txt"))
+    return _script(here, {**given, "script": shlex.join(words)})
+
+
+def _download(here: Path, given: Given) -> Document:
+    credentials = dict(given.get("credentials") or {})
+    kind = class_of("minio-credentials" if "minio_root_user" in credentials else "aws-credentials")
+    client = {"aws_client_parameters": given["client_parameters"]} if given.get("client_parameters") else {}
+    bucket = class_of("s3-bucket")(bucket_name=given["bucket"], credentials=kind(**credentials, **client))
+    bucket.download_folder_to_path(given.get("folder", ""), str(here))
+    return {"directory": str(here), "bucket": given["bucket"], "folder": given.get("folder", "")}
+
+
+_GIT = "repository branch commit_sha include_submodules access_token credentials directories clone_directory_name"
+_OLD = {"git_clone_project": "git_clone", "agit_clone": "git_clone", "pull_project_from_s3": "pull_from_s3"}
+STEPS: Mapping[str, Step] = {
+    "git_clone": Step(_clone, tuple(_GIT.split())), "set_working_directory": Step(_enter, ("directory",)),
+    "run_shell_script": Step(_script, ("script", "directory", "env", "stream_output", "expand_env_vars", "shell")),
+    "pip_install_requirements": Step(_install, ("requirements_file", "directory", "stream_output")),
+    "pull_from_s3": Step(_download, ("bucket", "folder", "credentials", "client_parameters")),
+}  # fmt: skip

@@ -1,0 +1,131 @@
+"""Deployments made from code: ``flow.deploy``, ``flow.serve``, ``serve``, ``flow.from_source`` and schedules."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from copy import copy
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from orchestration.domain.errors import UsageError
+from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.flows import Flow
+from orchestration.sdk.interrupts import termination_as_exit
+from orchestration.sdk.projects.deploying import planned, save
+from orchestration.sdk.projects.entrypoints import load_flow
+from orchestration.sdk.projects.files import FIELDS, Entry, Source
+from orchestration.sdk.projects.git import GitRepository
+from orchestration.sdk.session import current_session
+
+_KINDS = ("cron", "interval", "rrule")
+_POOL = ("work_pool_name", "work_queue_name", "job_variables")
+_IGNORED = ("build", "push", "entrypoint_type", "print_next_steps", "ignore_warnings", "webserver", "global_limit")
+"""What Prefect's calls take and means nothing here."""
+
+
+def Cron(cron: str, /, timezone: str | None = None, day_or: bool = True, **more: Any) -> Document:
+    """A schedule by cron expression; ``more`` may be ``active``, ``parameters`` and ``slug``."""
+    return {"cron": cron, "timezone": timezone, "day_or": day_or, **more}
+
+
+def Interval(
+    interval: timedelta | float, /, anchor_date: datetime | None = None, timezone: str | None = None, **more: Any
+) -> Document:
+    """A schedule by interval, in seconds where it is a number; ``more`` as of ``Cron``."""
+    return {"interval": interval, "anchor_date": anchor_date and anchor_date.isoformat(), "timezone": timezone, **more}
+
+
+def RRule(rrule: str, /, timezone: str | None = None, **more: Any) -> Document:
+    """A schedule by RRULE; ``more`` as of ``Cron``."""
+    return {"rrule": rrule, "timezone": timezone, **more}
+
+
+class FlowDeployment(NamedTuple):
+    """A flow and what a deployment of it is to be, for ``serve``."""
+
+    flow: Flow[..., Any]
+    said: Document
+
+    def deploy(self, **more: Any) -> UUID:
+        """Deploy it; the id of the deployment."""
+        entry, backend = _entry(self.flow, {**self.said, **more}), current_session().backend
+        return save(backend, [planned(backend, entry, Path.cwd(), self.flow)])[0]
+
+
+def serve(*served: FlowDeployment, pause_on_shutdown: bool = True, limit: int | None = None, **_: Any) -> None:
+    """Deploy flows and run what is asked of them in this folder, until this process is interrupted.
+
+    Their work pool belongs to this host and folder; a worker of it is the child of this process.
+    """
+    backend, folder = current_session().backend, Path.cwd()
+    pool = f"serve-{sha256(f'{socket.gethostname()} {folder}'.encode()).hexdigest()[:12]}"
+    backend.create("work_pools", {"name": pool, "type": "process"}, overwrite=True)
+    made = [each.deploy(work_pool_name=pool, paused=each.said.get("paused", False)) for each in served]
+    command = [sys.executable, "-m", "orchestration.cli", "worker", "start", "--pool", pool]
+    worker = subprocess.Popen([*command, *(["--limit", str(limit)] if limit else [])])  # noqa: S603 - it is ours
+    try:
+        with termination_as_exit(is_outermost=True):
+            worker.wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        worker.terminate()
+        worker.wait()
+        for deployment_id in made if pause_on_shutdown else ():
+            backend.change("deployments", {"paused": True}, id=str(deployment_id))
+
+
+def flow_from_source(source: Any, entrypoint: str) -> Flow[..., Any]:
+    """The flow of an entrypoint in a folder or a repository; its deployments take their code from there.
+
+    Raises:
+        ConfigurationError: there is no such flow.
+        GitError: the repository could not be cloned.
+    """
+    if not isinstance(source, GitRepository) and "://" not in str(source) and "@" not in str(source):
+        folder = str(Path(source).expanduser().resolve())
+        step = {"prefect.deployments.steps.set_working_directory": {"directory": folder}}
+        return _with_source(load_flow(entrypoint, Path(folder)), entrypoint, step)
+    repository = source if isinstance(source, GitRepository) else GitRepository(str(source))
+    with TemporaryDirectory(prefix="flow-") as folder:
+        code = repository.clone(Path(folder) / "code", current_session().settings.home)
+        return _with_source(load_flow(entrypoint, code), entrypoint, repository.to_pull_step())
+
+
+def _with_source(flow: Flow[..., Any], entrypoint: str, step: Document) -> Flow[..., Any]:
+    flow = copy(flow)
+    flow._source = {"entrypoint": entrypoint, "pull": [step]}
+    return flow
+
+
+def _entry(flow: Flow[..., Any], said: Mapping[str, Any]) -> Entry:
+    """What a call says of a deployment, as a file would say it."""
+    given = {name: value for name, value in said.items() if value is not None and name not in _IGNORED}
+    schedules = [*given.pop("schedules", ()), *([given.pop("schedule")] if "schedule" in given else ())]
+    for kind in _KINDS:
+        times = given.pop(kind, [])
+        schedules += [{kind: each} for each in (times if isinstance(times, list | tuple) else [times])]
+    if schedules or said.get("schedules") is not None:
+        given["schedules"] = schedules
+    given["work_pool"] = {name.removeprefix("work_pool_"): given.pop(name) for name in _POOL if name in given}
+    if unknown := given.keys() - FIELDS.keys():
+        raise UsageError(f"A deployment made from code takes no {min(unknown)!r}.")
+    return Entry({**(flow._source or {"entrypoint": _entrypoint_of(flow)}), **given}, Source(given))
+
+
+def _entrypoint_of(flow: Flow[..., Any]) -> str:
+    fn = inspect.unwrap(flow.fn)
+    try:
+        file = Path(inspect.getsourcefile(fn) or "").resolve(strict=True)
+    except (TypeError, OSError):
+        raise UsageError(f"The flow {flow.name!r} is in no file, so no other process can load it.") from None
+    path = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    return f"{path}:{fn.__qualname__}"
