@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from itertools import takewhile
@@ -58,8 +59,8 @@ deployment.add_typer(schedule, name="schedule")
 @deploy.command()
 def deploy_(
     entrypoint: Entrypoint = None, name: Names = None, all_: All = False, file: File = None, pool: Pool = None,
-    work_queue: Queue = None, cron: Crons = None, interval: Intervals = None, rrule: RRules = None, timezone: Zone = None,
-    param: Params = None, params: Json = None, tag: Tags = None, dry_run: Dry = False,
+    work_queue: Queue = None, cron: Crons = None, interval: Intervals = None, rrule: RRules = None,
+    timezone: Zone = None, param: Params = None, params: Json = None, tag: Tags = None, dry_run: Dry = False,
 ) -> None:  # fmt: skip
     """Deploy what prefect.yaml and deployment.yaml say, or the flow of an entrypoint: all of it, or nothing."""
     from orchestration.sdk.projects.deploying import planned, save
@@ -77,7 +78,7 @@ def deploy_(
             raise UsageError("Give the deployment a name: -n NAME.")
         entries = [Entry({**common, "name": name[0], "entrypoint": entrypoint}, Source(None))]
     chosen = [
-        Entry({**each.data, **said, "work_pool": {**each.data.get("work_pool", {}), **in_pool}}, each.source, each.place)
+        replace(each, data={**each.data, **said, "work_pool": {**(each.data.get("work_pool") or {}), **in_pool}})
         for each in (entries if entrypoint or all_ else _named(entries, name))
     ]
     backend = current_session().backend
@@ -98,7 +99,8 @@ def _pattern(name: str) -> str:
 
 def _named(entries: list[Any], names: Sequence[str] | None) -> list[Any]:
     """The deployments of a file that are meant; the only one need not be named."""
-    found = [each for each in entries if any(fnmatchcase(each.data["name"], name.rpartition("/")[2]) for name in names or ("*",))]
+    patterns = [name.rpartition("/")[2] for name in names or ("*",)]
+    found = [each for each in entries if any(fnmatchcase(each.data["name"], pattern) for pattern in patterns)]
     if not entries:
         raise UsageError("There is no deployment to deploy here: write a prefect.yaml, or name ENTRYPOINT, -n and -p.")
     if not found or (len(found) > 1 and not names):
@@ -172,9 +174,9 @@ def backfill(name: Name, from_: From, to: To, slug: Slug = None, yes: Yes = Fals
             may(f"Ask for {len(slots)} runs?", yes)
         made = []
         for slot, each in sorted(slots, key=lambda pair: pair[0]):
-            whole = run_of_slot(document, each, slot)
-            state = state_document(Scheduled(slot, name=BACKFILL))
-            wanted = {key: whole[key] for key in ("idempotency_key", "parameters")} | {"state": state, "tags": ["backfill"]}
+            own = {"state": state_document(Scheduled(slot, name=BACKFILL)), "tags": [BACKFILL.lower()]}
+            wanted = {**run_of_slot(document, each, slot), **own}
+            del wanted["auto_scheduled"]  # so that no change of the schedule takes it away
             made.append(backend.create_run_of_deployment(UUID(document["id"]), wanted))
     new = sum(run.created >= now for run in made)
     typer.echo(f"Asked for {new} run(s) of {len(slots)} slot(s); {len(slots) - new} had one before.")

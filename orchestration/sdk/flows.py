@@ -85,7 +85,8 @@ class Flow(Decorated[P, R]):
         """The flow of an entrypoint in a folder, at an address of git's, or in a ``GitRepository``."""
         from orchestration.sdk.projects.serving import flow_from_source
 
-        return flow_from_source(source, entrypoint)
+        found: Flow[..., Any] = flow_from_source(source, entrypoint)
+        return found
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...

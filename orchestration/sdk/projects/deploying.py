@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
-
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ConfigurationError, ObjectNotFound, UsageError
+from orchestration.domain.errors import ConfigurationError, UsageError
+from orchestration.domain.moments import span_meant
 from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document
-from orchestration.sdk.flows import Flow
 from orchestration.sdk.projects.entrypoints import load_flow
 from orchestration.sdk.projects.files import STEPS, Entry, check_field
 from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
@@ -59,7 +57,7 @@ def _shown(value: Any) -> str:
 
 
 def planned(
-    backend: Backend, entry: Entry, folder: Path, flow: Flow[..., Any] | None = None, is_dry: bool = False
+    backend: Backend, entry: Entry, folder: Path, flow: Any = None, is_dry: bool = False
 ) -> Plan:
     """What an entry of a project makes of its deployment; nothing is written yet, but its build steps have run.
 
@@ -81,7 +79,9 @@ def planned(
     with entry.at("parameters"):
         check_parameters(wanted["parameter_openapi_schema"], wanted["parameters"])
     with entry.at("work_pool"):
-        _check_pool(backend, wanted["work_pool_name"])
+        if not (pool := wanted["work_pool_name"]) or not backend.count("work_pools", among("work_pools", name=[pool])):
+            make = f"`orchestrate work-pool create --type process {pool or 'NAME'}`"
+            raise ConfigurationError(f"There is no work pool {pool or ''!r}; make it with {make}, and name it here.")
     where = {**among("flows", name=[flow.name]), **among("deployments", name=[said["name"]])}
     return Plan(wanted, next(iter(backend.find("deployments", Query(where))), None))
 
@@ -108,7 +108,7 @@ def _steps(entry: Entry, kind: str) -> list[Document]:
     return steps
 
 
-def _document(said: Mapping[str, Any], flow: Flow[..., Any]) -> Document:
+def _document(said: Mapping[str, Any], flow: Any) -> Document:
     pool, limit, tags = said.get("work_pool") or {}, said.get("concurrency_limit"), said.get("tags") or []
     options = limit if isinstance(limit, dict) else {"limit": limit}
     version = said.get("version", flow.version)
@@ -142,22 +142,11 @@ def schedule_document(said: Any) -> Document:
     if not isinstance(said, dict):
         raise UsageError(f"{said!r} is no schedule; write a mapping with 'cron', 'interval' or 'rrule'.")
     given = {name: value for name, value in said.items() if value is not None}
-    if isinstance(given.get("interval"), str | timedelta):  # such as 01:00:00 and PT1H
-        try:
-            given["interval"] = TypeAdapter(timedelta).validate_python(given["interval"]).total_seconds()
-        except ValidationError:
-            raise UsageError(f"{given['interval']!r} is no interval; give seconds, or a text such as PT1H.") from None
+    interval = given.get("interval")
+    if isinstance(interval, str | timedelta):
+        given["interval"] = (span_meant(interval) if isinstance(interval, str) else interval).total_seconds()
     try:
-        return {"schedule": document_of(schedule_of(given)), **{name: given[name] for name in given if name not in _TIMES}}
+        times = document_of(schedule_of(given))
     except (TypeError, ValueError) as error:
         raise UsageError(f"No schedule can be made of {said}: {error}.") from None
-
-
-def _check_pool(backend: Backend, name: str | None) -> None:
-    if not name:
-        raise ConfigurationError("A deployment needs a work pool, whose workers run it: name it under 'work_pool'.")
-    try:
-        backend.read("work_pools", name=name)
-    except ObjectNotFound:
-        make = f"`orchestrate work-pool create --type process {name}`"
-        raise ConfigurationError(f"There is no work pool {name!r}; make it with {make}.") from None
+    return {"schedule": times, **{name: value for name, value in given.items() if name not in _TIMES}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -11,10 +10,10 @@ from types import ModuleType
 from typing import Any
 
 from orchestration.domain.errors import ConfigurationError, UsageError
-from orchestration.sdk.flows import Flow
+from orchestration.sdk.decorating import Decorated
 
 
-def load_flow(entrypoint: str, folder: Path) -> Flow[..., Any]:
+def load_flow(entrypoint: str, folder: Path) -> Any:
     """The flow of an entrypoint; its file's folder and ``folder`` stay on the path of imports, for imports to come.
 
     Raises:
@@ -24,37 +23,26 @@ def load_flow(entrypoint: str, folder: Path) -> Flow[..., Any]:
     place, _, name = entrypoint.rpartition(":")
     if not place or not name:
         raise UsageError(f"{entrypoint!r} is no entrypoint; write path/to/file.py:function or package.module:function.")
-    value: Any = _module(place, folder.resolve())
-    for part in name.split("."):
-        value = getattr(value, part, None)
-    if not isinstance(value, Flow):
-        what = "is no flow; put @flow above it" if value is not None else "is not there"
-        raise ConfigurationError(f"{name!r} of the entrypoint {entrypoint!r} {what}.")
-    return value
-
-
-def _module(place: str, folder: Path) -> ModuleType:
-    is_file = place.endswith(".py") or "/" in place
-    file = folder / place
-    if is_file and not file.is_file():
+    file = folder.resolve() / place if place.endswith(".py") or "/" in place else None
+    if file and not file.is_file():
         raise ConfigurationError(f"There is no file {place!r} in {folder}.")
-    for path in dict.fromkeys((str(folder), str(file.parent))) if is_file else (str(folder),):
-        if path in sys.path:
-            sys.path.remove(path)
-        sys.path.insert(0, path)
+    for path in (str(folder.resolve()), *([str(file.parent)] if file else [])):
+        sys.path[:] = [path, *(each for each in sys.path if each != path)]
     try:
-        return _loaded(file) if is_file else import_module(place)
+        found: Any = _loaded(file) if file else import_module(place)
     except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1]
-        where = f" ({line.filename}, line {line.lineno})"
-        raise ConfigurationError(f"{place!r} cannot be imported: {type(error).__name__}: {error}{where}.") from error
+        raise ConfigurationError(f"{place!r} cannot be imported: {type(error).__name__}: {error}.") from error
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not (isinstance(found, Decorated) and found._kind == "flow"):
+        what = "is not there" if found is None else "is no flow; put @flow above it"
+        raise ConfigurationError(f"{name!r} of the entrypoint {entrypoint!r} {what}.")
+    return found
 
 
 def _loaded(file: Path) -> ModuleType:
     """A file as a module, under a name that no other has, so that what is pickled is found by it."""
-    name = f"__flow_of_{file.stem}_{abs(hash(str(file)))}__"
-    spec = spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None  # noqa: S101 - it is a file of Python's
-    module = sys.modules[name] = module_from_spec(spec)
+    spec: Any = spec_from_file_location(f"__flow_of_{file.stem}_{abs(hash(str(file)))}__", file)
+    module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -28,10 +28,10 @@ _CALLED = {str: "a text", bool: "true or false", dict: "a mapping", list: "a lis
 _TRIGGERS = "Triggers are not for files here: make a notification with `orchestrate notification create` instead."
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Dates stay text, as JSON has them."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[Any] = {
         first: [each for each in known if each[0] != "tag:yaml.org,2002:timestamp"]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -79,9 +79,10 @@ def read_project(folder: Path, file: Path | None = None) -> tuple[Document, list
     Raises:
         ConfigurationError: a file cannot be read, or says what no deployment can; the message names file and line.
     """
-    path = file or next((each for each in (folder / FILE, folder / "deployments" / FILE) if each.is_file()), None)
-    sources = [_read(each) for each in (path, path and path.with_name(OLD_FILE)) if each and (each.is_file() or file == each)]
-    common = {name: value for each in sources[:1] for name, value in each.data.items() if name in STEPS and value is not None}
+    places = [file] if file else [each / FILE for each in (folder, folder / "deployments")]
+    path = next((each for each in places if each.is_file()), places[0])
+    sources = [_read(each) for each in (path, path.with_name(OLD_FILE)) if each.is_file() or each == file]
+    common = {name: each.data[name] for each in sources[:1] for name in STEPS if each.data.get(name) is not None}
     return common, [
         Entry({**common, **_checked(source, place, said)}, source, ("deployments", place))
         for source in sources
@@ -121,6 +122,8 @@ def _checked(source: Source, place: int, said: Any) -> Document:
             if field not in FIELDS and said[field]:
                 hint = "".join(f"; did you mean {near!r}?" for near in get_close_matches(field, FIELDS, 1)) or "."
                 raise ConfigurationError(f"A deployment has no {field!r}{hint}")
+            if said[field] is not None and (field == "work_pool" or not isinstance(said[field], str)):
+                check_field(field, said[field])  # a text may hold a placeholder: it is looked at later
     return {field: value for field, value in said.items() if field in FIELDS and value is not None}
 
 

@@ -29,6 +29,7 @@ from orchestration.sdk.redaction import redact, remember_secret
 _ASKPASS = Path(__file__).with_name("askpass.sh")
 _SAYS = tomllib.loads(_ASKPASS.with_name("git.toml").read_text(encoding="utf-8"))
 _SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+OPTIONS = ("branch", "commit_sha", "include_submodules", "directories")
 _SECRETS = ("access_token", "token", "password", "value")
 
 
@@ -56,30 +57,31 @@ class GitRepository:
     directories: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if (self.branch and self.commit_sha) or str(self.branch).startswith("-"):
+        if (self.branch and self.commit_sha) or f"{self.branch}".startswith("-"):
             raise ConfigurationError("Name either a branch or a commit to clone; neither begins with a dash.")
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", self.commit_sha or "0000"):
             raise ConfigurationError(f"{self.commit_sha!r} is no commit; branches and tags are given as branch.")
-        parts, self.host = urlsplit(self.url), ""
+        parts = urlsplit(self.url)
         given = self.credentials if isinstance(self.credentials, Mapping) else {"token": self.credentials}
-        if parts.scheme.startswith("http"):
-            user, _, self.host = parts.netloc.rpartition("@")
-            self.url = parts._replace(netloc=self.host).geturl()
-            given = {"token": unquote(user), **given} if user and not any(given.values()) else given
-        self._secrets = {name: str(value) for name, value in given.items() if value}
-        for name in {*_SECRETS, "ssh_key"} & self._secrets.keys():
-            remember_secret(self._secrets[name].rpartition(":")[2])
+        user, _, host = parts.netloc.rpartition("@") if parts.scheme.startswith("http") else ("", "", "")
+        self.host, self.url = host, parts._replace(netloc=host).geturl() if host else self.url
+        found = {name: str(value) for name, value in given.items() if value}
+        token = next((found[name] for name in _SECRETS if name in found), unquote(user))
+        prefix, _, self._token = token.rpartition(":")  # a user, or a provider's prefix, may stand before it
+        usual = next(user for part, user in _SAYS["users"].items() if part in f"{host}.")
+        self._user, self._key = found.get("username") or prefix or usual, found.get("ssh_key", "")
+        remember_secret(self._token)
         bare = re.split(r"[/:]", self.url.rstrip("/"))[-1].removesuffix(".git")
         self.name = self.name or f"{bare}-{self.branch or ''}".replace("/", "-").rstrip("-")
 
     def to_pull_step(self) -> Document:
         """The step that clones it; its credentials stay where they are saved, and are named."""
-        saved = getattr(self.credentials, "_block_document_name", None)
-        if self.credentials and not saved:
-            raise ConfigurationError("A deployment keeps no credentials; save them as a block, and give the block.")
-        named = {"credentials": f"{{{{ prefect.blocks.{self.credentials.get_block_type_slug()}.{saved} }}}}" if saved else None}
-        wanted = {name: getattr(self, name) for name in ("branch", "commit_sha", "include_submodules", "directories")}
-        step = {"repository": self.url, **wanted, **named}
+        step = {"repository": self.url, **{name: getattr(self, name) for name in OPTIONS}}
+        if self.credentials or self._token:
+            saved = getattr(self.credentials, "_block_document_name", None)
+            if not saved:
+                raise ConfigurationError("A deployment keeps no credentials; save them as a block, and give the block.")
+            step["credentials"] = f"{{{{ prefect.blocks.{self.credentials.get_block_type_slug()}.{saved} }}}}"
         return {"prefect.deployments.steps.git_clone": {name: value for name, value in step.items() if value}}
 
     def clone(self, to: Path, home: Path) -> Path:
@@ -127,26 +129,26 @@ class GitRepository:
     @contextmanager
     def _environment(self) -> Iterator[Mapping[str, str]]:
         """Git's environment: nobody is there to be asked, and the host that asks for a secret is given it."""
-        secret = next((self._secrets[name] for name in _SECRETS if name in self._secrets), "")
-        key, config = self._secrets.get("ssh_key", ""), {}
         added = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", _SSH), "LC_ALL": "C"}
-        with tempfile.TemporaryDirectory(prefix="git-") as private:
-            if secret and self.host:
-                usual = next(user for part, user in _SAYS["users"].items() if part in f"{self.host}.")
-                user, _, token = secret.rpartition(":")  # a provider's prefix may stand before a token
-                user = self._secrets.get("username") or user or usual
-                added |= {"ASKPASS_HOST": self.host, "ASKPASS_USER": user, "ASKPASS_SECRET": token}
-                added["GIT_ASKPASS"] = str(_private(Path(private) / "askpass", _ASKPASS.read_text("utf-8")))
-                config["credential.helper"] = ""
-            if key:
-                text = key if "\n" in key.strip() else Path(key).expanduser().read_text("utf-8")
-                file = _private(Path(private) / "key", f"{text.strip()}\n")
-                added["GIT_SSH_COMMAND"] = f"{_SSH} -o IdentitiesOnly=yes -i {file}"
-            if not (self.host or "@" in self.url):  # a folder of this machine, and so its submodules
-                config["protocol.file.allow"] = "always"
-            for number, (name, value) in enumerate(config.items()):
-                added |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-            yield {**os.environ, **added, "GIT_CONFIG_COUNT": str(len(config))}
+        with tempfile.TemporaryDirectory(prefix="git-") as folder:
+            askpass, key = Path(folder) / "askpass", Path(folder) / "key"
+            if self._token and self.host:
+                askpass.touch(mode=0o700)
+                askpass.write_text(_ASKPASS.read_text("utf-8"), "utf-8")
+                added |= {"ASKPASS_HOST": self.host, "ASKPASS_USER": self._user, "ASKPASS_SECRET": self._token}
+                added |= {"GIT_ASKPASS": str(askpass), **_config("credential.helper", "")}
+            if self._key:
+                text = self._key if "\n" in self._key.strip() else Path(self._key).expanduser().read_text("utf-8")
+                key.touch(mode=0o600)
+                key.write_text(f"{text.strip()}\n", "utf-8")
+                added["GIT_SSH_COMMAND"] = f"{_SSH} -o IdentitiesOnly=yes -i {key}"
+            if not self.host and "@" not in self.url:  # a folder of this machine, and so are its submodules
+                added |= _config("protocol.file.allow", "always")
+            yield {**os.environ, **added}
+
+
+def _config(name: str, value: str) -> dict[str, str]:
+    return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": name, "GIT_CONFIG_VALUE_0": value}
 
 
 def _git(url: str, where: Path, environment: Mapping[str, str], *words: str) -> None:
@@ -160,9 +162,3 @@ def _git(url: str, where: Path, environment: Mapping[str, str], *words: str) -> 
         why = next((cause for part, cause in _SAYS["causes"].items() if re.search(part, said, re.IGNORECASE)), "")
         raise GitError(f"{url} could not be cloned: {why or 'git failed'} (git: {said.splitlines()[-1]}).")
 
-
-def _private(file: Path, text: str) -> Path:
-    """A file that only its owner may read."""
-    file.touch(mode=0o700)
-    file.write_text(text, encoding="utf-8")
-    return file

@@ -15,7 +15,7 @@ from orchestration.backend.surroundings import current_settings
 from orchestration.domain.errors import ConfigurationError
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.block_registry import class_of
-from orchestration.sdk.projects.git import GitRepository
+from orchestration.sdk.projects.git import OPTIONS, GitRepository
 from orchestration.sdk.projects.templating import filled
 from orchestration.sdk.redaction import redact
 
@@ -61,21 +61,21 @@ def read_step(step: Given) -> tuple[Step, Given]:
     Raises:
         ConfigurationError: no such step is known here, or it does not take that.
     """
-    (name, given), *more = step.items() if isinstance(step, Mapping) and step else [("", None)]
-    short = name.rpartition(".")[2]
-    kind, given = STEPS.get(_OLD.get(short, short)), given or {}
+    (name, said), *more = dict(step).items() or [("", None)]
+    given, short = dict(said or {}), name.rpartition(".")[2]
+    kind = STEPS.get(_OLD.get(short, short))
     if kind is None or more:
-        raise ConfigurationError(f"{name or step!r} is no step that is known here; there are {', '.join(STEPS)}.")
-    if wrong := [key for key in given if key not in (*kind.takes, "id", "requires")] or kind.takes[:1] - given.keys():
-        what = f"does not take {wrong[0]!r}" if wrong[0] in given else f"needs {wrong[0]!r}"
+        raise ConfigurationError(f"{name!r} is no step that is known here; there are {', '.join(STEPS)}.")
+    for wrong in {kind.takes[0]: ""}.keys() ^ given.keys() - {*kind.takes[1:], "id", "requires"}:
+        what = f"does not take {wrong!r}" if wrong in given else f"needs {wrong!r}"
         raise ConfigurationError(f"The step {short} {what}; it takes {', '.join(kind.takes)}.")
     return kind, given
 
 
 def _clone(here: Path, given: Given) -> Document:
-    wanted = {name: given[name] for name in ("branch", "commit_sha", "include_submodules", "directories") if given.get(name)}
-    credentials = given.get("access_token") or given.get("credentials")
-    source = GitRepository(given["repository"], credentials, given.get("clone_directory_name"), **wanted)
+    wanted, secret = {name: given[name] for name in OPTIONS if given.get(name)}, given.get("access_token")
+    name = given.get("clone_directory_name")
+    source = GitRepository(given["repository"], secret or given.get("credentials"), name, **wanted)
     return {"directory": str(source.clone(here / str(source.name), current_settings().home))}
 
 
@@ -118,10 +118,10 @@ def _download(here: Path, given: Given) -> Document:
     return {"directory": str(here), "bucket": given["bucket"], "folder": given.get("folder", "")}
 
 
-_GIT = "repository branch commit_sha include_submodules access_token credentials directories clone_directory_name"
 _OLD = {"git_clone_project": "git_clone", "agit_clone": "git_clone", "pull_project_from_s3": "pull_from_s3"}
 STEPS: Mapping[str, Step] = {
-    "git_clone": Step(_clone, tuple(_GIT.split())), "set_working_directory": Step(_enter, ("directory",)),
+    "git_clone": Step(_clone, ("repository", *OPTIONS, "access_token", "credentials", "clone_directory_name")),
+    "set_working_directory": Step(_enter, ("directory",)),
     "run_shell_script": Step(_script, ("script", "directory", "env", "stream_output", "expand_env_vars", "shell")),
     "pip_install_requirements": Step(_install, ("requirements_file", "directory", "stream_output")),
     "pull_from_s3": Step(_download, ("bucket", "folder", "credentials", "client_parameters")),

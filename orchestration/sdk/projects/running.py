@@ -75,7 +75,8 @@ run_deployment, arun_deployment = either(_run_deployment), awaited(_run_deployme
 def find_deployment(backend: Backend, name: str | UUID) -> Document:
     """The deployment of an id, or of ``flow/deployment``; ``ObjectNotFound``."""
     flow, _, own = str(name).partition("/")
-    where = {**among("flows", name=[flow]), **among("deployments", name=[own])} if own else among("deployments", id=[name])
+    named = {**among("flows", name=[flow]), **among("deployments", name=[own])}
+    where = named if own else among("deployments", id=[name])
     for found in backend.find("deployments", Query(where, limit=1)):
         return {"flow_name": flow, **found}
     raise ObjectNotFound(f"There is no deployment {str(name)!r}; list them with `orchestrate deployment ls`.")

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.schemas.wire import Document
-from orchestration.sdk.flows import Flow
+from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.projects.deploying import planned, save
 from orchestration.sdk.projects.entrypoints import load_flow
@@ -31,16 +30,14 @@ _IGNORED = ("build", "push", "entrypoint_type", "print_next_steps", "ignore_warn
 """What Prefect's calls take and means nothing here."""
 
 
-def Cron(cron: str, /, timezone: str | None = None, day_or: bool = True, **more: Any) -> Document:
-    """A schedule by cron expression; ``more`` may be ``active``, ``parameters`` and ``slug``."""
-    return {"cron": cron, "timezone": timezone, "day_or": day_or, **more}
+def Cron(cron: str, /, timezone: str | None = None, **more: Any) -> Document:
+    """A schedule by cron expression; ``more`` may be ``day_or``, ``active``, ``parameters`` and ``slug``."""
+    return {"cron": cron, "timezone": timezone, **more}
 
 
-def Interval(
-    interval: timedelta | float, /, anchor_date: datetime | None = None, timezone: str | None = None, **more: Any
-) -> Document:
-    """A schedule by interval, in seconds where it is a number; ``more`` as of ``Cron``."""
-    return {"interval": interval, "anchor_date": anchor_date and anchor_date.isoformat(), "timezone": timezone, **more}
+def Interval(interval: timedelta | float, /, anchor_date: datetime | None = None, **more: Any) -> Document:
+    """A schedule by interval, in seconds where it is a number; ``more`` as of ``Cron``, and ``timezone``."""
+    return {"interval": interval, "anchor_date": moment_text(anchor_date), **more}
 
 
 def RRule(rrule: str, /, timezone: str | None = None, **more: Any) -> Document:
@@ -51,7 +48,7 @@ def RRule(rrule: str, /, timezone: str | None = None, **more: Any) -> Document:
 class FlowDeployment(NamedTuple):
     """A flow and what a deployment of it is to be, for ``serve``."""
 
-    flow: Flow[..., Any]
+    flow: Any
     said: Document
 
     def deploy(self, **more: Any) -> UUID:
@@ -83,7 +80,7 @@ def serve(*served: FlowDeployment, pause_on_shutdown: bool = True, limit: int | 
             backend.change("deployments", {"paused": True}, id=str(deployment_id))
 
 
-def flow_from_source(source: Any, entrypoint: str) -> Flow[..., Any]:
+def flow_from_source(source: Any, entrypoint: str) -> Any:
     """The flow of an entrypoint in a folder or a repository; its deployments take their code from there.
 
     Raises:
@@ -100,13 +97,13 @@ def flow_from_source(source: Any, entrypoint: str) -> Flow[..., Any]:
         return _with_source(load_flow(entrypoint, code), entrypoint, repository.to_pull_step())
 
 
-def _with_source(flow: Flow[..., Any], entrypoint: str, step: Document) -> Flow[..., Any]:
+def _with_source(flow: Any, entrypoint: str, step: Document) -> Any:
     flow = copy(flow)
     flow._source = {"entrypoint": entrypoint, "pull": [step]}
     return flow
 
 
-def _entry(flow: Flow[..., Any], said: Mapping[str, Any]) -> Entry:
+def _entry(flow: Any, said: Mapping[str, Any]) -> Entry:
     """What a call says of a deployment, as a file would say it."""
     given = {name: value for name, value in said.items() if value is not None and name not in _IGNORED}
     schedules = [*given.pop("schedules", ()), *([given.pop("schedule")] if "schedule" in given else ())]
@@ -121,7 +118,7 @@ def _entry(flow: Flow[..., Any], said: Mapping[str, Any]) -> Entry:
     return Entry({**(flow._source or {"entrypoint": _entrypoint_of(flow)}), **given}, Source(given))
 
 
-def _entrypoint_of(flow: Flow[..., Any]) -> str:
+def _entrypoint_of(flow: Any) -> str:
     fn = inspect.unwrap(flow.fn)
     try:
         file = Path(inspect.getsourcefile(fn) or "").resolve(strict=True)

@@ -16,15 +16,15 @@ def start_project(folder: Path, name: str | None = None) -> list[str]:
 
     Where the folder is a clone, runs are to clone what it was cloned from.
     """
-    address, branch = (_git(folder, *words) for words in (("remote", "get-url", "origin"), ("branch", "--show-current")))
+    address, branch = _git(folder, "remote", "get-url", "origin"), _git(folder, "branch", "--show-current")
     clone = f"- prefect.deployments.steps.git_clone:\n    repository: {GitRepository(address).url}\n" if address else ""
     pull = f"\n{clone}    branch: {branch or 'main'}\n    access_token: null" if clone else " null"
     made = []
     for template in sorted(_TEMPLATES.iterdir()):
         path = folder / template.name.replace("dot", ".")
         if not path.exists():
-            text = template.read_text(encoding="utf-8")
-            path.write_text(text.replace("NAME", name or folder.resolve().name).replace(" PULL", pull), encoding="utf-8")
+            text = template.read_text("utf-8").replace("NAME", name or folder.resolve().name)
+            path.write_text(text.replace(" PULL", pull), "utf-8")
             made.append(path.name)
     if not (folder / _FOLDER).is_dir():
         (folder / _FOLDER).mkdir()

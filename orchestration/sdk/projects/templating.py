@@ -52,7 +52,7 @@ def _meant(place: re.Match[str], outputs: Mapping[str, Any], left: str) -> Any:
         where, name, *deeper = path
         return reduce(_part, deeper[1:], _block(name, deeper[0])) if where == "blocks" else _variable(name, deeper)
     except (KeyError, IndexError, TypeError, ValueError, ObjectNotFound):
-        hint = "set that variable" if head.startswith("$") else "see `orchestrate block ls` and `orchestrate variable ls`"
+        hint = "set that variable" if head[0] == "$" else "see `orchestrate block ls` and `orchestrate variable ls`"
         raise ConfigurationError(f"{place[0]} stands for nothing; {hint}.") from None
 
 
