@@ -19,7 +19,8 @@ def train(months: list[str], n: int = 3) -> int:
     """
     return n
 '''
-WHO = {f"GIT_{who}_{what}": f"{what.lower()}@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+NAMES = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
+WHO = {f"GIT_{name}": "somebody@example.com" for name in NAMES}
 
 
 def git(folder: Path, *words: str) -> str:

@@ -23,9 +23,10 @@ Given = Mapping[str, Any]
 
 
 class Step(NamedTuple):
-    """A kind of step: what it does in a folder, and what it is given, the first of which it cannot do without."""
+    """A kind of step: what it does in a folder, what it cannot do without, and what it takes besides."""
 
     run: Callable[[Path, Given], Document]
+    needs: str | None
     takes: tuple[str, ...]
 
 
@@ -61,14 +62,16 @@ def read_step(step: Given) -> tuple[Step, Given]:
     Raises:
         ConfigurationError: no such step is known here, or it does not take that.
     """
-    (name, said), *more = dict(step).items() or [("", None)]
-    given, short = dict(said or {}), name.rpartition(".")[2]
+    (name, said), *more = step.items() if isinstance(step, dict) and step else [(f"{step}", None)]
+    given, short = said if isinstance(said, dict) else {}, name.rpartition(".")[2]
     kind = STEPS.get(_OLD.get(short, short))
     if kind is None or more:
         raise ConfigurationError(f"{name!r} is no step that is known here; there are {', '.join(STEPS)}.")
-    for wrong in {kind.takes[0]: ""}.keys() ^ given.keys() - {*kind.takes[1:], "id", "requires"}:
-        what = f"does not take {wrong!r}" if wrong in given else f"needs {wrong!r}"
-        raise ConfigurationError(f"The step {short} {what}; it takes {', '.join(kind.takes)}.")
+    takes = [*filter(None, [kind.needs]), *kind.takes]
+    if kind.needs and not given.get(kind.needs):
+        raise ConfigurationError(f"The step {short} needs {kind.needs!r}; it takes {', '.join(takes)}.")
+    if odd := given.keys() - {*takes, "id", "requires"}:
+        raise ConfigurationError(f"The step {short} does not take {min(odd)!r}; it takes {', '.join(takes)}.")
     return kind, given
 
 
@@ -88,19 +91,20 @@ def _enter(here: Path, given: Given) -> Document:
 
 def _script(here: Path, given: Given) -> Document:
     environ, printed = {**os.environ, **(given.get("env") or {})}, {"stdout": "", "stderr": ""}
-    for line in given["script"].splitlines():
+    where, by_shell = here / given.get("directory", ""), bool(given.get("shell"))
+    for line in filter(str.strip, given["script"].splitlines()):
         command = Template(line).safe_substitute(environ) if given.get("expand_env_vars") else line
-        if words := command.strip() if given.get("shell") else shlex.split(command):
-            done = subprocess.run(  # noqa: S603 - what the file says
-                words, shell=bool(given.get("shell")), cwd=here / given.get("directory", ""), env=environ,
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            printed = {name: text + getattr(done, name) for name, text in printed.items()}
-            if given.get("stream_output", True):
-                sys.stdout.write(redact(done.stdout + done.stderr))
-            if done.returncode:
-                said = redact(done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
-                raise ConfigurationError(f"`{redact(command)}` ended with exit code {done.returncode}: {said[0]}.")
+        try:
+            words = command if by_shell else shlex.split(command)
+            done = subprocess.run(words, shell=by_shell, cwd=where, env=environ, capture_output=True, text=True)  # noqa: PLW1510, S603
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"`{redact(command)}` cannot be started: {error}.") from None
+        printed = {name: text + getattr(done, name) for name, text in printed.items()}
+        if given.get("stream_output", True):
+            sys.stdout.write(redact(done.stdout + done.stderr))
+        if done.returncode:
+            said = redact(done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
+            raise ConfigurationError(f"`{redact(command)}` ended with exit code {done.returncode}: {said[0]}.")
     return {name: text.strip() for name, text in printed.items()}
 
 
@@ -120,9 +124,9 @@ def _download(here: Path, given: Given) -> Document:
 
 _OLD = {"git_clone_project": "git_clone", "agit_clone": "git_clone", "pull_project_from_s3": "pull_from_s3"}
 STEPS: Mapping[str, Step] = {
-    "git_clone": Step(_clone, ("repository", *OPTIONS, "access_token", "credentials", "clone_directory_name")),
-    "set_working_directory": Step(_enter, ("directory",)),
-    "run_shell_script": Step(_script, ("script", "directory", "env", "stream_output", "expand_env_vars", "shell")),
-    "pip_install_requirements": Step(_install, ("requirements_file", "directory", "stream_output")),
-    "pull_from_s3": Step(_download, ("bucket", "folder", "credentials", "client_parameters")),
+    "git_clone": Step(_clone, "repository", (*OPTIONS, "access_token", "credentials", "clone_directory_name")),
+    "set_working_directory": Step(_enter, "directory", ()),
+    "run_shell_script": Step(_script, "script", ("directory", "env", "stream_output", "expand_env_vars", "shell")),
+    "pip_install_requirements": Step(_install, None, ("requirements_file", "directory", "stream_output")),
+    "pull_from_s3": Step(_download, "bucket", ("folder", "credentials", "client_parameters")),
 }  # fmt: skip

@@ -54,8 +54,8 @@ def _run_deployment(
         "parent_task_run_id": parent and str(parent.id),
     }  # fmt: skip
     if work_queue_name:
-        queue = backend.read("work_queues", work_pool_name=deployment["work_pool_name"], name=work_queue_name)
-        wanted["work_queue_id"] = queue["id"]
+        pool = backend.read("work_queues", id=deployment["work_queue_id"])["work_pool_id"]
+        wanted["work_queue_id"] = backend.read("work_queues", work_pool_id=pool, name=work_queue_name)["id"]
     session.recorder.flush()
     run = backend.create_run_of_deployment(UUID(deployment["id"]), {k: v for k, v in wanted.items() if v is not None})
     end, pause, told = time.monotonic() + (math.inf if timeout is None else timeout), FIRST_PAUSE, None

@@ -120,9 +120,8 @@ def _entry(flow: Any, said: Mapping[str, Any]) -> Entry:
 
 def _entrypoint_of(flow: Any) -> str:
     fn = inspect.unwrap(flow.fn)
-    try:
-        file = Path(inspect.getsourcefile(fn) or "").resolve(strict=True)
-    except (TypeError, OSError):
-        raise UsageError(f"The flow {flow.name!r} is in no file, so no other process can load it.") from None
+    file = Path(fn.__code__.co_filename).resolve()
+    if not file.is_file():
+        raise UsageError(f"The flow {flow.name!r} is in no file, so no other process can load it.")
     path = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     return f"{path}:{fn.__qualname__}"

@@ -164,7 +164,7 @@ def test_the_cause_is_named(said: str, cause: str) -> None:
 
 @pytest.fixture
 def private(tmp_path: Path, origin: Path) -> Iterator[tuple[str, list[str]]]:
-    """The address of a server that gives the repository to ``x-access-token`` with ``s3cr3t/t0ken``, and whom it heard."""
+    """The address of a server that gives the repository for ``s3cr3t/t0ken``, and whom it has heard."""
     heard: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -186,7 +186,8 @@ def private(tmp_path: Path, origin: Path) -> Iterator[tuple[str, list[str]]]:
             given = {
                 "GIT_PROJECT_ROOT": str(origin.parent), "GIT_HTTP_EXPORT_ALL": "1", "REQUEST_METHOD": self.command,
                 "PATH_INFO": path.replace("taxi.git/", "taxi.git/.git/"), "QUERY_STRING": query, "REMOTE_USER": "x",
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""), "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
             }  # fmt: skip
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -243,8 +244,9 @@ def test_a_wrong_token_is_said_without_showing_it(tmp_path: Path, private: tuple
 
 def test_another_host_is_not_told_the_token(tmp_path: Path, private: tuple[str, list[str]]) -> None:
     with GitRepository("https://git.example.com/x.git", "s3cr3t")._environment() as environment:
-        for prompt, code in (("Password for 'https://u@git.example.com': ", 0), ("Password for 'https://u@evil.com': ", 1)):
-            done = subprocess.run([environment["GIT_ASKPASS"], prompt], env=environment, capture_output=True, check=False)
+        for host, code in (("git.example.com", 0), ("evil.com", 1), ("evil.com/git.example.com", 1)):
+            command = [environment["GIT_ASKPASS"], f"Password for 'https://u@{host}': "]
+            done = subprocess.run(command, env=environment, capture_output=True, check=False)
             assert (done.returncode, b"s3cr3t" in done.stdout) == (code, code == 0)
 
 
