@@ -44,6 +44,7 @@ RRules = Annotated[list[str] | None, typer.Option("--rrule", help="When it runs,
 Zone = Annotated[str | None, typer.Option("--timezone", help="Of these times, such as America/New_York.")]
 Json = Annotated[str | None, typer.Option("--params", help="Parameters, as a JSON object.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag; may be given several times.")]
+Param = Annotated[list[str] | None, typer.Option("--param", help="name=value, a JSON value or a text.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 RunName = Annotated[str | None, typer.Option("--flow-run-name", "--name", help="What the run is called.")]
 From = Annotated[str, typer.Option("--from", help="The first moment, such as 2024-01-01.")]
@@ -60,7 +61,7 @@ deployment.add_typer(schedule, name="schedule")
 def deploy_(
     entrypoint: Entrypoint = None, name: Names = None, all_: All = False, file: File = None, pool: Pool = None,
     work_queue: Queue = None, cron: Crons = None, interval: Intervals = None, rrule: RRules = None,
-    timezone: Zone = None, param: Params = None, params: Json = None, tag: Tags = None, dry_run: Dry = False,
+    timezone: Zone = None, param: Param = None, params: Json = None, tag: Tags = None, dry_run: Dry = False,
 ) -> None:  # fmt: skip
     """Deploy what prefect.yaml and deployment.yaml say, or the flow of an entrypoint: all of it, or nothing."""
     from orchestration.sdk.projects.deploying import planned, save

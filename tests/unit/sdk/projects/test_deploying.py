@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError, UsageError
@@ -133,7 +134,7 @@ def test_nothing_is_deployed_of_a_file_that_cannot_be_honoured(
 
 
 def test_secrets_are_not_shown_in_differences(backend: Backend, project: Path) -> None:
-    Secret(value="s3cr3t-value").save("t")
+    Secret[str](value=SecretStr("s3cr3t-value")).save("t")
     (plan,) = _plans(backend, project, HEAD + POOL + '  description: "{{ prefect.blocks.secret.t }}"\n')
     assert not any("s3cr3t" in line for line in plan.differences())
 

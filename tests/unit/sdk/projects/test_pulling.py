@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
@@ -38,8 +39,8 @@ def test_a_repository_is_cloned_by_any_name_of_the_step(tmp_path: Path, name: st
 
 def test_a_step_may_use_what_an_earlier_one_gave(tmp_path: Path, backend: Backend) -> None:
     origin = repository(tmp_path / "taxi", {"deep/n": "1"})
-    Secret(value="t0ken-t0ken").save("token")
-    steps = [
+    Secret[str](value=SecretStr("t0ken-t0ken")).save("token")
+    steps: list[dict[str, Any]] = [
         {CLONE: {"id": "clone", "repository": origin.as_uri(), "access_token": "{{ prefect.blocks.secret.token }}"}},
         {ENTER: {"directory": "{{ clone.directory }}/deep"}},
         {SHELL: {"id": "say", "script": "cat n", "stream_output": False}},

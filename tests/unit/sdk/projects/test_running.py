@@ -35,7 +35,7 @@ def _worker(backend: Backend) -> Iterator[None]:
             for run in backend.find("flow_runs", _SCHEDULED):
                 backend.propose_flow_run_state(UUID(run["id"]), Running())
                 backend.propose_flow_run_state(UUID(run["id"]), Completed())
-            time.sleep(0.02)
+            stop.wait(0.02)
 
     thread = threading.Thread(target=work)
     thread.start()

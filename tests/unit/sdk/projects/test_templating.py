@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
@@ -15,7 +16,7 @@ from orchestration.sdk.variables import Variable
 @pytest.fixture(autouse=True)
 def _stored(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     Variable.set("limits", {"most": [1, 2]})
-    Secret(value="s3cr3t-value").save("token")
+    Secret[str](value=SecretStr("s3cr3t-value")).save("token")
     monkeypatch.setenv("PLACE", "here")
 
 
