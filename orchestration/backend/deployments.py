@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schedules import slot_key
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_document, state_of
 from orchestration.domain.states import Scheduled
@@ -107,7 +106,7 @@ def forget_future_runs(tx: Transaction, deployment_id: str) -> None:
 
 def run_of_slot(deployment: Document, schedule: Mapping[str, Any], slot: datetime) -> Document:
     """What the run of a schedule's slot has of its own; whoever plans it, and how often, makes it once."""
-    key = slot_key(deployment["id"], schedule["slug"] or schedule["id"], slot)
+    key = f"scheduled {deployment['id']} {schedule['slug'] or schedule['id']} {slot.astimezone(UTC).isoformat()}"
     return {
         "idempotency_key": key, "state": state_document(Scheduled(slot)), "parameters": schedule["parameters"],
         "tags": ["auto-scheduled"], "auto_scheduled": True,

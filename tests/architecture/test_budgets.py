@@ -31,7 +31,7 @@ PREFECT_SIGNATURES = {
     "orchestration/sdk/tasks.py": {"Task.__init__"},
     "orchestration/sdk/transactions.py": {"transaction"},
 }
-"""Public functions and commands, by file, whose arguments are Prefect's and so neither ours to count nor the lines they stand on."""
+"""Public functions and commands, by file, whose arguments are Prefect's: neither they nor their lines are counted."""
 
 
 def _lines(path: str) -> int:

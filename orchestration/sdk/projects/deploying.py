@@ -40,6 +40,11 @@ class Plan(NamedTuple):
         """How people call it."""
         return f"{self.wanted['flow_name']}/{self.wanted['name']}"
 
+    @property
+    def what(self) -> str:
+        """What becomes of it."""
+        return "new" if self.known is None else "changed" if any(self.differences()) else "as it was"
+
     def differences(self) -> Iterator[str]:
         """A line for each field that would become another."""
         for field, value in self.wanted.items():

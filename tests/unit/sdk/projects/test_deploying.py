@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError, UsageError
 from orchestration.sdk.projects.deploying import Plan, planned, save, schedule_document
 from orchestration.sdk.projects.files import read_project
-from orchestration.sdk.secret_block import Secret
 from orchestration.sdk.variables import Variable
+from tests.support.saving import saved_secret
 
 HEAD = "deployments:\n- name: monthly\n  entrypoint: flows/train.py:train\n"
 POOL = "  work_pool: {name: trips}\n"
@@ -134,7 +133,7 @@ def test_nothing_is_deployed_of_a_file_that_cannot_be_honoured(
 
 
 def test_secrets_are_not_shown_in_differences(backend: Backend, project: Path) -> None:
-    Secret[str](value=SecretStr("s3cr3t-value")).save("t")
+    saved_secret("t", "s3cr3t-value")
     (plan,) = _plans(backend, project, HEAD + POOL + '  description: "{{ prefect.blocks.secret.t }}"\n')
     assert not any("s3cr3t" in line for line in plan.differences())
 

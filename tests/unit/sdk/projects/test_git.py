@@ -262,7 +262,7 @@ def test_an_ssh_key_is_given_to_ssh_in_a_file_that_is_gone_afterwards(tmp_path: 
 
 
 def test_the_step_of_a_repository_names_the_block_of_its_credentials() -> None:
-    secret = Secret[str](value=SecretStr("t0ken-t0ken"))
+    secret: Secret[Any] = Secret(value=SecretStr("t0ken-t0ken"))
     with pytest.raises(ConfigurationError, match="save them as a block"):
         GitRepository("https://h/x.git", secret).to_pull_step()
     secret.save("github")

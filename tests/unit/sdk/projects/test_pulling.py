@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.projects.pulling import pull, read_step, run_steps
-from orchestration.sdk.secret_block import Secret
 from tests.support.repositories import git, repository
 from tests.support.s3_server import make_bucket, s3_server
+from tests.support.saving import saved_secret
 
 CLONE, ENTER = "prefect.deployments.steps.git_clone", "prefect.deployments.steps.set_working_directory"
 SHELL, INSTALL = (f"prefect.deployments.steps.{name}" for name in ("run_shell_script", "pip_install_requirements"))
@@ -39,7 +38,7 @@ def test_a_repository_is_cloned_by_any_name_of_the_step(tmp_path: Path, name: st
 
 def test_a_step_may_use_what_an_earlier_one_gave(tmp_path: Path, backend: Backend) -> None:
     origin = repository(tmp_path / "taxi", {"deep/n": "1"})
-    Secret[str](value=SecretStr("t0ken-t0ken")).save("token")
+    saved_secret("token", "t0ken-t0ken")
     steps: list[dict[str, Any]] = [
         {CLONE: {"id": "clone", "repository": origin.as_uri(), "access_token": "{{ prefect.blocks.secret.token }}"}},
         {ENTER: {"directory": "{{ clone.directory }}/deep"}},

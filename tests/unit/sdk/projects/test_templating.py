@@ -3,20 +3,19 @@
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.projects.templating import ALL, BLOCKS, filled
 from orchestration.sdk.redaction import redact
-from orchestration.sdk.secret_block import Secret
 from orchestration.sdk.variables import Variable
+from tests.support.saving import saved_secret
 
 
 @pytest.fixture(autouse=True)
 def _stored(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     Variable.set("limits", {"most": [1, 2]})
-    Secret[str](value=SecretStr("s3cr3t-value")).save("token")
+    saved_secret("token", "s3cr3t-value")
     monkeypatch.setenv("PLACE", "here")
 
 
