@@ -80,7 +80,8 @@ def deploy_(
         if not dry_run:
             save(backend, plans)
         for plan in plans:
-            typer.echo("\n  ".join((f"{'Would deploy' if dry_run else 'Deployed'} {plan.name} ({plan.what}).", *plan.differences())))
+            done = "Would deploy" if dry_run else "Deployed"
+            typer.echo("\n  ".join((f"{done} {plan.name} ({plan.what}).", *plan.differences())))
     finally:
         close_session()
 

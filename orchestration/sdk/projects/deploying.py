@@ -16,14 +16,15 @@ from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.projects.entrypoints import load_flow
-from orchestration.sdk.projects.files import STEPS, Entry, check_field
+from orchestration.sdk.projects.files import Entry, check_field
 from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
-from orchestration.sdk.projects.pulling import read_step, run_steps
+from orchestration.sdk.projects.pulling import run_steps
 from orchestration.sdk.projects.templating import ALL, BLOCKS, NONE, filled
 from orchestration.sdk.redaction import redact
 
 _LEFT = {"pull": ALL, "work_pool": BLOCKS}
 """By field, what of it is filled in by each run; all else is when it is deployed."""
+_BUILDING = ("build", "push")
 _TIMES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 _ENTER = "prefect.deployments.steps.set_working_directory"
 LONGEST_SHOWN = 100
@@ -61,26 +62,26 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def planned(
-    backend: Backend, entry: Entry, folder: Path, flow: Any = None, is_dry: bool = False
-) -> Plan:
+def planned(backend: Backend, entry: Entry, folder: Path, flow: Any = None, is_dry: bool = False) -> Plan:
     """What an entry of a project makes of its deployment; nothing is written yet, but its build steps have run.
 
     Raises:
         ConfigurationError: it cannot be honoured.
     """
-    steps = {kind: _steps(entry, kind) for kind in STEPS if kind in entry.data}
-    building = [*steps.pop("build", ()), *steps.pop("push", ())]
+    building = [step for kind in _BUILDING for step in entry.data.get(kind, ())]
     outputs, unknown = ({}, ALL) if is_dry and building else (run_steps(building, folder), NONE)
     said: Document = {"pull": [{_ENTER: {"directory": str(folder)}}]}
-    for field, value in {**entry.data, **steps}.items():
-        if field not in ("build", "push"):
+    for field, value in entry.data.items():
+        if field not in _BUILDING:
             with entry.at(field):
                 said[field] = filled(value, outputs, _LEFT.get(field, unknown))
                 check_field(field, said[field])
     with entry.at("entrypoint"):
         flow = flow or load_flow(said["entrypoint"], folder)
-    wanted = _document(said, flow) | _schedules(entry, said)
+    wanted = _document(said, flow)
+    given = said.get("schedules", [said["schedule"]] if said.get("schedule") else None)
+    with entry.at("schedules" if "schedules" in said else "schedule"):  # those not spoken of stay as they are
+        wanted |= {} if given is None else {"schedules": list(map(schedule_document, given))}
     with entry.at("parameters"):
         check_parameters(wanted["parameter_openapi_schema"], wanted["parameters"])
     with entry.at("work_pool"):
@@ -103,16 +104,6 @@ def save(backend: Backend, plans: Iterable[Plan]) -> list[UUID]:
     return made
 
 
-def _steps(entry: Entry, kind: str) -> list[Document]:
-    """The steps of a kind, each looked at; a single one need not be in a list."""
-    said = entry.data[kind]
-    steps = [said] if isinstance(said, dict) and said else list(said)
-    with entry.at(kind):
-        for each in steps:
-            read_step(each)
-    return steps
-
-
 def _document(said: Mapping[str, Any], flow: Any) -> Document:
     pool, limit, tags = said.get("work_pool") or {}, said.get("concurrency_limit"), said.get("tags") or []
     options = limit if isinstance(limit, dict) else {"limit": limit}
@@ -130,14 +121,6 @@ def _document(said: Mapping[str, Any], flow: Any) -> Document:
     }  # fmt: skip
 
 
-def _schedules(entry: Entry, said: Mapping[str, Any]) -> Document:
-    """The schedules, if any are spoken of: those that are given, or with an empty list none."""
-    field = "schedules" if "schedules" in said else "schedule"
-    given = said.get("schedules", [said["schedule"]] if said.get("schedule") else None)
-    with entry.at(field):
-        return {} if given is None else {"schedules": list(map(schedule_document, given))}
-
-
 def schedule_document(said: Any) -> Document:
     """A schedule as a deployment keeps it, from the times and the rest that a file says of it.
 
@@ -147,9 +130,10 @@ def schedule_document(said: Any) -> Document:
     if not isinstance(said, dict):
         raise UsageError(f"{said!r} is no schedule; write a mapping with 'cron', 'interval' or 'rrule'.")
     given = {name: value for name, value in said.items() if value is not None}
-    interval = given.get("interval")
-    if isinstance(interval, str | timedelta):
-        given["interval"] = (span_meant(interval) if isinstance(interval, str) else interval).total_seconds()
+    for name in ("interval", "max_lateness"):
+        span = given.get(name)
+        if isinstance(span, str | timedelta):
+            given[name] = (span_meant(span) if isinstance(span, str) else span).total_seconds()
     try:
         times = document_of(schedule_of(given))
     except (TypeError, ValueError) as error:

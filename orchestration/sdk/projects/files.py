@@ -13,6 +13,7 @@ import yaml
 
 from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.projects.pulling import read_step
 
 FILE, OLD_FILE = "prefect.yaml", "deployment.yaml"
 STEPS = ("build", "push", "pull")
@@ -55,8 +56,9 @@ class Source:
                 raise
             node = self.node
             for part in place:
-                pairs = node.value if isinstance(node, yaml.SequenceNode) else {key.value: of for key, of in node.value}
-                node = pairs[part] if isinstance(part, int) or part in pairs else node
+                pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+                by_name = {str(key.value): of for key, of in pairs}
+                node = node.value[part] if isinstance(part, int) else by_name.get(part, node)
             raise ConfigurationError(f"{self.path}:{node.start_mark.line + 1}: {error}") from error
 
 
@@ -73,21 +75,33 @@ class Entry:
         return self.source.at(*self.place, field)
 
 
-def read_project(folder: Path, file: Path | None = None) -> tuple[Document, list[Entry]]:
+def read_project(folder: Path) -> tuple[Document, list[Entry]]:
     """The steps that hold for a whole project, and its deployments; none without a file.
 
     Raises:
         ConfigurationError: a file cannot be read, or says what no deployment can; the message names file and line.
     """
-    places = [file] if file else [each / FILE for each in (folder, folder / "deployments")]
-    path = next((each for each in places if each.is_file()), places[0])
-    sources = [_read(each) for each in (path, path.with_name(OLD_FILE)) if each.is_file() or each == file]
-    common = {name: each.data[name] for each in sources[:1] for name in STEPS if each.data.get(name) is not None}
+    where = next((each for each in (folder, folder / "deployments") if (each / FILE).is_file()), folder)
+    sources = [_read(where / name) for name in (FILE, OLD_FILE) if (where / name).is_file()]
+    common = _steps(sources[0], sources[0].data) if sources else {}
     return common, [
         Entry({**common, **_checked(source, place, said)}, source, ("deployments", place))
         for source in sources
         for place, said in enumerate(source.data.get("deployments") or [])
     ]
+
+
+def _steps(source: Source, said: Document, *place: str | int) -> Document:
+    """The steps of a file or deployment, by kind, each looked at; a single one need not be in a list."""
+    found: Document = {}
+    for kind in STEPS:
+        if said.get(kind) is not None:
+            with source.at(*place, kind):
+                check_field(kind, said[kind])
+                found[kind] = [said[kind]] if isinstance(said[kind], dict) and said[kind] else list(said[kind])
+                for each in found[kind]:
+                    read_step(each)
+    return found
 
 
 def _read(path: Path) -> Source:
@@ -124,7 +138,8 @@ def _checked(source: Source, place: int, said: Any) -> Document:
                 raise ConfigurationError(f"A deployment has no {field!r}{hint}")
             if said[field] is not None and (field == "work_pool" or not isinstance(said[field], str)):
                 check_field(field, said[field])  # a text may hold a placeholder: it is looked at later
-    return {field: value for field, value in said.items() if field in FIELDS and value is not None}
+    known = {field: value for field, value in said.items() if field in FIELDS and value is not None}
+    return known | _steps(source, said, "deployments", place)
 
 
 def check_field(field: str, value: Any) -> None:

@@ -141,5 +141,9 @@ def test_secrets_are_not_shown_in_differences(backend: Backend, project: Path) -
 @pytest.mark.parametrize(("interval", "seconds"), [(60, 60.0), ("1h 30m", 5400.0), (timedelta(days=1), 86400.0)])
 def test_an_interval_is_seconds_or_a_span(interval: Any, seconds: float) -> None:
     assert schedule_document({"interval": interval})["schedule"]["interval"] == seconds
+    given = schedule_document({"interval": interval, "max_lateness": "2h", "catchup": "latest", "overlap": None})
+    assert (given["max_lateness"], given["catchup"], set(given)) == (
+        7200.0, "latest", {"schedule", "max_lateness", "catchup"},
+    )  # fmt: skip
     with pytest.raises(UsageError):
         schedule_document({"cron": 7})

@@ -65,7 +65,6 @@ def test_files_are_looked_for_here_then_in_deployments(tmp_path: Path) -> None:
     assert _read(tmp_path / "deployments", prefect=NEW)[0] == read_project(tmp_path)[1][0].data
     (tmp_path / "prefect.yaml").write_text("name: x\n")
     assert read_project(tmp_path)[1] == []
-    assert len(read_project(tmp_path, tmp_path / "deployments" / "prefect.yaml")[1]) == 2
 
 
 HEAD = "deployments:\n- name: a\n  entrypoint: f.py:g\n"
@@ -74,7 +73,8 @@ HEAD = "deployments:\n- name: a\n  entrypoint: f.py:g\n"
 @pytest.mark.parametrize(
     ("text", "line", "sentence"),
     [
-        ("deployments: [\n", 2, "not YAML"), ("- 1\n", 1, "is a mapping"), ("deployments: {a: 1}\n", 1, "are a list"),
+        ("deployments: [\n", 2, "not YAML"), ("- 1\n", 1, "is a mapping"),
+        ("word\n", 1, "is a mapping"), ("deployments: {a: 1}\n", 1, "are a list"),
         ("deployments:\n- 7\n", 2, "A deployment is a mapping"),
         ("deployments:\n\n- name: a\n", 3, "needs 'entrypoint'"),
         ("deployments:\n- entrypoint: f.py:g\n", 2, "needs 'name'"),
@@ -94,9 +94,15 @@ def test_a_file_that_cannot_be_honoured_is_refused_with_its_line(
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "prefect.yaml").write_bytes(b"name: \xff")
-    for file in (None, tmp_path / "absent.yaml"):
-        with pytest.raises(ConfigurationError, match="cannot be read"):
-            read_project(tmp_path, file)
+    with pytest.raises(ConfigurationError, match=r"prefect\.yaml cannot be read"):
+        read_project(tmp_path)
+
+
+def test_a_step_is_looked_at_where_it_stands(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"prefect\.yaml:3: 'absent' is no step"):
+        _read(tmp_path, prefect="name: x\npull:\n- absent: {}\n", deployment=HEAD)
+    (first,) = _read(tmp_path, prefect="pull: {git_clone: {repository: r}}\n", deployment=HEAD)
+    assert first["pull"] == [{"git_clone": {"repository": "r"}}]
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
