@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 
     def differences(self) -> Iterator[str]:
         """A line for each field that would become another."""
-        for field, value in self.wanted.items():
+        for field, value in list(self.wanted.items())[2:]:  # after its names
             before = (self.known or {}).get(field)
             if field == "schedules" and before:  # without what the store gives each of them, and in any order
                 names = ("schedule", *(name for each in value for name in each))

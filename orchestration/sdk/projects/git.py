@@ -99,6 +99,7 @@ class GitRepository:
                 self._fetch(cache, environment)
             except GitError:  # of the network, or of what a killed process has left
                 shutil.rmtree(cache, ignore_errors=True)
+            if not cache.is_dir():
                 self._fetch(cache, environment)
             shutil.rmtree(to, ignore_errors=True)
             return Path(shutil.copytree(cache, to, symlinks=True))
