@@ -152,6 +152,11 @@ class RRule(Schedule):
         return _UNITS.get(frequency[1].upper()) if frequency else None
 
 
+def slot_key(deployment_id: str, slug: str, slot: datetime) -> str:
+    """By what the run of a slot is known, so that whoever makes it, and how often, makes it once."""
+    return f"{deployment_id} {slug} {slot.astimezone(UTC).isoformat()}"
+
+
 def schedule_of(document: Mapping[str, Any]) -> Schedule:
     """The schedule of its document: the one of ``cron``, ``interval`` (seconds) and ``rrule`` that it has.
 
@@ -167,11 +172,6 @@ def schedule_of(document: Mapping[str, Any]) -> Schedule:
         known["interval"] = _interval_of(float(known["interval"]))
         known["anchor_date"] = moment_of(known.get("anchor_date")) or ANCHOR
     return kind(**known)
-
-
-def slot_key(deployment_id: str, slug: str, slot: datetime) -> str:
-    """The key of the run of a slot: whoever plans it, fills it in, and how often, makes it once."""
-    return f"{deployment_id} {slug} {slot.astimezone(UTC).isoformat()}"
 
 
 def _interval_of(seconds: float) -> timedelta:
