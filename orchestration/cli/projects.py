@@ -58,7 +58,7 @@ def deploy_(
 ) -> None:  # fmt: skip
     """Deploy what prefect.yaml and deployment.yaml say, or the flow of an entrypoint: all of it, or nothing."""
     from orchestration.sdk.projects.deploying import planned, save
-    from orchestration.sdk.projects.files import Entry, Source, read_project
+    from orchestration.sdk.projects.files import Said, read_project
     from orchestration.sdk.session import close_session, current_session
 
     times = {"cron": cron, "interval": interval, "rrule": rrule}
@@ -67,7 +67,7 @@ def deploy_(
     lists = {field: value for field, value in (("tags", tag), ("schedules", schedules)) if value}
     common, entries = read_project(folder := Path.cwd())
     if entrypoint:
-        entries = [Entry({**common, "name": (name or [""])[0], "entrypoint": entrypoint}, Source({}))]
+        entries = [Said({**common, "name": (name or [""])[0], "entrypoint": entrypoint})]
     try:
         backend, plans = current_session().backend, []
         for each in entries if all_ else _named(entries, name):
@@ -112,7 +112,7 @@ def _parameters(param: Sequence[str] | None, params: str = "{}") -> Document:
 @project.command("init")
 def start(name: Title = None) -> None:
     """Put prefect.yaml, deployment.yaml, .prefectignore and .prefect/ into this folder, where they are not there."""
-    from orchestration.sdk.projects.starting import start_project
+    from orchestration.sdk.projects.files import start_project
 
     made = start_project(Path.cwd(), name)
     typer.echo(f"Made {', '.join(made)}." if made else "All files of a project are here already.")

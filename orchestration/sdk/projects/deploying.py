@@ -16,7 +16,7 @@ from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.projects.entrypoints import load_flow
-from orchestration.sdk.projects.files import Entry, check_field
+from orchestration.sdk.projects.files import Said, check_field
 from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
 from orchestration.sdk.projects.pulling import run_steps
 from orchestration.sdk.projects.templating import ALL, BLOCKS, NONE, filled
@@ -62,7 +62,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def planned(backend: Backend, entry: Entry, folder: Path, flow: Any = None, is_dry: bool = False) -> Plan:
+def planned(backend: Backend, entry: Said, folder: Path, flow: Any = None, is_dry: bool = False) -> Plan:
     """What an entry of a project makes of its deployment; nothing is written yet, but its build steps have run.
 
     Raises:

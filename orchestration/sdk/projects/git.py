@@ -22,13 +22,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from pydantic import BaseModel
+
 from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.block_values import revealed
 from orchestration.sdk.redaction import redact, remember_secret
 
 _ASKPASS = Path(__file__).with_name("askpass.sh")
 _SAYS = tomllib.loads(_ASKPASS.with_name("git.toml").read_text(encoding="utf-8"))
-_SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o StrictHostKeyChecking=accept-new"
 OPTIONS = ("branch", "commit_sha", "include_submodules", "directories")
 _SECRETS = ("access_token", "token", "password", "value")
 
@@ -43,8 +46,8 @@ class GitError(OrchestrationError):
 class GitRepository:
     """What is wanted of a repository: its default branch, a branch or tag, or a commit.
 
-    ``credentials`` are a token, a block, or the values of one: ``access_token`` or ``token``, ``username``, or
-    ``ssh_key``, the text of a key or the path of its file. Credentials in the address are taken out of it.
+    ``credentials`` are a token, a block, or values, which may be blocks in turn: ``access_token`` or ``token``,
+    ``username``, or ``ssh_key``, the text of a key or the path of its file. Those in the address are taken out of it.
     """
 
     url: str
@@ -62,10 +65,10 @@ class GitRepository:
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", self.commit_sha or "0000"):
             raise ConfigurationError(f"{self.commit_sha!r} is no commit; branches and tags are given as branch.")
         parts = urlsplit(self.url)
-        given = self.credentials if isinstance(self.credentials, Mapping) else {"token": self.credentials}
+        given = self.credentials if isinstance(self.credentials, Mapping) else _values(self.credentials)
         user, _, host = parts.netloc.rpartition("@") if parts.scheme.startswith("http") else ("", "", "")
         self.host, self.url = host, parts._replace(netloc=host).geturl() if host else self.url
-        found = {name: str(value) for name, value in given.items() if value}
+        found = {name: str(text) for name, value in given.items() for text in _values(value).values() if text}
         token = next((found[name] for name in _SECRETS if name in found), unquote(user))
         prefix, _, self._token = token.rpartition(":")  # a user, or a provider's prefix, may stand before it
         usual = next(user for part, user in _SAYS["users"].items() if part in f"{host}.")
@@ -77,11 +80,10 @@ class GitRepository:
     def to_pull_step(self) -> Document:
         """The step that clones it; its credentials stay where they are saved, and are named."""
         step = {"repository": self.url, **{name: getattr(self, name) for name in OPTIONS}}
-        if self.credentials or self._token:
-            saved = getattr(self.credentials, "_block_document_name", None)
-            if not saved:
-                raise ConfigurationError("A deployment keeps no credentials; save them as a block, and give the block.")
-            step["credentials"] = f"{{{{ prefect.blocks.{self.credentials.get_block_type_slug()}.{saved} }}}}"
+        if isinstance(self.credentials, Mapping):
+            step["credentials"] = {name: _saved(value, name) for name, value in self.credentials.items()}
+        elif self.credentials or self._token:
+            step["credentials"] = _saved(self.credentials)
         return {"prefect.deployments.steps.git_clone": {name: value for name, value in step.items() if value}}
 
     def clone(self, to: Path, home: Path) -> Path:
@@ -91,7 +93,7 @@ class GitRepository:
             GitError: git could not give it.
         """
         marks = f"{self.url} {self.include_submodules} {sorted(self.directories)}"
-        cache = home / "git" / f"{self.name}-{sha256(marks.encode()).hexdigest()[:12]}"
+        cache = home / "git" / sha256(marks.encode()).hexdigest()[:24]
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with cache.with_suffix(".lock").open("w") as lock, self._environment() as environment:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -130,7 +132,7 @@ class GitRepository:
     @contextmanager
     def _environment(self) -> Iterator[Mapping[str, str]]:
         """Git's environment: nobody is there to be asked, and the host that asks for a secret is given it."""
-        added = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", _SSH), "LC_ALL": "C"}
+        added = {**_SAYS["environment"], "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", _SSH)}
         with tempfile.TemporaryDirectory(prefix="git-") as folder:
             askpass, key = Path(folder) / "askpass", Path(folder) / "key"
             if self._token and self.host:
@@ -145,7 +147,22 @@ class GitRepository:
                 added["GIT_SSH_COMMAND"] = f"{_SSH} -o IdentitiesOnly=yes -i {key}"
             if not self.host and "@" not in self.url:  # a folder of this machine, and so are its submodules
                 added |= _config("protocol.file.allow", "always")
-            yield {**os.environ, **added}
+            elsewhere = _SAYS["of_other_repositories"]
+            yield {name: value for name, value in (os.environ | added).items() if name not in elsewhere}
+
+
+def _values(given: Any) -> Mapping[str, Any]:
+    """The values of credentials: of a block, or a text that is a token."""
+    return revealed(given) if isinstance(given, BaseModel) else {"token": given}
+
+
+def _saved(given: Any, name: str = "") -> Any:
+    """What a deployment keeps of credentials: where they are saved, and who has them."""
+    if saved := getattr(given, "_block_document_name", None):
+        return f"{{{{ prefect.blocks.{given.get_block_type_slug()}.{saved} }}}}"
+    if name != "username":
+        raise ConfigurationError("A deployment keeps no credentials; save them as a block, and give the block.")
+    return given
 
 
 def _config(name: str, value: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.projects.deploying import planned, save
 from orchestration.sdk.projects.entrypoints import load_flow
-from orchestration.sdk.projects.files import FIELDS, Entry, Source
+from orchestration.sdk.projects.files import FIELDS, Said
 from orchestration.sdk.projects.git import GitRepository
 from orchestration.sdk.session import current_session
 
@@ -103,7 +103,7 @@ def _with_source(flow: Any, entrypoint: str, step: Document) -> Any:
     return flow
 
 
-def _entry(flow: Any, said: Mapping[str, Any]) -> Entry:
+def _entry(flow: Any, said: Mapping[str, Any]) -> Said:
     """What a call says of a deployment, as a file would say it."""
     given = {name: value for name, value in said.items() if value is not None and name not in _IGNORED}
     schedules = [*given.pop("schedules", ()), *([given.pop("schedule")] if "schedule" in given else ())]
@@ -115,7 +115,7 @@ def _entry(flow: Any, said: Mapping[str, Any]) -> Entry:
     given["work_pool"] = {name.removeprefix("work_pool_"): given.pop(name) for name in _POOL if name in given}
     if unknown := given.keys() - FIELDS.keys():
         raise UsageError(f"A deployment made from code takes no {min(unknown)!r}.")
-    return Entry({**(flow._source or {"entrypoint": _entrypoint_of(flow)}), **given}, Source(given))
+    return Said({**(flow._source or {"entrypoint": _entrypoint_of(flow)}), **given})
 
 
 def _entrypoint_of(flow: Any) -> str:

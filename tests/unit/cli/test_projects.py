@@ -8,7 +8,7 @@ import pytest
 from orchestration.backend.port import Backend
 from tests.architecture.source import ROOT
 from tests.support.command_line import asked, orchestrate
-from tests.support.repositories import FLOW, commit, git, repository
+from tests.support.repositories import FLOW, commit, repository
 
 HEAD = "deployments:\n- name: monthly\n  entrypoint: flows/train.py:train\n  work_pool: {name: trips}\n"
 SECOND = HEAD.replace("deployments:\n", "").replace("monthly", "weekly")
@@ -35,20 +35,13 @@ def test_a_project_begins_with_four_things(project: Path) -> None:
         assert (name in said, (project / name).exists()) == (True, True)
     assert "name: project" in (project / "prefect.yaml").read_text()
     assert "pull: null" in (project / "prefect.yaml").read_text()
+    (project / "prefect.yaml").unlink()
+    assert orchestrate("init", "--name", "taxi").strip() == "Made prefect.yaml."
+    assert "name: taxi" in (project / "prefect.yaml").read_text()
     (project / "prefect.yaml").write_text("name: mine\n")
     assert "here already" in orchestrate("init")
     assert (project / "prefect.yaml").read_text() == "name: mine\n"
     assert "deployment.yaml:3: The deployment '' needs 'name'" in orchestrate("deploy", "--all", code=1)
-
-
-def test_a_project_in_a_clone_is_cloned_by_its_runs(project: Path, tmp_path: Path) -> None:
-    git(project, "init", "--quiet", "--initial-branch=trunk")
-    git(project, "remote", "add", "origin", "https://me:t0ken-t0ken@git.example.com/taxi.git")
-    orchestrate("init", "--name", "taxi")
-    text = (project / "prefect.yaml").read_text()
-    assert "name: taxi\n" in text
-    assert "    repository: https://git.example.com/taxi.git\n    branch: trunk\n" in text
-    assert "t0ken" not in text
 
 
 def test_what_the_file_says_is_deployed(project: Path) -> None:

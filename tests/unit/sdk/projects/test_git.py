@@ -98,6 +98,14 @@ def test_folders_and_submodules_are_cloned_if_asked_for(tmp_path: Path, origin: 
     assert not (_clone(tmp_path, outer.as_uri(), directories=["none"]) / "other").exists()
 
 
+def test_another_repository_that_the_environment_names_is_left_alone(
+    tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = repository(tmp_path / "other", {"n": "9"})
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert _text(_clone(tmp_path, origin.as_uri())) == "1"
+
+
 def test_two_runs_at_once_get_whole_clones(tmp_path: Path, origin: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from orchestration.sdk.projects.git import GitRepository; "
@@ -212,6 +220,8 @@ def private(tmp_path: Path, origin: Path) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize(
     ("credentials", "user"),
     [
+        (Secret[str](value=SecretStr("s3cr3t/t0ken")), "x-access-token"),
+        ({"access_token": Secret[str](value=SecretStr("s3cr3t/t0ken")), "username": "eve"}, "eve"),
         ("s3cr3t/t0ken", "x-access-token"), ({"token": "s3cr3t/t0ken"}, "x-access-token"),
         ({"username": "ann", "access_token": "s3cr3t/t0ken"}, "ann"), ("bob:s3cr3t/t0ken", "bob"),
     ],
@@ -266,5 +276,7 @@ def test_the_step_of_a_repository_names_the_block_of_its_credentials() -> None:
     with pytest.raises(ConfigurationError, match="save them as a block"):
         GitRepository("https://h/x.git", secret).to_pull_step()
     secret.save("github")
+    (named,) = GitRepository("https://h/x.git", {"access_token": secret, "username": "u"}).to_pull_step().values()
+    assert named["credentials"] == {"access_token": "{{ prefect.blocks.secret.github }}", "username": "u"}
     (step,) = GitRepository("https://h/x.git", secret, branch="b").to_pull_step().values()
     assert step == {"repository": "https://h/x.git", "branch": "b", "credentials": "{{ prefect.blocks.secret.github }}"}
