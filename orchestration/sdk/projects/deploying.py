@@ -26,7 +26,7 @@ _LEFT = {"pull": ALL, "work_pool": BLOCKS}
 """By field, what of it is filled in by each run; all else is when it is deployed."""
 _BUILDING = ("build", "push")
 _TIMES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
-_ENTER = "prefect.deployments.steps.set_working_directory"
+ENTER = "prefect.deployments.steps.set_working_directory"
 LONGEST_SHOWN = 100
 
 
@@ -70,7 +70,7 @@ def planned(backend: Backend, entry: Said, folder: Path, flow: Any = None, is_dr
     """
     building = [step for kind in _BUILDING for step in entry.data.get(kind, ())]
     outputs, unknown = ({}, ALL) if is_dry and building else (run_steps(building, folder), NONE)
-    said: Document = {"pull": [{_ENTER: {"directory": str(folder)}}]}
+    said: Document = {"pull": [{ENTER: {"directory": str(folder)}}]}
     for field, value in entry.data.items():
         if field not in _BUILDING:
             with entry.at(field):

@@ -29,6 +29,7 @@ from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.block_values import revealed
 from orchestration.sdk.redaction import redact, remember_secret
 
+_MARK = ".git/made-for-runs"
 _ASKPASS = Path(__file__).with_name("askpass.sh")
 _SAYS = tomllib.loads(_ASKPASS.with_name("git.toml").read_text(encoding="utf-8"))
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o StrictHostKeyChecking=accept-new"
@@ -75,7 +76,7 @@ class GitRepository:
         self._user, self._key = found.get("username") or prefix or usual, found.get("ssh_key", "")
         remember_secret(self._token)
         bare = re.split(r"[/:]", self.url.rstrip("/"))[-1].removesuffix(".git")
-        self.name = self.name or f"{bare}-{self.branch or ''}".replace("/", "-").rstrip("-")
+        self.name = re.sub(r"[^\w.-]+|^\.+", "-", self.name or f"{bare}-{self.branch or ''}").strip("-") or "code"
 
     def to_pull_step(self) -> Document:
         """The step that clones it; its credentials stay where they are saved, and are named."""
@@ -87,11 +88,13 @@ class GitRepository:
         return {"prefect.deployments.steps.git_clone": {name: value for name, value in step.items() if value}}
 
     def clone(self, to: Path, home: Path) -> Path:
-        """The folder ``to`` with the wanted code, a clone of its own; what was in it before is gone.
+        """The folder ``to`` with the wanted code, a clone of its own, instead of any that was made there before.
 
         Raises:
-            GitError: git could not give it.
+            GitError: git could not give it, or something else is there.
         """
+        if to.exists() and not (to / _MARK).exists():
+            raise GitError(f"{to} is there already, and no clone that a run has made; nothing was cloned into it.")
         marks = f"{self.url} {self.include_submodules} {sorted(self.directories)}"
         cache = home / "git" / sha256(marks.encode()).hexdigest()[:24]
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -126,6 +129,7 @@ class GitRepository:
             git(*tries[-1])
         git("checkout", "--quiet", "--force", "--detach", self.commit_sha or "FETCH_HEAD")
         git("clean", "-ffdxq")
+        (to / _MARK).touch()
         if self.include_submodules:
             git("submodule", "--quiet", "update", "--init", "--recursive", "--force")
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -18,7 +19,7 @@ from uuid import UUID
 from orchestration.domain.errors import UsageError
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.sdk.interrupts import termination_as_exit
-from orchestration.sdk.projects.deploying import planned, save
+from orchestration.sdk.projects.deploying import ENTER, planned, save
 from orchestration.sdk.projects.entrypoints import load_flow
 from orchestration.sdk.projects.files import FIELDS, Said
 from orchestration.sdk.projects.git import GitRepository
@@ -69,10 +70,8 @@ def serve(*served: FlowDeployment, pause_on_shutdown: bool = True, limit: int | 
     command = [sys.executable, "-m", "orchestration.cli", "worker", "start", "--pool", pool]
     worker = subprocess.Popen([*command, *(["--limit", str(limit)] if limit else [])])  # noqa: S603 - it is ours
     try:
-        with termination_as_exit(is_outermost=True):
+        with termination_as_exit(is_outermost=True), suppress(KeyboardInterrupt):
             worker.wait()
-    except KeyboardInterrupt:
-        pass
     finally:
         worker.terminate()
         worker.wait()
@@ -87,18 +86,15 @@ def flow_from_source(source: Any, entrypoint: str) -> Any:
         ConfigurationError: there is no such flow.
         GitError: the repository could not be cloned.
     """
-    if not isinstance(source, GitRepository) and "://" not in str(source) and "@" not in str(source):
-        folder = str(Path(source).expanduser().resolve())
-        step = {"prefect.deployments.steps.set_working_directory": {"directory": folder}}
-        return _with_source(load_flow(entrypoint, Path(folder)), entrypoint, step)
     repository = source if isinstance(source, GitRepository) else GitRepository(str(source))
     with TemporaryDirectory(prefix="flow-") as folder:
-        code = repository.clone(Path(folder) / "code", current_session().settings.home)
-        return _with_source(load_flow(entrypoint, code), entrypoint, repository.to_pull_step())
-
-
-def _with_source(flow: Any, entrypoint: str, step: Document) -> Any:
-    flow = copy(flow)
+        if repository is source or "://" in str(source) or "@" in str(source):
+            code = repository.clone(Path(folder) / "code", current_session().settings.home)
+            step = repository.to_pull_step()
+        else:
+            code = Path(source).expanduser().resolve()
+            step = {ENTER: {"directory": str(code)}}
+        flow = copy(load_flow(entrypoint, code))
     flow._source = {"entrypoint": entrypoint, "pull": [step]}
     return flow
 

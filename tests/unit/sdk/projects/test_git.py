@@ -78,6 +78,21 @@ def test_what_a_run_changes_is_its_own(tmp_path: Path, origin: Path) -> None:
     assert _text(_clone(tmp_path, origin.as_uri())) == "1"
 
 
+@pytest.mark.parametrize("name", ["..", "/etc", "a/../../b", "."])
+def test_a_clone_lies_in_a_folder_of_its_own(tmp_path: Path, origin: Path, name: str) -> None:
+    found = GitRepository(origin.as_uri(), name=name)
+    assert (tmp_path / "run" / str(found.name)).parent == tmp_path / "run"
+    assert str(found.name).strip(".")
+
+
+def test_what_no_run_has_made_is_not_replaced(tmp_path: Path, origin: Path) -> None:
+    work = tmp_path / "run" / "code"
+    (work / ".git").mkdir(parents=True)
+    with pytest.raises(GitError, match="is there already"):
+        _clone(tmp_path, origin.as_uri())
+    assert [path.name for path in work.iterdir()] == [".git"]
+
+
 def test_what_a_killed_process_left_is_made_anew(tmp_path: Path, origin: Path) -> None:
     _clone(tmp_path, origin.as_uri())
     (cache,) = (path for path in (tmp_path / "home" / "git").iterdir() if path.is_dir())
