@@ -68,15 +68,15 @@ def serve(*served: FlowDeployment, pause_on_shutdown: bool = True, limit: int | 
     backend.create("work_pools", {"name": pool, "type": "process"}, overwrite=True)
     made = [each.deploy(work_pool_name=pool, paused=each.said.get("paused", False)) for each in served]
     command = [sys.executable, "-m", "orchestration.cli", "worker", "start", "--pool", pool]
-    worker = subprocess.Popen([*command, *(["--limit", str(limit)] if limit else [])])  # noqa: S603 - it is ours
-    try:
-        with termination_as_exit(is_outermost=True), suppress(KeyboardInterrupt):
+    with termination_as_exit(is_outermost=True), suppress(KeyboardInterrupt):
+        worker = subprocess.Popen([*command, *(["--limit", str(limit)] if limit else [])])  # noqa: S603 - it is ours
+        try:
             worker.wait()
-    finally:
-        worker.terminate()
-        worker.wait()
-        for deployment_id in made if pause_on_shutdown else ():
-            backend.change("deployments", {"paused": True}, id=str(deployment_id))
+        finally:
+            worker.terminate()
+            worker.wait()
+            for deployment_id in made if pause_on_shutdown else ():
+                backend.change("deployments", {"paused": True}, id=str(deployment_id))
 
 
 def flow_from_source(source: Any, entrypoint: str) -> Any:

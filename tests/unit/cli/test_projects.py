@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.port import Backend
+from orchestration.sdk.session import close_session
 from tests.architecture.source import ROOT
 from tests.support.command_line import asked, orchestrate
 from tests.support.repositories import FLOW, commit, repository
@@ -17,6 +18,7 @@ SECOND = HEAD.replace("deployments:\n", "").replace("monthly", "weekly")
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: Backend) -> Path:
     """The current folder, with a flow; and a work pool."""
+    close_session()  # of another test
     (tmp_path / "project" / "flows").mkdir(parents=True)
     (tmp_path / "project" / "flows" / "train.py").write_text(FLOW)
     monkeypatch.chdir(tmp_path / "project")

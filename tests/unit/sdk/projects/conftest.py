@@ -10,13 +10,19 @@ from orchestration.sdk.session import close_session, current_session
 from tests.support.repositories import FLOW
 
 
+@pytest.fixture(autouse=True)
+def _own_session() -> Iterator[None]:
+    close_session()
+    yield
+    close_session()
+
+
 @pytest.fixture
-def backend() -> Iterator[Backend]:
+def backend() -> Backend:
     """The store of this process, with a work pool."""
     backend = current_session().backend
     backend.create("work_pools", {"name": "trips", "type": "process"})
-    yield backend
-    close_session()
+    return backend
 
 
 @pytest.fixture
