@@ -157,13 +157,10 @@ def backfill(name: Name, from_: From, to: To, slug: Slug = None, yes: Yes = Fals
                 wanted.append((slot, {"idempotency_key": key, "state": state, **own}))
         if len(wanted) > MOST_SLOTS:
             may(f"Ask for {len(wanted)} runs?", yes)
-        made = [backend.create_run_of_deployment(UUID(document["id"]), own) for _, own in sorted(wanted, key=_slot)]
+        wanted.sort(key=lambda pair: pair[0])
+        made = [backend.create_run_of_deployment(UUID(document["id"]), own) for _, own in wanted]
     new = sum(run.created >= now for run in made)
     typer.echo(f"Asked for {new} run(s) of {len(made)} slot(s); {len(made) - new} had one before.")
-
-
-def _slot(pair: tuple[datetime, Document]) -> datetime:
-    return pair[0]
 
 
 @schedule.command("ls")

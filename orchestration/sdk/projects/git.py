@@ -100,13 +100,13 @@ class GitRepository:
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with cache.with_suffix(".lock").open("w") as lock, self._environment() as environment:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                self._fetch(cache, environment)
-            except GitError:  # of the network, or of what a killed process has left
-                shutil.rmtree(cache, ignore_errors=True)
-            if not cache.is_dir():
-                self._fetch(cache, environment)
             shutil.rmtree(to, ignore_errors=True)
+            with suppress(GitError):  # what is kept may be what a killed process has left
+                if cache.is_dir():
+                    self._fetch(cache, environment)
+                    return Path(shutil.copytree(cache, to, symlinks=True))
+            shutil.rmtree(cache, ignore_errors=True)
+            self._fetch(cache, environment)
             return Path(shutil.copytree(cache, to, symlinks=True))
 
     def _fetch(self, to: Path, environment: Mapping[str, str]) -> None:
