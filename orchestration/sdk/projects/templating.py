@@ -50,7 +50,9 @@ def _meant(place: re.Match[str], outputs: Mapping[str, Any], left: str) -> Any:
         if head.startswith("$"):
             return os.environ[head[1:]]
         where, name, *deeper = path
-        return reduce(_part, deeper[1:], _block(name, deeper[0])) if where == "blocks" else _variable(name, deeper)
+        if where == "blocks":
+            return reduce(_part, deeper[1:], _block(name, deeper[0]))
+        return reduce(_part, deeper, current_session().backend.read("variables", name=name)["value"])
     except (KeyError, IndexError, TypeError, ValueError, ObjectNotFound):
         hint = "set that variable" if head[0] == "$" else "see `orchestrate block ls` and `orchestrate variable ls`"
         raise ConfigurationError(f"{place[0]} stands for nothing; {hint}.") from None
@@ -58,10 +60,6 @@ def _meant(place: re.Match[str], outputs: Mapping[str, Any], left: str) -> Any:
 
 def _part(value: Any, name: str) -> Any:
     return value[int(name) if isinstance(value, list) else name]
-
-
-def _variable(name: str, path: list[str]) -> Any:
-    return reduce(_part, path, current_session().backend.read("variables", name=name)["value"])
 
 
 def _block(slug: str, name: str) -> Any:
