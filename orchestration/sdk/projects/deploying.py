@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ConfigurationError, UsageError
+from orchestration.domain.errors import ConfigurationError, OrchestrationError, UsageError
 from orchestration.domain.moments import span_meant
 from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
@@ -92,16 +92,28 @@ def planned(backend: Backend, entry: Said, folder: Path, flow: Any = None, is_dr
     return Plan(wanted, next(iter(backend.find("deployments", Query(where))), None))
 
 
-def save(backend: Backend, plans: Iterable[Plan]) -> list[UUID]:
-    """Write what is planned; the ids of the deployments."""
-    made = []
-    for wanted, known in plans:
-        flow = backend.create("flows", {"name": wanted["flow_name"]}, overwrite=True)
-        kept = {"paused": known["paused"]} if known else {}
-        whole = {**kept, **wanted, "flow_id": flow["id"]}
-        del whole["flow_name"]
-        made.append(UUID(backend.create("deployments", whole, overwrite=True)["id"]))
+def save(backend: Backend, plans: Sequence[Plan]) -> list[UUID]:
+    """Write what is planned; the ids of the deployments. What cannot be written whole is taken back."""
+    made: list[UUID] = []
+    try:
+        for plan in plans:
+            made.append(_write(backend, {**({"paused": plan.known["paused"]} if plan.known else {}), **plan.wanted}))
+    except OrchestrationError:
+        for (wanted, known), deployment_id in zip(plans, made, strict=False):
+            if known is None:
+                backend.delete("deployments", id=str(deployment_id))
+            else:
+                names = {"flow_name": wanted["flow_name"], "schedules": known["schedules"], "paused": known["paused"]}
+                _write(backend, {**{field: known.get(field) for field in wanted}, **names})
+        raise
     return made
+
+
+def _write(backend: Backend, wanted: Document) -> UUID:
+    flow = backend.create("flows", {"name": wanted["flow_name"]}, overwrite=True)
+    whole = {**wanted, "flow_id": flow["id"]}
+    del whole["flow_name"]
+    return UUID(backend.create("deployments", whole, overwrite=True)["id"])
 
 
 def _document(said: Mapping[str, Any], flow: Any) -> Document:

@@ -33,6 +33,7 @@ _MARK = ".git/made-for-runs"
 _ASKPASS = Path(__file__).with_name("askpass.sh")
 _SAYS = tomllib.loads(_ASKPASS.with_name("git.toml").read_text(encoding="utf-8"))
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o StrictHostKeyChecking=accept-new"
+SHORTEST_TOKEN = 20
 OPTIONS = ("branch", "commit_sha", "include_submodules", "directories")
 _SECRETS = ("access_token", "token", "password", "value")
 
@@ -68,10 +69,11 @@ class GitRepository:
         parts = urlsplit(self.url)
         given = self.credentials if isinstance(self.credentials, Mapping) else _values(self.credentials)
         user, _, host = parts.netloc.rpartition("@") if parts.scheme.startswith("http") else ("", "", "")
-        self.host, self.url = host, parts._replace(netloc=host).geturl() if host else self.url
+        named = unquote(user) if ":" in user or len(user) >= SHORTEST_TOKEN else ""  # else it is but a name
+        self.host, self.url = host, parts._replace(netloc=host).geturl() if named else self.url
         found = {name: str(text) for name, value in given.items() for text in _values(value).values() if text}
-        token = next((found[name] for name in _SECRETS if name in found), unquote(user))
-        prefix, _, self._token = token.rpartition(":")  # a user, or a provider's prefix, may stand before it
+        token = next((found[name] for name in _SECRETS if name in found), named)
+        prefix, self._token = ("", *token.split(":", 1))[-2:]  # a user, or a provider's prefix, may stand before it
         usual = next(user for part, user in _SAYS["users"].items() if part in f"{host}.")
         self._user, self._key = found.get("username") or prefix or usual, found.get("ssh_key", "")
         remember_secret(self._token)
@@ -149,7 +151,7 @@ class GitRepository:
                 key.touch(mode=0o600)
                 key.write_text(f"{text.strip()}\n", "utf-8")
                 added["GIT_SSH_COMMAND"] = f"{_SSH} -o IdentitiesOnly=yes -i {key}"
-            if not self.host and "@" not in self.url:  # a folder of this machine, and so are its submodules
+            if re.match(r"file://|[^:]+$", self.url):  # a folder of this machine, and so are its submodules
                 added |= _config("protocol.file.allow", "always")
             elsewhere = _SAYS["of_other_repositories"]
             yield {name: value for name, value in (os.environ | added).items() if name not in elsewhere}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ConfigurationError, UsageError
+from orchestration.domain.errors import ConfigurationError, StoreError, UsageError
 from orchestration.sdk.projects.deploying import Plan, planned, save, schedule_document
 from orchestration.sdk.projects.files import read_project
 from orchestration.sdk.variables import Variable
@@ -130,6 +130,29 @@ def test_nothing_is_deployed_of_a_file_that_cannot_be_honoured(
     with pytest.raises(ConfigurationError, match=rf"prefect\.yaml:{line}: .*{sentence}"):
         save(backend, _plans(backend, project, HEAD + POOL + more + good))
     assert backend.find("deployments") == []
+
+
+def test_what_is_refused_half_way_is_taken_back(
+    backend: Backend, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _deploy(backend, project, "  schedule: {cron: 0 9 3 * *}\n  tags: [old]\n")
+    entry = HEAD.replace("deployments:\n", "") + POOL
+    others = entry.replace("monthly", "second") + entry.replace("monthly", "third")
+    text = HEAD + POOL + "  schedules: []\n  tags: [new]\n  paused: true\n" + others
+    plans, create = _plans(backend, project, text), backend.create
+
+    def failing(resource: str, document: Any, overwrite: bool = False) -> Any:
+        if document["name"] == "third":
+            raise StoreError("The disk is full.")
+        return create(resource, document, overwrite)
+
+    monkeypatch.setattr(backend, "create", failing)
+    with pytest.raises(StoreError, match="full"):
+        save(backend, plans)
+    (after,) = backend.find("deployments")
+    assert {**after, "updated": 0, "schedules": [each["schedule"] for each in after["schedules"]]} == {
+        **before, "updated": 0, "schedules": [CRON],
+    }  # fmt: skip
 
 
 def test_secrets_are_not_shown_in_differences(backend: Backend, project: Path) -> None:

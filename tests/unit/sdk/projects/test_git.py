@@ -239,6 +239,7 @@ def private(tmp_path: Path, origin: Path) -> Iterator[tuple[str, list[str]]]:
         ({"access_token": Secret[str](value=SecretStr("s3cr3t/t0ken")), "username": "eve"}, "eve"),
         ("s3cr3t/t0ken", "x-access-token"), ({"token": "s3cr3t/t0ken"}, "x-access-token"),
         ({"username": "ann", "access_token": "s3cr3t/t0ken"}, "ann"), ("bob:s3cr3t/t0ken", "bob"),
+        ({"password": "s3cr3t/t0ken", "username": "pat"}, "pat"),
     ],
 )  # fmt: skip
 def test_a_token_reaches_the_host_and_lies_nowhere(
@@ -259,6 +260,20 @@ def test_a_token_in_the_address_is_taken_out_of_it(tmp_path: Path, private: tupl
     assert "s3cr3t" not in repr(repository)
     assert _text(repository.clone(tmp_path / "run" / "code", tmp_path / "home")) == "1"
     assert "carl:s3cr3t/t0ken" in private[1]
+
+
+def test_a_user_in_the_address_is_no_secret() -> None:
+    with GitRepository("https://team@git.example.com/x.git")._environment() as environment:
+        assert "GIT_ASKPASS" not in environment
+    assert GitRepository("https://team@git.example.com/x.git", "t0ken").url == "https://team@git.example.com/x.git"
+    assert GitRepository(f"https://{'t0ken' * 8}@git.example.com/x.git").url == "https://git.example.com/x.git"
+
+
+def test_only_what_lies_on_this_machine_may_have_submodules_there() -> None:
+    addresses = {"file:///x": True, "/x": True, "ssh://h/x": False, "git@h:x": False, "https://h/x": False}
+    for url, is_here in addresses.items():
+        with GitRepository(url)._environment() as environment:
+            assert (environment.get("GIT_CONFIG_KEY_0") == "protocol.file.allow") == is_here
 
 
 def test_a_wrong_token_is_said_without_showing_it(tmp_path: Path, private: tuple[str, list[str]]) -> None:
