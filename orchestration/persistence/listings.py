@@ -28,11 +28,16 @@ _TIES = {**_LINKS, **{(there, here): (column, own) for (here, there), (own, colu
 
 
 def rows(db: Database, resource: str, query: Query) -> list[Row]:
-    """The rows of a page, with what they show of other rows."""
-    table, spec = _table(resource), SPECS[resource]
-    statement = sa.select(*(table.c[name] for name in spec.shown)).where(*_conditions(resource, table, query.where))
-    order = _order(table, query.sort or SORTS[resource][0])
-    return db.read(*_compiled(statement.order_by(*order).limit(query.limit).offset(query.offset)))
+    """The rows of a page, with what they show of other rows.
+
+    The page is chosen by its keys alone, so that sorting moves no whole rows.
+    """
+    table, found, spec, sort = _table(resource), _table(resource), SPECS[resource], query.sort or SORTS[resource][0]
+    key = "id" if "id" in spec.columns else next(iter(spec.columns))
+    page = sa.select(found.c[key]).where(*_conditions(resource, found, query.where)).order_by(*_order(found, sort))
+    chosen = page.limit(query.limit).offset(query.offset)
+    statement = sa.select(*(table.c[name] for name in spec.shown)).where(table.c[key].in_(chosen))
+    return db.read(*_compiled(statement.order_by(*_order(table, sort))))
 
 
 def count(db: Database, resource: str, where: Mapping[str, Any]) -> int:
