@@ -10,6 +10,7 @@ import traceback
 from types import TracebackType
 from urllib.parse import quote
 
+from orchestration.domain.errors import ConfigurationError, StoreError
 from orchestration.domain.schemas.blocks import MASK
 
 SHORTEST = 4
@@ -23,8 +24,7 @@ _pattern: re.Pattern[str] | None = None
 def remember_secret(value: str) -> None:
     """Redact ``value`` from now on, as it is and as JSON and URLs spell it."""
     global _pattern  # noqa: PLW0603 - the registry is the process's
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = _print_traceback
+    take_over_last_words()
     if len(value.strip()) < SHORTEST or value in _known:
         return
     with _lock:
@@ -39,6 +39,19 @@ def redact(text: str) -> str:
     return _pattern.sub(MASK, text) if _pattern is not None else text
 
 
-def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What Python prints of an error that nobody caught, without the secrets; another program's hook is left alone."""
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+def take_over_last_words() -> None:
+    """Print what ends this process as ``_print_error`` does; another program's hook is left alone."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _print_error
+
+
+def _print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What is printed of an error that nobody caught, without the secrets.
+
+    Of a store or a setting that cannot be used it is the sentence alone, since no line of the script is to blame.
+    """
+    if issubclass(kind, StoreError | ConfigurationError):
+        text = f"{error}\n"
+    else:
+        text = "".join(traceback.format_exception(kind, error, trace))
+    sys.stderr.write(redact(text))
