@@ -106,14 +106,7 @@ class Block(BlockModel, ABC):
             InvalidBlock: its values do not fit the class.
             UnknownBlockType: no class of that slug is known here.
         """
-        slug, document_name = name.partition("/")[::2] if cls is Block else (cls.get_block_type_slug(), name)
-        if not document_name:
-            raise registry.BlockUsageError(f"Block.load({name!r}) does not say which type; use 'type-slug/name'.")
-        try:
-            return cls._from_document(_store().block_document_by_name(slug, document_name, include_secrets=True))
-        except ObjectNotFound:
-            remedy = "save one under that name, or see what there is with `orchestrate block ls`"
-            raise registry.BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
+        return cls._from_document(cls._document(name, include_secrets=True))
 
     @classmethod
     async def aload(cls, name: str) -> Self:
@@ -128,10 +121,23 @@ class Block(BlockModel, ABC):
         Raises:
             BlockNotFound: there is none.
         """
-        document_id = cls.load(name)._block_document_id
-        current_session().backend.delete("block_documents", id=str(document_id))
+        current_session().backend.delete("block_documents", id=str(cls._document(name, include_secrets=False).id))
 
-    adelete = classmethod(awaited(delete))
+    @classmethod
+    async def adelete(cls, name: str) -> None:
+        """The async twin of ``delete``."""
+        await in_thread(cls.delete, name)
+
+    @classmethod
+    def _document(cls, name: str, include_secrets: bool) -> BlockDocument:
+        slug, document_name = name.partition("/")[::2] if cls is Block else (cls.get_block_type_slug(), name)
+        if not document_name:
+            raise registry.BlockUsageError(f"The name {name!r} does not say which type; use 'type-slug/name'.")
+        try:
+            return _store().block_document_by_name(slug, document_name, include_secrets)
+        except ObjectNotFound:
+            remedy = "save one under that name, or see what there is with `orchestrate block ls`"
+            raise registry.BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
 
     @classmethod
     def load_from_ref(cls, document_id: UUID | str) -> Self:

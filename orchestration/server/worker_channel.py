@@ -10,7 +10,6 @@ from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
-from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from orchestration.backend.clock import new_id, utc_now
@@ -39,7 +38,7 @@ async def connect(websocket: WebSocket, pool: str) -> None:
         try:
             worker = _greeting(await next_message(websocket))
             ready, shown = await run_sync(_ready, backend, pool, worker)
-        except (ValidationError, ObjectNotFound, LookupError) as error:
+        except (ValueError, ObjectNotFound) as error:
             is_old = isinstance(error, _OtherVersionError)
             await websocket.close(*((REFUSED, "unsupported_version") if is_old else (PROTOCOL_ERROR, "protocol_error")))
             return
@@ -53,14 +52,14 @@ async def connect(websocket: WebSocket, pool: str) -> None:
         await websocket.close(PROTOCOL_ERROR, "protocol_error")
 
 
-class _OtherVersionError(LookupError):
+class _OtherVersionError(ValueError):
     """The worker speaks no version of the channel that is known here."""
 
 
 def _greeting(said: Document) -> Any:
     """What a worker says of itself in its first frame."""
     if said.get("type") != HELLO:
-        raise LookupError(HELLO)
+        raise ValueError(f"The first frame is to be {HELLO}.")
     worker = kind_of("Greeting").model_validate(said.get("payload"))
     if VERSION not in worker.supported_channel_versions:
         raise _OtherVersionError(VERSION)

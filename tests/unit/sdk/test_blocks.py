@@ -279,3 +279,23 @@ def test_the_database_file_holds_no_secret_and_no_key(session: Session, tmp_path
     assert b"car" in content
     for secret in ("super-secret-pin", "nested-secret", key):
         assert secret.encode() not in content
+
+
+def test_a_block_is_deleted_even_if_it_does_not_fit_its_class_any_more(session: Session) -> None:
+    Engine(power=90).save("front")
+    document = session.backend.blocks.block_document_by_name("engine", "front")
+    session.backend.blocks.update_block_document(document.id, {"power": "none"})
+    with pytest.raises(InvalidBlock):
+        Engine.load("front")
+    Engine.delete("front")
+    with pytest.raises(BlockNotFound, match="There is no block engine/front"):
+        Engine.delete("front")
+
+
+def test_any_block_is_deleted_by_its_type_and_name() -> None:
+    Engine(power=90).save("front")
+    asyncio.run(Block.adelete("engine/front"))
+    with pytest.raises(BlockNotFound):
+        Block.load("engine/front")
+    with pytest.raises(BlockUsageError, match="use 'type-slug/name'"):
+        Block.delete("front")
