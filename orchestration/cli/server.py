@@ -44,8 +44,7 @@ def start(
     from orchestration.services.serve import run_server
 
     with processes.listening(host, port) as listener:
-        typer.echo(f"Serving {url_of(host, port)}; Ctrl-C stops it.")
-        run_server(settings, listener)
+        run_server(settings, listener, lambda: typer.echo(f"Serving {url_of(host, port)}; Ctrl-C stops it."))
 
 
 @server.command("stop")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ KEEP_ALIVE = 30
 """Seconds that an idle connection stays open."""
 
 
-def run_server(settings: Settings, listener: socket.socket) -> None:
+def run_server(settings: Settings, listener: socket.socket, announce: Callable[[], object] = bool) -> None:
     """Serve the store of these settings until SIGINT or SIGTERM.
 
     The database is upgraded, and runs that died on this host are marked Crashed, before the first request.
@@ -33,6 +34,7 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
     Args:
         settings: where the store is; a server that they name is not asked.
         listener: listens at the address where the server is to be.
+        announce: is called when nothing speaks against serving any more.
 
     Raises:
         ConfigurationError: others could reach the server, and nothing protects it; or there is no such store.
@@ -47,6 +49,7 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
             date_header=False, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=SECONDS_TO_END,
             limit_concurrency=MOST_CONNECTIONS,
         )  # fmt: skip
+        announce()
         signal.signal(signal.SIGTERM, _leave)  # uvicorn sends the signal that ended it once more
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait for an ACK, 40 ms
         warming = threading.Timer(SECONDS_TO_ANSWER, backend.count, ["flow_runs"])
