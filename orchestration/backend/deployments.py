@@ -10,18 +10,24 @@ from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
+from orchestration.domain.schedules import schedule_of
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_of
 from orchestration.domain.states import Scheduled
+from orchestration.domain.work import check_policy
 from orchestration.persistence import documents
-from orchestration.persistence.database import Database, Row, Transaction
-from orchestration.persistence.presenting import is_online
+from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
+from orchestration.persistence.presenting import is_online, present
 from orchestration.persistence.values import micros
 
 _POOL, _TAKEN, _DUE = Path(__file__).with_name("deployments.sql").read_text(encoding="ascii").split(";")[:3]
 DEPLOYMENT_LABEL = "prefect.deployment.id"
-_OF_THE_RUN = ("context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by")
-SCHEDULE_FIELDS = ("active", "schedule", "max_scheduled_runs", "parameters", "slug")
+_OF_THE_RUN = (
+    "context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by", "schedule_id",
+)  # fmt: skip
+SCHEDULE_FIELDS = (
+    "active", "schedule", "max_scheduled_runs", "parameters", "slug", "catchup", "max_lateness", "overlap",
+)  # fmt: skip
 
 
 def with_queue(tx: Transaction, deployment: Document) -> Document:
@@ -52,7 +58,8 @@ def queue_of(tx: Transaction, work_pool_id: str, name: str) -> Document:
 def with_schedules(db: Database, found: Sequence[Document]) -> None:
     """Put into each deployment the schedules that it has."""
     for deployment in found:
-        deployment["schedules"] = documents.read(db, "schedules", {"deployment_id": deployment["id"]})[::-1]
+        rows = documents.rows(db, "schedules", {"deployment_id": deployment["id"]})
+        deployment["schedules"] = [present("schedules", row, utc_now()) for row in rows[::-1]]
 
 
 def after_change(tx: Transaction, changed: Document, changes: Mapping[str, Any]) -> None:
@@ -74,6 +81,7 @@ def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapp
     known = documents.read(tx, "schedules", {"deployment_id": deployment_id})
     now = utc_now()
     for given in wanted:
+        checked_schedule(tx, dict(given))
         same = next((each for each in known if _is_same(each, given)), None)
         fields = {name: given[name] for name in SCHEDULE_FIELDS if given.get(name) is not None}
         if same is None and "schedule" not in fields:
@@ -88,15 +96,25 @@ def replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapp
         documents.delete(tx, "schedules", {"id": each["id"]})
 
 
+def checked_schedule(_tx: Transaction, schedule: Document) -> Document:
+    """The schedule, if slots can be made of it; or the scheduler would stumble over it at every tick."""
+    check_policy(schedule)
+    if schedule.get("schedule") is not None:
+        schedule_of(schedule["schedule"])
+    return schedule
+
+
 def _is_same(known: Document, given: Mapping[str, Any]) -> bool:
     names = {name for name in (given.get("replaces"), given.get("slug")) if name}
     return known["slug"] in names if names else known["slug"] is None and known["schedule"] == given.get("schedule")
 
 
 def forget_future_runs(tx: Transaction, deployment_id: str) -> None:
-    """Remove the planned runs that have not begun, so that they are planned anew."""
-    planned = {"auto_scheduled": True, "state_type": "SCHEDULED", "state_name": "Scheduled"}
-    for run in documents.delete(tx, "flow_runs", {"deployment_id": deployment_id, **planned}):
+    """Remove the runs of slots to come, so that they are planned anew; of a removed deployment those that wait, too."""
+    is_there = documents.read(tx, "deployments", {"id": deployment_id})
+    which = {"deployment": deployment_id, "now": micros(utc_now()) if is_there else 0}
+    tx.execute(STATEMENTS["plan_anew"], which)  # first, so that nobody plans by what was
+    for run in tx.execute(STATEMENTS["forget_planned"], which):
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
 
 

@@ -19,7 +19,7 @@ from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject,
 from orchestration.domain.schemas import catalog, recording, wire
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.states import Crashed, State, StateType
-from orchestration.persistence import concurrency, runs
+from orchestration.persistence import concurrency, documents, runs
 from orchestration.persistence.database import Database, Transaction
 from orchestration.persistence.values import micros
 
@@ -38,20 +38,22 @@ class LocalBackend(LocalCatalog):
 
     def create_flow_run(self, run: FlowRun) -> FlowRun:
         """Store a run and its flow; with a known idempotency key, the run that it made is the answer."""
-        with self._db.transaction() as tx:
-            flow_id = runs.flow_id_of(tx, run.flow_name, new_id(), run.created)
-            if run.idempotency_key is not None:
-                known = runs.flow_run_by_key(tx, flow_id, run.idempotency_key, self._revive)
-                if known is not None:
-                    return known
-            expected = run.expected_start_time or run.created
-            created = run.evolve(flow_id=flow_id, state=None, expected_start_time=expected)
-            runs.insert_flow_run(tx, created)
-            if run.state is None:
-                return created
-            started = runs.after(created, _stamped(run.state, run.created), run.created)
-            runs.write_state(tx, started, None)
-            return started
+        return self._inside(self._create, run)
+
+    def _create(self, tx: Transaction, run: FlowRun) -> FlowRun:
+        flow_id = runs.flow_id_of(tx, run.flow_name, new_id(), run.created)
+        if run.idempotency_key is not None:
+            known = runs.flow_run_by_key(tx, flow_id, run.idempotency_key, self._revive)
+            if known is not None:
+                return known
+        expected = run.expected_start_time or run.created
+        created = run.evolve(flow_id=flow_id, state=None, expected_start_time=expected)
+        runs.insert_flow_run(tx, created)
+        if run.state is None:
+            return created
+        started = runs.after(created, _stamped(run.state, run.created), run.created)
+        runs.write_state(tx, started, None)
+        return started
 
     def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
         """Store a run of a deployment."""
@@ -72,6 +74,9 @@ class LocalBackend(LocalCatalog):
         proposed = _stamped(state, now)
         with self._db.transaction() as tx:
             run = runs.read_flow_run(tx, run_id, self._revive)
+            claim_id = state.details.claim_id
+            if claim_id and not documents.read(tx, "run_claims", {"id": claim_id, "flow_run_id": run_id}):
+                return Abort("The lease of this process on the run has ended; another worker may have taken it over.")
             decision = _settle(tx, run, Accept(proposed) if force else _decide(run, proposed, now), now)
             if isinstance(decision, Accept) and decision.state.type in (StateType.CRASHED, StateType.CANCELLED):
                 self._crash_inside(tx, run_id, LEFT_BEHIND, now)

@@ -95,6 +95,20 @@ class Backend(Protocol):
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first; each with the ids of pool and queue."""
 
+    def claim_runs(
+        self, work_pool_id: UUID, queues: Sequence[str], limit: int, holder: str, wait: float = 0.0
+    ) -> Documents:
+        """Take the most urgent runs that workers of a pool may start, waiting up to ``wait`` seconds for one.
+
+        Each is Pending then, and has a ``claim_id``: a lease, and by it a fence against whoever held the run before.
+        """
+
+    def renew_claims(self, claim_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """Keep claims; those that are still held, each with the type of its run's state."""
+
+    def end_claim(self, claim_id: UUID, message: str | None = None) -> None:
+        """Give up a claim: the run's process has ended, or never began; ``message`` tells what went wrong."""
+
     def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:
         """All limits by name, with their slots in use."""
 

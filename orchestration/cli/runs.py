@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,9 +14,9 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Name, group, kind_of, store, value_of
+from orchestration.cli.kinds import Name, group, kind_of, store
 from orchestration.cli.output import AsJson, Limit, print_json
-from orchestration.domain import errors, moments, rules, states
+from orchestration.domain import errors, rules, states
 from orchestration.domain.schemas import filters, wire
 
 Wait = Callable[[float], None]
@@ -32,8 +34,6 @@ Watch = Annotated[bool, typer.Option("--watch", help="Print its states until it 
 
 FLOW_RUN, DEPLOYMENT, SCHEDULE = kind_of("flow-run"), kind_of("deployment"), kind_of("deployment schedule")
 flow, flow_run, task_run, deployment = (group(kind_of(name)) for name in ("flow", "flow-run", "task-run", "deployment"))
-schedule = group(SCHEDULE)
-deployment.add_typer(schedule, name="schedule")
 
 
 @flow_run.command("ls")
@@ -84,36 +84,19 @@ def retry(name: Name) -> None:
     typer.echo(f"Flow run {run['name']!r} waits for a worker.")
 
 
+@flow_run.command("execute")
+def execute(name: Name) -> None:
+    """Live a flow run of a deployment here and now, in a process of its own; the exit code is 0 when it completed."""
+    command = [sys.executable, "-m", "orchestration.services.run", FLOW_RUN.one(name)["id"]]
+    raise typer.Exit(subprocess.call(command))  # noqa: S603 - it is ours
+
+
 def _enter(run: wire.Document, state: states.State, force: bool = False) -> None:
     decision = store().propose_flow_run_state(UUID(run["id"]), state, force)
     if isinstance(decision, rules.Reject) and decision.state.is_cancelled():
         return  # a server that knows of no process to stop cancels it at once
     if not isinstance(decision, rules.Accept):
         raise errors.OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
-
-
-@deployment.command("run")
-def run_deployment(name: Name, param: Params = None, at: At = None, in_: In = None, watch_: Watch = False) -> None:
-    """Ask for a run of a deployment, now or later; a worker starts it."""
-    if at and in_:
-        raise errors.UsageError("Give either --start-at or --start-in.")
-    if missing := [text for text in param or () if "=" not in text]:
-        raise errors.UsageError(f"{missing[0]!r} gives no value; write it as name=value.")
-    now = datetime.now(UTC)
-    due = moments.moment_meant(at, now.astimezone()) if at else now + moments.span_meant(in_ or "0s")
-    given = {name: value_of(value) for name, _, value in (text.partition("=") for text in param or ())}
-    document = DEPLOYMENT.one(name)
-    wanted = {"parameters": given, "state": wire.state_document(states.Scheduled(due))}
-    made = store().create_run_of_deployment(UUID(document["id"]), wanted)
-    typer.echo(f"Asked for flow run {made.name!r} ({made.id}) of {document['flow_name']}/{document['name']}.")
-    if watch_:
-        watch(store(), str(made.id))
-
-
-@schedule.command("ls")
-def list_schedules(name: Name, as_json: AsJson = False) -> None:
-    """List the schedules of a deployment."""
-    SCHEDULE.show(as_json, filters.among("schedules", deployment_id=[DEPLOYMENT.one(name)["id"]]))
 
 
 def lines_of(backend: Backend, run_id: str, follow: bool, wait: Wait = time.sleep) -> Iterator[wire.Document]:

@@ -3,6 +3,7 @@
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from orchestration.backend.connect import open_database
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, kind_of
 from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
+from orchestration.cli.worker import print_unit
 from orchestration.domain import errors, keys
 from orchestration.domain.addresses import HOST, PORT, url_of
 from orchestration.persistence import schema
@@ -38,13 +40,20 @@ def start(
     """Start a server."""
     settings = current_settings()
     if background:
-        url = processes.start(settings.home, host, port).url
+        url = processes.start(settings.home, host, port, *["--no-services"] * no_services).url
         typer.echo(f"The server answers at {url}; stop it with `orchestrate server stop`.")
         return
     from orchestration.services.serve import run_server
 
     with processes.listening(host, port) as listener:
-        run_server(settings, listener, lambda: typer.echo(f"Serving {url_of(host, port)}; Ctrl-C stops it."))
+        announce = partial(typer.echo, f"Serving {url_of(host, port)}; Ctrl-C stops it.")
+        run_server(settings, listener, announce, with_services=not no_services)
+
+
+@server.command("unit")
+def unit() -> None:
+    """Print a systemd unit that keeps a server running."""
+    print_unit("server", "start")
 
 
 @server.command("stop")

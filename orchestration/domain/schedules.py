@@ -151,6 +151,11 @@ class RRule(Schedule):
         return _UNITS.get(frequency[1].upper()) if frequency else None
 
 
+def slot_key(deployment_id: str, slug: str, slot: datetime) -> str:
+    """By what the run of a slot is known, so that whoever makes it, and how often, makes it once."""
+    return f"{deployment_id} {slug} {slot.astimezone(UTC).isoformat()}"
+
+
 def schedule_of(document: Mapping[str, Any]) -> Schedule:
     """The schedule of its document: the one of ``cron``, ``interval`` (seconds) and ``rrule`` that it has.
 

@@ -80,6 +80,8 @@ class StateDetails:
     run_input_keyset: Mapping[str, str] | None = field(default=None, hash=False)
     transition_id: UUID | None = None
     retriable: bool | None = None
+    claim_id: UUID | None = None
+    """The claim of the worker's process that entered the state; beyond Prefect's."""
 
 
 NO_DETAILS = StateDetails()

@@ -44,6 +44,8 @@ _BY_NAME = {
     "block_document.data": "text",  # sealed
     "flow_run_state.data": "text",
     "flow_run_input.value": "text",
+    "run_claim.expires": "number",
+    "deployment_schedule.replan": "number",
     "concurrency_lease.expires": "number",  # microseconds that may lie beyond the last of dates
 }
 """What is in a column: told by its name, with its table where tables differ, or else by its type."""

@@ -14,7 +14,7 @@ from orchestration.persistence.documents import to_document
 
 HIDDEN = (
     "owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp",
-    "state_message", "state_details", "state_data", "metadata",
+    "state_message", "state_details", "state_data", "metadata", "planned", "replan",
 )  # fmt: skip
 """Columns that are the store's own, or that another field tells of."""
 

@@ -179,3 +179,124 @@ DELETE FROM concurrency_lease WHERE limit_id = (SELECT id FROM concurrency_limit
 
 -- name: forget_decay
 UPDATE concurrency_limit SET decaying_slots = 0 WHERE name = :name
+
+-- Work: runs of schedules, and the claims that workers have on runs. An active run is one that a process has begun.
+
+-- name: active
+('PENDING', 'RUNNING', 'CANCELLING')
+
+-- name: to_plan
+SELECT s.id FROM deployment_schedule s JOIN deployment d ON d.id = s.deployment_id
+WHERE s.active = 1 AND d.paused = 0 AND s.replan <= :now ORDER BY s.replan, s.id LIMIT :most
+
+-- name: forget_planned
+DELETE FROM flow_run WHERE deployment_id = :deployment AND auto_scheduled = 1
+    AND state_type = 'SCHEDULED' AND state_name = 'Scheduled' AND expected_start_time > :now
+RETURNING id
+
+-- What is planned up to some moment to come is so up to now only; what nobody has planned yet is still to be planned. Of
+-- who is paused it is noted as planned for ever, so that nothing is made up for once that ends.
+
+-- name: plan_anew
+UPDATE deployment_schedule SET replan = 0, planned = CASE
+    WHEN active = 0 OR EXISTS (SELECT 1 FROM deployment d WHERE d.id = deployment_id AND d.paused = 1)
+        THEN 9000000000000000
+    WHEN COALESCE(planned, created) > :now THEN :now
+    ELSE COALESCE(planned, created)
+END
+WHERE deployment_id = :deployment
+
+-- Why slots whose time has come do not become runs any more: the reason goes by what their schedules say of that.
+
+-- name: overdue
+SELECT id, reason FROM (
+    SELECT r.id, CASE
+        WHEN s.overlap = 'skip' AND EXISTS (
+            SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
+        ) THEN 'An earlier run of this schedule was still active, and overlap is ''skip''.'
+        WHEN :now - r.expected_start_time > 1000000 * COALESCE(
+            s.max_lateness, CASE s.catchup WHEN 'none' THEN 60 ELSE 1e12 END
+        ) THEN 'Nobody started it in time; see max_lateness and catchup of its schedule.'
+        WHEN ROW_NUMBER() OVER (PARTITION BY r.schedule_id ORDER BY r.expected_start_time DESC)
+            > CASE COALESCE(s.catchup, 'all') WHEN 'all' THEN 1e12 WHEN 'none' THEN 1 WHEN 'latest' THEN 1
+                ELSE CAST(REPLACE(REPLACE(s.catchup, 'all(', ''), ')', '') AS INTEGER) END
+            THEN 'Later slots had come before anybody started it, and its schedule catches up only ' || s.catchup || '.'
+    END AS reason
+    FROM flow_run r JOIN deployment_schedule s ON s.id = r.schedule_id
+    WHERE r.state_type = 'SCHEDULED' AND r.state_name IN ('Scheduled', 'Late') AND r.expected_start_time <= :now
+        AND (s.catchup IS NOT NULL OR s.max_lateness IS NOT NULL OR s.overlap IS NOT NULL)
+) AS due WHERE reason IS NOT NULL
+
+-- A run that was made long after its time, as one that fills in for the past, is not late.
+
+-- name: late
+SELECT r.id, r.expected_start_time AS slot, 'It has not started: ' || CASE
+    WHEN d.paused = 1 AND r.auto_scheduled = 1 THEN 'its deployment is paused.'
+    WHEN q.id IS NULL THEN 'it has no work pool, and no process serves its flow.'
+    WHEN p.is_paused = 1 THEN 'the work pool ' || p.name || ' is paused.'
+    WHEN q.is_paused = 1 THEN 'the work queue ' || q.name || ' is paused.'
+    WHEN NOT EXISTS (SELECT 1 FROM worker w WHERE w.work_pool_id = p.id AND w.last_heartbeat_time > :alive)
+        THEN 'no worker of its pool is there; start one with `orchestrate worker start -p ' || p.name || '`.'
+    WHEN d.concurrency_limit <= (
+        SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active}
+    ) THEN 'its deployment has as many runs as it may have at a time.'
+    WHEN q.concurrency_limit <= (
+        SELECT COUNT(*) FROM flow_run a WHERE a.work_queue_id = q.id AND a.state_type IN {active}
+    ) THEN 'the work queue ' || q.name || ' has as many runs as it may have at a time.'
+    WHEN p.concurrency_limit <= (
+        SELECT COUNT(*) FROM flow_run a JOIN work_queue o ON o.id = a.work_queue_id
+        WHERE o.work_pool_id = p.id AND a.state_type IN {active}
+    ) THEN 'the work pool ' || p.name || ' has as many runs as it may have at a time.'
+    ELSE 'all workers of its pool are busy.'
+END AS reason
+FROM flow_run r
+LEFT JOIN deployment d ON d.id = r.deployment_id
+LEFT JOIN work_queue q ON q.id = r.work_queue_id
+LEFT JOIN work_pool p ON p.id = q.work_pool_id
+WHERE r.state_type = 'SCHEDULED' AND r.state_name = 'Scheduled' AND r.expected_start_time < :late
+    AND r.created <= r.expected_start_time + 60000000 AND r.deployment_id IS NOT NULL
+ORDER BY r.expected_start_time LIMIT 25
+
+-- name: expired_claims
+SELECT id FROM run_claim WHERE expires <= :now
+
+-- name: end_claim
+DELETE FROM run_claim WHERE id = :id AND expires <= :now RETURNING flow_run_id
+
+-- name: renew_claim
+UPDATE run_claim SET expires = :expires WHERE id = :id
+RETURNING (SELECT r.state_type FROM flow_run r WHERE r.id = run_claim.flow_run_id) AS state_type
+
+-- The most urgent runs that a worker may start; of which queues stands in a JSON list, or it is empty. Where limits hold
+-- for some of them, the first of them changes what may be said of the others.
+
+-- name: claimable
+WITH taken AS (
+    SELECT a.work_queue_id AS id, COUNT(*) AS number FROM flow_run a JOIN work_queue o ON o.id = a.work_queue_id
+    WHERE o.work_pool_id = :pool AND a.state_type IN {active} GROUP BY a.work_queue_id
+)
+SELECT r.id, p.concurrency_limit IS NOT NULL OR q.concurrency_limit IS NOT NULL OR d.concurrency_limit IS NOT NULL
+    OR s.overlap IS NOT NULL AS is_limited
+FROM work_pool p
+JOIN work_queue q ON q.work_pool_id = p.id
+JOIN flow_run r ON r.work_queue_id = q.id
+LEFT JOIN deployment d ON d.id = r.deployment_id
+LEFT JOIN deployment_schedule s ON s.id = r.schedule_id
+WHERE p.id = :pool AND p.is_paused = 0 AND q.is_paused = 0 AND r.state_type = 'SCHEDULED'
+    AND r.expected_start_time <= :now AND (r.auto_scheduled = 0 OR COALESCE(d.paused, 0) = 0)
+    AND (:queues = '' OR REPLACE(:queues, '"' || q.name || '"', '') <> :queues)
+    AND (p.concurrency_limit IS NULL OR p.concurrency_limit > (SELECT COALESCE(SUM(t.number), 0) FROM taken t))
+    AND (q.concurrency_limit IS NULL
+        OR q.concurrency_limit > COALESCE((SELECT t.number FROM taken t WHERE t.id = q.id), 0))
+    AND (d.concurrency_limit IS NULL OR d.concurrency_limit > (
+        SELECT COUNT(*) FROM flow_run a WHERE a.deployment_id = d.id AND a.state_type IN {active}
+    ))
+    AND (COALESCE(s.overlap, 'allow') = 'allow' OR NOT EXISTS (
+        SELECT 1 FROM flow_run a WHERE a.schedule_id = s.id AND a.id <> r.id AND a.state_type IN {active}
+    ))
+    AND NOT EXISTS (SELECT 1 FROM run_claim c WHERE c.flow_run_id = r.id AND c.expires > :now)
+ORDER BY q.priority, r.expected_start_time, r.id LIMIT :most
+
+-- name: note_poll
+UPDATE work_queue SET last_polled = :now
+WHERE work_pool_id = :pool AND (:queues = '' OR REPLACE(:queues, '"' || name || '"', '') <> :queues)

@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.processes import this_process
 from orchestration.domain import errors, rules
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.states import Failed, Pending, State, StateDetails
+from orchestration.domain.states import Cancelled, Failed, Pending, State, StateDetails
 from orchestration.sdk import awaiting, lifecycle, logs, parameters, results, runners, start, task_engine, upstream
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields, within
 from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.session import Session
 
 NOT_READY = "NotReady"
+LONGEST_STAY = 30.0
+"""Seconds that a worker's process waits for its next attempt; for a later one it gives up its place."""
 
 
 def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
@@ -60,6 +63,8 @@ class FlowExecution:
     session: Session
     parent: TaskRunRecord | None
     """The task run that stands for it in the flow run around it."""
+    claim_id: UUID | None = None
+    """The claim of the worker that runs it; what it enters without holding that any more is refused."""
 
     @property
     def logger(self) -> logs.RunLogger:
@@ -103,7 +108,10 @@ class FlowExecution:
         if state.is_failed() and self.record.policy.allows(self.record.run_count):
             retriable = lifecycle.wants_retry(self, state)
             state = state.evolve(details=StateDetails(retriable=retriable))
-        return self._enter(state)
+        entered = self._enter(state)
+        if self.claim_id and entered.is_scheduled() and lifecycle.seconds_until_due(entered) > LONGEST_STAY:
+            raise errors.SuspendSignal  # its process ends, and a worker starts another one when it is time
+        return entered
 
     async def call(self) -> State:
         """The outcome of the flow's function, once all that it started has ended."""
@@ -122,6 +130,9 @@ class FlowExecution:
         if self.record.state is not None and self.record.state.is_final():
             return
         state = lifecycle.state_of_error(error, lifecycle.FLOW_RAISED)
+        now = self.session.backend.flow_run(self.record.id).state if self.claim_id else None
+        if now is not None and now.is_cancelling():
+            state = Cancelled("The run was cancelled.")
         if state.is_crashed():
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
@@ -153,6 +164,8 @@ class FlowExecution:
     def _enter(self, state: State) -> State:
         self.session.recorder.flush()
         decision = self.session.backend.propose_flow_run_state(self.record.id, self._own(state))
+        if isinstance(decision, rules.Abort) and self.claim_id:
+            raise errors.Abort(decision.reason)
         if isinstance(decision, rules.Wait | rules.Abort):
             self.logger.warning("The state %r was refused: %s", state.name, decision.reason)
             self.record = self.session.backend.flow_run(self.record.id)
@@ -172,7 +185,7 @@ class FlowExecution:
 
     def _own(self, state: State) -> State:
         """The state with the id of this run, by which whoever gets the state finds the run."""
-        return state.evolve(details=replace(state.details, flow_run_id=self.record.id))
+        return state.evolve(details=replace(state.details, flow_run_id=self.record.id, claim_id=self.claim_id))
 
     def _tell(self, proposed: State, entered: State) -> None:
         if entered.name == "AwaitingRetry":

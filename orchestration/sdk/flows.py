@@ -7,9 +7,14 @@ call loads the engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Generic, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
 
 from orchestration.sdk.decorating import Decorated, Delay, Hook, Hooks, Options, P, Q, R, T, decorate, hook_adder
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from orchestration.sdk.projects.serving import FlowDeployment
 
 
 class Flow(Decorated[P, R]):
@@ -20,6 +25,8 @@ class Flow(Decorated[P, R]):
     should_validate_parameters: bool
     on_cancellation_hooks: list[Hook]
     on_crashed_hooks: list[Hook]
+    _source: dict[str, Any] | None = None
+    """Where deployments find it, if ``from_source`` has found it there."""
 
     def __init__(
         self, fn: Callable[P, R], name: str | None = None, version: str | None = None,
@@ -44,6 +51,40 @@ class Flow(Decorated[P, R]):
 
         return run_flow(self, *call)
 
+    def to_deployment(self, name: str, **options: Any) -> FlowDeployment:
+        """A deployment of the flow, for ``serve``; the options are those of ``deploy``."""
+        from orchestration.sdk.projects.serving import FlowDeployment
+
+        return FlowDeployment(self, {"name": name, **options})
+
+    def deploy(self, name: str, work_pool_name: str | None = None, **options: Any) -> UUID:
+        """Deploy the flow to a work pool; the id of the deployment.
+
+        Options: ``cron``, ``interval``, ``rrule``, ``schedule``, ``schedules``, ``parameters``, ``tags``, ``version``,
+        ``description``, ``paused``, ``job_variables``, ``work_queue_name``, ``concurrency_limit`` and
+        ``enforce_parameter_schema``. Schedules that are not spoken of stay as they are; an empty list clears them.
+
+        Raises:
+            ConfigurationError: it cannot be deployed so.
+            UsageError: there is no such option.
+        """
+        return self.to_deployment(name, work_pool_name=work_pool_name, **options).deploy()
+
+    def serve(self, name: str | None = None, limit: int | None = None, **options: Any) -> None:
+        """Deploy the flow, and run here what is asked of it until this process is interrupted."""
+        from orchestration.sdk.projects.serving import serve
+
+        serving = {key: options.pop(key) for key in ("pause_on_shutdown", "print_starting_message") if key in options}
+        serve(self.to_deployment(name or self.name, **options), limit=limit, **serving)
+
+    @staticmethod
+    def from_source(source: Any, entrypoint: str) -> Flow[..., Any]:
+        """The flow of an entrypoint in a folder, at an address of git's, or in a ``GitRepository``."""
+        from orchestration.sdk.projects.serving import flow_from_source
+
+        found: Flow[..., Any] = flow_from_source(source, entrypoint)
+        return found
+
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...
 
@@ -57,6 +98,8 @@ class Flow(Decorated[P, R]):
 
 class FlowDecorator(Generic[Options]):
     """The type of ``flow``: used with or without options, it keeps the function's signature."""
+
+    from_source = staticmethod(Flow.from_source)
 
     def __init__(self, _takes: Callable[Concatenate[Any, Any, Options], None]) -> None:
         """Its options are the arguments of ``Flow`` after the function."""

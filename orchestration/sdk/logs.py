@@ -78,13 +78,16 @@ def _clock(second: int) -> str:
 class ConsoleHandler(logging.Handler):
     """Writes to whatever ``sys.stderr`` is at the moment, so that captured output is captured."""
 
+    mark = ""
+    """Begins each line where somebody reads them who must tell them from other output."""
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``, and below it the traceback if any."""
         try:
             text = self.format(record) if record.exc_info else record.getMessage()
             when = f"{_clock(int(record.created))}.{int(record.msecs):03d}"
-            line = f"{when} | {record.levelname:<7} | {getattr(record, 'prefix', '')}{text}\n"
-            sys.stderr.write(redact(line))
+            line = f"{when} | {record.levelname:<7} | {getattr(record, 'prefix', '')}{text}"
+            sys.stderr.write(redact(self.mark + line.replace("\n", f"\n{self.mark}") + "\n"))
         except Exception:  # a line that cannot be shown ends no run
             self.handleError(record)
 

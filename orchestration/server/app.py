@@ -14,6 +14,7 @@ from orchestration.domain.settings import Settings
 from orchestration.server import own, routes, streams, worker_channel
 from orchestration.server.announcing import AnnouncingBackend
 from orchestration.server.answers import add_error_answers
+from orchestration.server.api import claims
 from orchestration.server.auth import Access
 from orchestration.server.feed import Feed
 from orchestration.server.gate import Gate
@@ -38,7 +39,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
     add_error_answers(app)
-    for each in (own.router, streams.router, worker_channel.router, routes.router()):
+    for each in (own.router, streams.router, worker_channel.router, claims.router, routes.router()):
         app.include_router(each)
     app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app

@@ -18,13 +18,13 @@ from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import moment_of
 from orchestration.server.answers import Json
-from orchestration.server.api import admin, blocks, concurrency, documents, events, flow_runs, task_runs, work
+from orchestration.server.api import admin, blocks, claims, concurrency, documents, events, flow_runs, task_runs, work
 from orchestration.server.api.documents import Keys
 from orchestration.server.models import field_of, kind_of, listing_model
 
 MODULES = {
-    "admin": admin, "blocks": blocks, "concurrency": concurrency, "events": events, "flow_runs": flow_runs,
-    "task_runs": task_runs, "work": work,
+    "admin": admin, "blocks": blocks, "claims": claims, "concurrency": concurrency, "events": events,
+    "flow_runs": flow_runs, "task_runs": task_runs, "work": work,
 }  # fmt: skip
 WITHIN = {"pool": ("work_pools", "work_pool_id"), "flow_name": ("flows", "flow_id")}
 """Names in paths that say what something is part of: the resource that they name, and the field that has its id."""

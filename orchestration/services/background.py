@@ -44,7 +44,7 @@ def running(home: Path) -> Running | None:
     return None if is_dead(server.owner) else server
 
 
-def start(home: Path, host: str, port: int) -> Running:
+def start(home: Path, host: str, port: int, *options: str) -> Running:
     """Start a server in the background and wait until it answers.
 
     Raises:
@@ -54,7 +54,8 @@ def start(home: Path, host: str, port: int) -> Running:
         raise OrchestrationError(f"A server runs already, at {other.url}; stop it with `orchestrate server stop`.")
     listening(host, port).close()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "orchestration.cli", "server", "start", "--host", host, "--port", str(port)]
+    words = ["server", "start", "--host", host, "--port", str(port), *options]
+    command = [sys.executable, "-m", "orchestration.cli", *words]
     with (home / LOG).open("w", encoding="utf-8") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - it is ours
     server = Running(process(child.pid), url_of(host, port))

@@ -12,10 +12,13 @@ from dataclasses import replace
 import uvicorn
 
 from orchestration.backend.connect import open_backend
+from orchestration.backend.local_work import LocalWork
 from orchestration.domain.addresses import check_exposure, is_loopback
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
 from orchestration.server.app import create_app
+from orchestration.services import loop
+from orchestration.services.scheduler import Scheduler
 
 SECONDS_TO_END = 5
 """That requests and streams have once the server was told to stop."""
@@ -26,7 +29,12 @@ KEEP_ALIVE = 30
 """Seconds that an idle connection stays open."""
 
 
-def run_server(settings: Settings, listener: socket.socket, announce: Callable[[], object] = bool) -> None:
+def run_server(
+    settings: Settings,
+    listener: socket.socket,
+    announce: Callable[[], object] = bool,
+    with_services: bool = True,
+) -> None:
     """Serve the store of these settings until SIGINT or SIGTERM.
 
     The database is upgraded, and runs that died on this host are marked Crashed, before the first request.
@@ -35,6 +43,7 @@ def run_server(settings: Settings, listener: socket.socket, announce: Callable[[
         settings: where the store is; a server that they name is not asked.
         listener: listens at the address where the server is to be.
         announce: is called when nothing speaks against serving any more.
+        with_services: whether the scheduler runs beside it.
 
     Raises:
         ConfigurationError: others could reach the server, and nothing protects it; or there is no such store.
@@ -55,7 +64,8 @@ def run_server(settings: Settings, listener: socket.socket, announce: Callable[[
         warming = threading.Timer(SECONDS_TO_ANSWER, backend.count, ["flow_runs"])
         warming.start()
         try:
-            with suppress(KeyboardInterrupt):
+            ticks = [Scheduler(backend).tick] if with_services and isinstance(backend, LocalWork) else []
+            with loop.beside(*ticks), suppress(KeyboardInterrupt):
                 uvicorn.Server(config).run(sockets=[listener])
         finally:
             warming.cancel()

@@ -25,6 +25,7 @@ create_progress_artifact update_progress_artifact get_artifact
 acreate_markdown_artifact acreate_table_artifact acreate_link_artifact acreate_image_artifact
 acreate_progress_artifact aupdate_progress_artifact
 
+run_deployment arun_deployment serve Cron Interval RRule GitRepository
 Variable concurrency rate_limit transaction get_transaction Transaction CommitMode IsolationLevel
 
 Block Secret LocalFileSystem

@@ -107,10 +107,9 @@ def test_a_deployment_that_is_removed_takes_its_schedules_and_planned_runs_along
 def test_a_change_of_what_is_planned_plans_anew(own_backend: Backend, changes: dict[str, Any]) -> None:
     made = _deployment(own_backend, schedules=[{"schedule": MONTHLY}])
     deployment_id = UUID(made["id"])
+    coming = Scheduled(utc_now() + timedelta(hours=1))
     for name, fields in {"planned": {"auto_scheduled": True}, "asked for": {}}.items():
-        own_backend.create_flow_run(
-            flow_run(name=name, deployment_id=deployment_id, state=Scheduled(utc_now()), **fields)
-        )
+        own_backend.create_flow_run(flow_run(name=name, deployment_id=deployment_id, state=coming, **fields))
     own_backend.change("deployments", {"description": "new"}, id=made["id"])
     assert own_backend.count("flow_runs", {"deployments": {"id": {"any_": [made["id"]]}}}) == 2
     own_backend.change("deployments", changes, id=made["id"])

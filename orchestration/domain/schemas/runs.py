@@ -77,6 +77,7 @@ class FlowRun(Run):
     job_variables: Mapping[str, Any] = field(default_factory=dict)
     infrastructure_pid: str | None = None
     auto_scheduled: bool = False
+    schedule_id: UUID | None = None
     created_by: Mapping[str, Any] | None = None
 
 

@@ -78,7 +78,8 @@ def state_document(state: State) -> Document:
 
 @lru_cache
 def _details_document(details: StateDetails) -> Document:
-    return {name: plain(getattr(details, name)) for name in StateDetails.__slots__}
+    names = (name for name in StateDetails.__slots__ if name != "claim_id" or details.claim_id)
+    return {name: plain(getattr(details, name)) for name in names}
 
 
 def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> State:

@@ -59,8 +59,6 @@ def _queue_id(backend: Backend, pool_name: str | None, queue_name: str | None) -
 def change(backend: Backend, keys: Keys, body: Any) -> None:
     """Change a flow run."""
     changes = {name: value for name, value in body.given().items() if value is not None}
-    if "empirical_policy" in changes:
-        changes["policy"] = changes.pop("empirical_policy")
     backend.change("flow_runs", changes, **keys)
 
 

@@ -1,0 +1,1 @@
+"""Projects: the files that deployments are written in, and the places that their code comes from."""

@@ -1,0 +1,132 @@
+"""The steps that give a run its code, or build what it needs: by name, under any of the modules that Prefect had."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+from orchestration.backend.surroundings import current_settings
+from orchestration.domain.errors import ConfigurationError
+from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.block_registry import class_of
+from orchestration.sdk.projects.git import OPTIONS, GitRepository
+from orchestration.sdk.projects.templating import filled
+from orchestration.sdk.redaction import redact
+
+Given = Mapping[str, Any]
+
+
+class Step(NamedTuple):
+    """A kind of step: what it does in a folder, what it cannot do without, and what it takes besides."""
+
+    run: Callable[[Path, Given], Document]
+    needs: str | None
+    takes: tuple[str, ...]
+
+
+def pull(steps: Sequence[Given], base: Path) -> Path:
+    """Run pull steps; the folder where the code then lies.
+
+    Args:
+        steps: of a deployment, with their placeholders.
+        base: a folder of the run's own, made if it is not there, into which code is cloned.
+
+    Raises:
+        ConfigurationError: there is no such step, or one failed.
+        GitError: code could not be cloned.
+    """
+    base.mkdir(parents=True, exist_ok=True)
+    return Path(run_steps(steps, base).get("directory", base))
+
+
+def run_steps(steps: Sequence[Given], here: Path) -> Document:
+    """Run steps one after the other; what they gave, of those with an ``id`` under that name as well."""
+    outputs: Document = {}
+    for each in steps:
+        step, given = read_step(each)
+        made = step.run(here, filled(given, outputs))
+        outputs |= {**made, str(given.get("id")): made}
+        here = Path(made["directory"]) if step is STEPS["set_working_directory"] else here
+    return outputs
+
+
+def read_step(step: Given) -> tuple[Step, Given]:
+    """A step of a file, and what it is given.
+
+    Raises:
+        ConfigurationError: no such step is known here, or it does not take that.
+    """
+    (name, said), *more = step.items() if isinstance(step, dict) and step else [(f"{step}", None)]
+    given, short = said if isinstance(said, dict) else {}, name.rpartition(".")[2]
+    kind = STEPS.get(_OLD.get(short, short))
+    if kind is None or more:
+        raise ConfigurationError(f"{name!r} is no step that is known here; there are {', '.join(STEPS)}.")
+    takes = [*filter(None, [kind.needs]), *kind.takes]
+    if kind.needs and not given.get(kind.needs):
+        raise ConfigurationError(f"The step {short} needs {kind.needs!r}; it takes {', '.join(takes)}.")
+    if odd := given.keys() - {*takes, "id", "requires"}:
+        raise ConfigurationError(f"The step {short} does not take {min(odd)!r}; it takes {', '.join(takes)}.")
+    return kind, given
+
+
+def _clone(here: Path, given: Given) -> Document:
+    wanted, secret = {name: given[name] for name in OPTIONS if given.get(name)}, given.get("access_token")
+    name = given.get("clone_directory_name")
+    source = GitRepository(given["repository"], secret or given.get("credentials"), name, **wanted)
+    return {"directory": str(source.clone(here / str(source.name), current_settings().home))}
+
+
+def _enter(here: Path, given: Given) -> Document:
+    folder = (here / Path(given["directory"]).expanduser()).resolve()
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder {str(folder)!r} here; where the code lies elsewhere, clone it.")
+    return {"directory": str(folder)}
+
+
+def _script(here: Path, given: Given) -> Document:
+    environ, printed = {**os.environ, **(given.get("env") or {})}, {"stdout": "", "stderr": ""}
+    where, by_shell = here / given.get("directory", ""), bool(given.get("shell"))
+    for line in filter(str.strip, given["script"].splitlines()):
+        command = Template(line).safe_substitute(environ) if given.get("expand_env_vars") else line
+        try:
+            words = command if by_shell else shlex.split(command)
+            done = subprocess.run(words, shell=by_shell, cwd=where, env=environ, capture_output=True, text=True)  # noqa: PLW1510, S603
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"`{redact(command)}` cannot be started: {error}.") from None
+        printed = {name: text + getattr(done, name) for name, text in printed.items()}
+        if given.get("stream_output", True):
+            sys.stdout.write(redact(done.stdout + done.stderr))
+        if done.returncode:
+            said = redact(done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
+            raise ConfigurationError(f"`{redact(command)}` ended with exit code {done.returncode}: {said[0]}.")
+    return {name: text.strip() for name, text in printed.items()}
+
+
+def _install(here: Path, given: Given) -> Document:
+    words = (sys.executable, "-m", "pip", "install", "-r", given.get("requirements_file", "requirements.txt"))
+    return _script(here, {**given, "script": shlex.join(words)})
+
+
+def _download(here: Path, given: Given) -> Document:
+    credentials = dict(given.get("credentials") or {})
+    kind = class_of("minio-credentials" if "minio_root_user" in credentials else "aws-credentials")
+    client = {"aws_client_parameters": given["client_parameters"]} if given.get("client_parameters") else {}
+    bucket = class_of("s3-bucket")(bucket_name=given["bucket"], credentials=kind(**credentials, **client))
+    bucket.download_folder_to_path(given.get("folder", ""), str(here))
+    return {"directory": str(here), "bucket": given["bucket"], "folder": given.get("folder", "")}
+
+
+_OLD = {"git_clone_project": "git_clone", "agit_clone": "git_clone", "pull_project_from_s3": "pull_from_s3"}
+STEPS: Mapping[str, Step] = {
+    "git_clone": Step(_clone, "repository", (*OPTIONS, "access_token", "credentials", "clone_directory_name")),
+    "set_working_directory": Step(_enter, "directory", ()),
+    "run_shell_script": Step(_script, "script", ("directory", "env", "stream_output", "expand_env_vars", "shell")),
+    "pip_install_requirements": Step(_install, None, ("requirements_file", "directory", "stream_output")),
+    "pull_from_s3": Step(_download, "bucket", ("folder", "credentials", "client_parameters")),
+}  # fmt: skip

@@ -1,0 +1,120 @@
+"""A worker: takes runs of a work pool, lives each in a process of its own, and answers for how they end."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.port import Backend
+from orchestration.domain.schemas.recording import Batch
+from orchestration.domain.schemas.wire import Document
+from orchestration.domain.states import StateType
+from orchestration.services.loop import LOGGER
+from orchestration.services.supervisor import Supervised, folder_of
+
+TICK_SECONDS, IDLE_SECONDS = 0.05, 2.0
+"""Between two looks for work while runs are under way; and how long a look may take while none is."""
+RENEW_SECONDS = 2.0
+"""Between two renewals of all leases, which also tell of runs that are to be cancelled."""
+HEARTBEAT_SECONDS = 30
+MOST_AT_ONCE = 100
+"""Runs at a time, where nobody limits them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a worker is to do, and where."""
+
+    pool: Document
+    home: Path
+    queues: Sequence[str] = ()
+    limit: int | None = None
+    name: str | None = None
+    once: bool = False
+
+
+class Worker:
+    """Its ``tick`` is to be called until it has ``ended``; once it is to ``stop``, it starts no further runs."""
+
+    def __init__(self, backend: Backend, wanted: Wanted) -> None:
+        self._backend, self._wanted = backend, wanted
+        self._name = wanted.name or f"worker-{platform.node()}-{os.getpid()}"
+        self._runs: list[Supervised] = []
+        self._renew_at = self._alive_until = 0.0
+        self.stop, self.ended = threading.Event(), threading.Event()
+
+    def stop_at_once(self) -> None:
+        """End the runs that are under way, too; the retries of their flows apply."""
+        self.stop.set()
+        for each in self._runs:
+            each.stop()
+
+    def tick(self, now: datetime) -> float:
+        """Look after the runs, and take new ones; the seconds until the next time."""
+        if time.monotonic() >= self._alive_until:
+            self._alive_until = time.monotonic() + HEARTBEAT_SECONDS
+            alive = {"last_heartbeat_time": now, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}
+            worker = {"work_pool_id": self._wanted.pool["id"], "name": self._name, **alive}
+            self._backend.create("workers", worker, overwrite=True)
+        if self._runs and time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + RENEW_SECONDS
+            self._renew()
+        for each in list(self._runs):
+            self._follow(each)
+        if not self.stop.is_set():
+            self._take()
+        if self.stop.is_set() and not self._runs:
+            self.ended.set()
+        return TICK_SECONDS
+
+    def _take(self) -> None:
+        """Start the runs that there is room for, or give them back when the worker was stopped meanwhile."""
+        wanted, room = self._wanted, (self._wanted.limit or MOST_AT_ONCE) - len(self._runs)
+        wait = 0.0 if self._runs or wanted.once else IDLE_SECONDS
+        pool_id = UUID(wanted.pool["id"])
+        for run in self._backend.claim_runs(pool_id, wanted.queues, room, self._name, wait) if room else ():
+            try:
+                if self.stop.is_set():
+                    self._backend.end_claim(UUID(run["claim_id"]))
+                else:
+                    self._runs.append(Supervised(run, self._variables(run)))
+                    LOGGER.info("Started flow run %r.", run["name"])
+            except (OSError, ValueError) as error:
+                self._backend.end_claim(UUID(run["claim_id"]), f"The process of this run could not be started: {error}")
+        if wanted.once:
+            self.stop.set()
+
+    def _variables(self, run: Document) -> dict[str, Any]:
+        """The job variables of a run: its own before its deployment's, and these before what the pool says."""
+        known = (self._wanted.pool["base_job_template"].get("variables") or {}).get("properties") or {}
+        deployment = self._backend.read("deployments", id=run["deployment_id"]) if run["deployment_id"] else {}
+        defaults = {name: about.get("default") for name, about in known.items()}
+        return {**defaults, **(deployment.get("job_variables") or {}), **(run["job_variables"] or {})}
+
+    def _renew(self) -> None:
+        held = self._backend.renew_claims([each.claim_id for each in self._runs])
+        for each in self._runs:
+            if each.claim_id not in held:  # it was given up for dead, and another worker may have it
+                each.stop(grace=0)
+            elif held[each.claim_id] in (StateType.CANCELLING, StateType.CANCELLED):
+                each.stop()
+
+    def _follow(self, each: Supervised) -> None:
+        """Store what a run's process printed; when it has ended, so has the claim."""
+        ending = each.ending()
+        if printed := list(each.output()):
+            self._backend.record(Batch((), printed))
+        if ending is not None:
+            self._backend.end_claim(each.claim_id, f"The process of this run {ending} before the run had ended.")
+            self._runs.remove(each)
+            shutil.rmtree(folder_of(self._wanted.home, each.run_id), ignore_errors=True)
+            LOGGER.info("The process of flow run %r %s.", each.name, ending)

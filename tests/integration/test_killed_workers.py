@@ -1,0 +1,175 @@
+"""Workers that are killed, or told to stop: their runs end truthfully, start again, and never live twice at a time."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from orchestration.backend.clock import utc_now
+from orchestration.backend.connect import open_backend
+from orchestration.backend.local_work import LocalWork
+from orchestration.backend.surroundings import current_settings
+from orchestration.domain.schemas.wire import StoredDocument
+from tests.support.working import SECONDS, Workplace
+
+ROOT = Path(__file__).parents[2]
+LONG = """
+    @flow(retries=1)
+    def main():
+        with Path("attempts").open("a") as file:
+            file.write(f"{os.getpid()}\\n")
+        while not Path("enough").exists():
+            time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+    """A pool on this machine's database."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    settings = current_settings()
+    backend = open_backend(settings, StoredDocument)
+    (folder := tmp_path / "code").mkdir()
+    place = Workplace(backend, folder, settings.home)
+    yield place
+    place.close()
+
+
+@contextmanager
+def _worker(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker's process, by the command that people type."""
+    command = [sys.executable, "-m", "orchestration.cli", "worker", "start", "-p", "trips", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _until(condition: object, place: Workplace) -> None:
+    end = time.monotonic() + SECONDS
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, place.story()
+        _pass(0.02)
+
+
+def _pass(seconds: float) -> None:
+    """Let time pass, in which other processes do what is looked at afterwards."""
+    threading.Event().wait(seconds)
+
+
+def _pids(place: Workplace) -> list[int]:
+    file = place.folder / "attempts"
+    return [int(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _pass_the_lease(place: Workplace) -> None:
+    """Let the time pass after which nobody waits for a worker any more."""
+    assert isinstance(place.backend, LocalWork)
+    place.backend.expire_claims(utc_now() + timedelta(seconds=16))
+
+
+def test_a_killed_worker_takes_its_processes_along_and_another_one_goes_on(place: Workplace) -> None:
+    run_id = place.ask(place.deploy(LONG))
+    with _worker() as first:
+        _until(lambda: len(_pids(place)) == 1, place)
+        first.send_signal(signal.SIGKILL)
+        _until(lambda: not _is_alive(_pids(place)[0]), place)
+    _pass_the_lease(place)
+    assert place.states(run_id)[-2:] == ["Crashed", "AwaitingRetry"]
+    with _worker():
+        _until(lambda: len(_pids(place)) == 2, place)
+        (place.folder / "enough").touch()
+        _until(lambda: place.run(run_id).state_name == "Completed", place)
+    assert place.states(run_id)[-3:] == ["Pending", "Retrying", "Completed"]
+
+
+def test_a_worker_that_is_told_to_stop_lets_its_runs_end(place: Workplace) -> None:
+    run_id = place.ask(place.deploy(LONG))
+    with _worker() as worker:
+        _until(lambda: len(_pids(place)) == 1, place)
+        worker.send_signal(signal.SIGTERM)
+        waiting = place.ask(place.deploy(LONG))
+        _pass(0.5)
+        assert worker.poll() is None
+        (place.folder / "enough").touch()
+        said, _ = worker.communicate(timeout=SECONDS)
+    assert (worker.returncode, "Traceback" in said) == (0, False), said
+    assert (place.run(run_id).state_name, place.run(waiting).state_name) == ("Completed", "Scheduled")
+
+
+def test_a_second_signal_ends_the_runs_at_once(place: Workplace) -> None:
+    run_id = place.ask(place.deploy(LONG))
+    with _worker() as worker:
+        _until(lambda: len(_pids(place)) == 1, place)
+        for _ in range(2):
+            worker.send_signal(signal.SIGTERM)
+            _pass(0.3)
+        worker.communicate(timeout=SECONDS)
+    assert worker.returncode == 0
+    assert place.states(run_id)[-2:] == ["Crashed", "AwaitingRetry"]
+    assert not _is_alive(_pids(place)[0])
+
+
+def test_however_often_workers_are_killed_each_run_ends_and_none_lives_twice(place: Workplace) -> None:
+    """Killed at random points of claim, start and run; every attempt notes when it lives."""
+    code = """
+        @flow(retries=20)
+        def main(n: int):
+            with Path("lives").open("a") as file:
+                file.write(f"{n} {os.getpid()}\\n")
+                file.flush()
+                time.sleep(0.2)
+    """
+    deployment, rounds = place.deploy(code), 6
+    runs = [place.ask(deployment, parameters={"n": number}) for number in range(4)]
+    killed = 0
+    for _ in range(rounds):
+        with _worker("--limit", "2") as worker:
+            _pass(random.uniform(0.3, 1.5))
+            killed += worker.poll() is None
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        lives = (
+            [line.split() for line in (place.folder / "lives").read_text().splitlines()]
+            if killed > 1 and (place.folder / "lives").exists()
+            else []
+        )
+        _until(lambda lives=lives: not any(_is_alive(int(pid)) for _, pid in lives), place)
+        _pass_the_lease(place)
+    assert killed == rounds
+    with _worker("--limit", "2"):
+        _until(lambda: all(place.run(each).state_name == "Completed" for each in runs), place)
+    for each in runs:
+        states = place.states(each)
+        assert states.count("Completed") == 1
+        assert states.count("Running") + states.count("Retrying") == 1 + states.count("Crashed"), states
+
+
+def test_worker_without_its_pool_says_what_to_do() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "worker", "start", "-p", "nowhere"],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "There is no work pool 'nowhere'; make it with `orchestrate work-pool create --type process nowhere`.\n"
+    )
