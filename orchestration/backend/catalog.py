@@ -20,8 +20,8 @@ from orchestration.persistence.database import NO_PARAMS, Database, Row, Transac
 from orchestration.persistence.presenting import present
 from orchestration.persistence.values import micros
 
+# What goes with a document that is removed: resources, and the column that names the one they are part of.
 PARTS: Mapping[str, Sequence[tuple[str, str]]] = json.loads(Path(__file__).with_name("parts.json").read_text("ascii"))
-"""What goes with a document that is removed: resources, and the column that names the one they are part of."""
 
 
 class LocalCatalog:
@@ -162,10 +162,10 @@ def _with_types(db: Database, found: Sequence[Document]) -> None:
         schema["block_type"] = types.get(schema["block_type_id"])
 
 
+# What a listing's documents show beyond their rows and the rows that these point to.
 _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
     "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": deployments.with_status,
 }
-"""What a listing's documents show beyond their rows and the rows that these point to."""
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
     "deployments": deployments.with_queue, "block_schemas": _with_checksum, "concurrency_limits": _with_column,
@@ -175,5 +175,5 @@ _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]]
     "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,
     "schedules": deployments.after_schedule,
 }
+# Those whose removal changes others as a change of all their fields does.
 _FOLLOWED = ("artifacts", "schedules", "deployments")
-"""Those whose removal changes others as a change of all their fields does."""

@@ -15,8 +15,8 @@ from orchestration.persistence.database import Database
 from orchestration.persistence.sqlite import SqliteDatabase
 
 _SQLITE = re.compile(r"sqlite(\+aiosqlite)?:///(?P<path>[^:?][^?]*)(\?.*)?")
+# The spellings of SQLAlchemy, and so of Prefect's settings, as well as the servers' own.
 _POSTGRES = re.compile(r"(postgresql|postgres)(\+(psycopg|asyncpg))?://")
-"""The spellings of SQLAlchemy, and so of Prefect's settings, as well as the servers' own."""
 
 
 def open_backend(settings: Settings, revive: Revive) -> Backend:

@@ -18,8 +18,8 @@ from orchestration.domain.schemas import catalog, filters, recording, runs, wire
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import State
 
+# What servers take.
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
-"""What servers take."""
 _LIMITS, _LOCKED = "/v2/concurrency_limits", 423
 
 

@@ -23,20 +23,18 @@ from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among
 from orchestration.domain.schemas.wire import Document, plain, record_of
 from orchestration.domain.settings import Settings
 
+# A limit that limits nothing.
 ALL = 2**31
-"""A limit that limits nothing."""
+# Where the resources are, unless under their own names, at the first path whose names are known. ``all`` is the
+# listing, and with ``made`` after it where one is created; ``one`` is where one is read, and the first of these where
+# it is changed and removed. ``keeps`` are the fields that make a document the one it is, which it keeps when it is
+# overwritten; ``filter`` is the name of the listing's own filter; ``sent`` are the fields of a new flow run, and
+# ``sent_to_ours`` those that only our server takes.
 PLACES: Mapping[str, Mapping[str, Any]] = json.loads(Path(__file__).with_name("rest.json").read_text(encoding="ascii"))
-"""Where the resources are, unless under their own names, at the first path whose names are known.
-
-``all`` is the listing, and with ``made`` after it where one is created; ``one`` is where one is read, and the first of
-these where it is changed and removed. ``keeps`` are the fields that make a document the one it is, which it keeps when
-it is overwritten; ``filter`` is the name of the listing's own filter; ``sent`` are the fields of a new flow run, and
-``sent_to_ours`` those that only our server takes.
-"""
 _PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
 _SENT_AS = {"work_queues": "work_pool_queues"}
+# Fields that only our server lets a client choose.
 _OURS_ALONE = ("id", "created", "updated")
-"""Fields that only our server lets a client choose."""
 T = TypeVar("T")
 
 
@@ -257,8 +255,8 @@ def _block(document: Mapping[str, Any]) -> BlockDocument:
     )  # fmt: skip
 
 
+# What a server does not tell of a block that another one points to.
 _PART = {"block_schema_id": UUID(int=0), "block_type_id": UUID(int=0)}
-"""What a server does not tell of a block that another one points to."""
 
 
 def _type(document: Mapping[str, Any]) -> BlockType | None:

@@ -24,14 +24,14 @@ from orchestration.domain import errors
 from orchestration.domain.schemas.events import events_of
 from orchestration.domain.schemas.recording import Batch, LogRow
 
+# The most that a request holds, besides a line that is longer.
 BODY_BYTES = 1_000_000
-"""The most that a request holds, besides a line that is longer."""
+# Requests that may be on their way while a run goes on; what they hold is what ``kill -9`` can lose.
 MOST_AHEAD = 4
-"""Requests that may be on their way while a run goes on; what they hold is what ``kill -9`` can lose."""
+# How long these are sent again before they go to the disk.
 BRIEF_SECONDS = 0.25
-"""How long these are sent again before they go to the disk."""
+# How long a process that ends waits for what is still on the disk.
 LEAVE_SECONDS = 10.0
-"""How long a process that ends waits for what is still on the disk."""
 _LOG_FIELDS = ("name", "level", "message", "timestamp", "flow_run_id", "task_run_id")
 _log = logging.getLogger("orchestration")
 

@@ -16,17 +16,17 @@ from orchestration.backend.http_client import httpx
 from orchestration.domain import errors
 from orchestration.domain.settings import Settings
 
+# How long a server is waited for while nothing depends on it yet.
 REACH_SECONDS = 10.0
-"""How long a server is waited for while nothing depends on it yet."""
+# How long a request that the server stumbles over (500) is sent again: an outage passes, a fault does not.
 FAULT_SECONDS = 60.0
-"""How long a request that the server stumbles over (500) is sent again: an outage passes, a fault does not."""
 FIRST_SECONDS, MOST_SECONDS = 0.1, 5.0
 _FORBIDDEN, _NOT_FOUND, _LATE, _BUSY, _FAULT = 403, 404, 408, 429, 500
+# What a refusal is to the caller; all others mean that the store cannot be used.
 _KINDS: Mapping[int, type[errors.OrchestrationError]] = {
     **dict.fromkeys((400, 413, 422), errors.UsageError), **dict.fromkeys((401, 403), errors.ConfigurationError),
     **dict.fromkeys((404, 410), errors.ObjectNotFound), 409: errors.ObjectAlreadyExists,
 }
-"""What a refusal is to the caller; all others mean that the store cannot be used."""
 _ADDRESS = re.compile(r"https?://(\[[\da-f:.]+\]|[^/:@\s]+)(:\d+)?(/\S*)?", re.IGNORECASE)
 _log = logging.getLogger("orchestration")
 

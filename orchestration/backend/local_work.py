@@ -22,12 +22,12 @@ from orchestration.persistence import documents, presenting, runs
 from orchestration.persistence.database import STATEMENTS, Transaction
 from orchestration.persistence.values import micros, moment
 
+# Schedules that one tick plans, so that others get their turn.
 PLANNED_AT_ONCE = 20
-"""Schedules that one tick plans, so that others get their turn."""
+# Between two looks for runs that are due; a look that finds none writes nothing.
 POLL_SECONDS = 0.1
-"""Between two looks for runs that are due; a look that finds none writes nothing."""
+# After so long it is noted anew that a worker has asked for the runs of a queue.
 NOTED_SECONDS = 10.0
-"""After so long it is noted anew that a worker has asked for the runs of a queue."""
 
 
 class LocalWork(LocalBackend):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from orchestration.domain.schemas.runs import Owner
 
+# What is said of a run whose process has died.
 DIED = "The process of this run ended without a word; it was killed, or its machine went down."
-"""What is said of a run whose process has died."""
 
 _PROC = Path("/proc")
 

@@ -18,10 +18,10 @@ from orchestration.persistence.database import STANDS
 
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.25
+# Rows at which a producer waits for the thread that is writing, so that memory stays bounded.
 WAIT_ROWS = 5_000
-"""Rows at which a producer waits for the thread that is writing, so that memory stays bounded."""
+# Rows kept for a store that does not answer; beyond, the error of writing them reaches the producer.
 GIVE_UP_ROWS = 100_000
-"""Rows kept for a store that does not answer; beyond, the error of writing them reaches the producer."""
 
 
 class Recorder:

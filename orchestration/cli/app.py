@@ -17,15 +17,15 @@ from typer.main import get_command
 from orchestration.domain.errors import OrchestrationError, UsageError
 from orchestration.domain.settings import CHOICE
 
+# By name of a group, what ``groups.toml`` says of it; groups within groups have no module of their own.
 GROUPS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("groups.toml").read_text(encoding="utf-8"))
-"""By name of a group, what ``groups.toml`` says of it; groups within groups have no module of their own."""
 
+# What closes when the command in progress ends.
 AT_END = ExitStack()
-"""What closes when the command in progress ends."""
 
 SHORT = {"gcl": "global-concurrency-limit"}
+# How Prefect's users ask for what ``--json`` gives: with one of these and the word ``json``.
 JSON = ("-o", "--output")
-"""How Prefect's users ask for what ``--json`` gives: with one of these and the word ``json``."""
 
 
 class Groups(TyperGroup):

@@ -22,8 +22,8 @@ from orchestration.domain.schemas.wire import Document, StoredDocument
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
 Slots = Annotated[int, typer.Argument(metavar="CONCURRENCY_LIMIT", help="How many at once.", min=0)]
 
+# The stores that the command in progress has opened: the settings', and this machine's.
 _OPEN: dict[bool, Backend] = {}
-"""The stores that the command in progress has opened: the settings', and this machine's."""
 
 
 def store(is_local: bool = False) -> Backend:

@@ -15,11 +15,11 @@ Document = Mapping[str, Any]
 
 GAP = "  "
 NARROWEST = 6
+# Of the states that somebody looks for, on a terminal.
 COLOURS = {
     "Completed": "green", "Cached": "green", "Running": "blue", "Retrying": "blue", "Failed": "red", "TimedOut": "red",
     "Crashed": "magenta", "Late": "yellow", "Paused": "yellow", "Suspended": "yellow", "AwaitingRetry": "yellow",
 }  # fmt: skip
-"""Of the states that somebody looks for, on a terminal."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; -o json does so too.")]
 Limit = Annotated[int | None, typer.Option(help="How many at most.", min=1)]

@@ -22,10 +22,10 @@ from orchestration.domain.schedules import schedule_of, slot_key
 from orchestration.domain.schemas.wire import Document, moment_text, state_document
 from orchestration.domain.states import Scheduled
 
+# Slots that a listing shows, and that a backfill makes without asking.
 NEXT, MOST_SLOTS = 5, 100
-"""Slots that a listing shows, and that a backfill makes without asking."""
+# The name of the state in which a run of the past waits, by which it is never late.
 BACKFILL = "Backfill"
-"""The name of the state in which a run of the past waits, by which it is never late."""
 
 Entrypoint = Annotated[str | None, typer.Argument(help="path/to/file.py:function; without it, what the file says.")]
 Names = Annotated[list[str] | None, typer.Option("--name", "-n", help="Its name, or a pattern of those in the file.")]

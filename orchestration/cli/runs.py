@@ -21,8 +21,8 @@ from orchestration.domain.schemas import filters, wire
 
 Wait = Callable[[float], None]
 POLL_SECONDS = 0.5
+# How long after its moment a line may still arrive, from another process, and be followed.
 LATE_LINES = timedelta(seconds=5)
-"""How long after its moment a line may still arrive, from another process, and be followed."""
 
 States = Annotated[list[str] | None, typer.Option("--state", help="Name of a state, such as Late.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")]

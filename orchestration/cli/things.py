@@ -95,8 +95,8 @@ def create_queue(name: str, pool: Pool = "default-agent-pool", priority: Priorit
 
 # -- concurrency limits: one list, told apart by the names in it ----------------------------------
 
+# How the name of a limit on a tag begins, here as with Prefect.
 TAG = "tag:"
-"""How the name of a limit on a tag begins, here as with Prefect."""
 
 
 def _limits(on_tags: bool) -> list[wire.Document]:

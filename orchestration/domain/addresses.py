@@ -9,8 +9,8 @@ from orchestration.domain.errors import ConfigurationError
 from orchestration.domain.settings import Settings
 
 CLOUD = "prefect.cloud"
+# Where a server listens unless told otherwise: Prefect's port, on this machine only.
 HOST, PORT = "127.0.0.1", 4200
-"""Where a server listens unless told otherwise: Prefect's port, on this machine only."""
 
 
 def server_type(api_url: str | None) -> Literal["ephemeral", "server", "cloud"]:

@@ -5,8 +5,8 @@ from collections.abc import Generator
 from contextvars import ContextVar
 from typing import Any
 
+# Whether the innermost run is async code; ``None`` outside runs. The engine's drivers set it.
 RUN_IS_ASYNC: ContextVar[bool | None] = ContextVar("RUN_IS_ASYNC", default=None)
-"""Whether the innermost run is async code; ``None`` outside runs. The engine's drivers set it."""
 
 
 class Ready:

@@ -12,8 +12,8 @@ from typing import Any
 
 from orchestration.domain.errors import UsageError
 
+# Values by the name of the argument or parameter.
 Values = dict[str, Any]
-"""Values by the name of the argument or parameter."""
 
 
 @dataclass(frozen=True)

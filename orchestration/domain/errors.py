@@ -38,8 +38,8 @@
 class OrchestrationError(Exception):
     """Base of all errors of this package."""
 
+    # Whether the sentence alone says what to do, so that a flow run logs it without a traceback.
     is_users_mistake = False
-    """Whether the sentence alone says what to do, so that a flow run logs it without a traceback."""
 
 
 class ConfigurationError(OrchestrationError):

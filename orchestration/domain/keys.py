@@ -6,8 +6,8 @@ import hashlib
 import secrets
 from enum import StrEnum
 
+# How every key begins, so that people and secret scanners know one when they see it.
 PREFIX = "orc_"
-"""How every key begins, so that people and secret scanners know one when they see it."""
 
 
 class Role(StrEnum):

@@ -12,8 +12,8 @@ from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.settings import CHOICE, PEER_NAMES, PEER_PREFIX, PREFIX, VARIABLES
 
 FILE = "profiles.toml"
+# The profile of those who have made none.
 DEFAULT = "default"
-"""The profile of those who have made none."""
 
 Values = Mapping[str, str]
 

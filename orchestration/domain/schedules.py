@@ -28,11 +28,11 @@ from orchestration.domain.errors import UsageError
 from orchestration.domain.schemas.wire import Document, moment_of, moment_text
 
 DAY = timedelta(days=1)
+# Where the counting starts of a schedule that does not say it: the same always, so that no slot ever moves.
 ANCHOR = datetime(2020, 1, 1, tzinfo=UTC)
-"""Where the counting starts of a schedule that does not say it: the same always, so that no slot ever moves."""
 
+# Characters, and seconds; dates have no room for much more.
 LONGEST_RRULE, LONGEST_INTERVAL = 6500, 9.4e9
-"""Characters, and seconds; dates have no room for much more."""
 _UNITS = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1), "SECONDLY": timedelta(seconds=1)}
 
 

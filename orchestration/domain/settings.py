@@ -53,23 +53,23 @@ class Settings:
 
 
 PREFIX, PEER_PREFIX = "ORCHESTRATION_", "PREFECT_"
+# The variable that names a profile for one process.
 CHOICE = f"{PREFIX}PROFILE"
-"""The variable that names a profile for one process."""
+# The settings whose Prefect variable is read as well.
 PEER_NAMES = ("HOME", "API_URL", "API_KEY", "API_AUTH_STRING")
-"""The settings whose Prefect variable is read as well."""
 
 _NAMED_OTHERWISE = {
     "logging_to_store": "LOGGING_TO_API_ENABLED", "log_prints": "LOGGING_LOG_PRINTS",
     "persist_results": "RESULTS_PERSIST_BY_DEFAULT", "server_csrf_protection": "SERVER_CSRF_PROTECTION_ENABLED",
     "task_runner_max_workers": "TASK_RUNNER_THREAD_POOL_MAX_WORKERS",
 }
+# By field, the variable that sets it.
 VARIABLES: Mapping[str, str] = {
     each.name: PREFIX + _NAMED_OTHERWISE.get(each.name, each.name.upper()) for each in fields(Settings)
 }
-"""By field, the variable that sets it."""
 
+# Variables whose values are shown to nobody who does not ask for them.
 SECRETS = frozenset(VARIABLES[each.name] for each in fields(Settings) if not each.repr)
-"""Variables whose values are shown to nobody who does not ask for them."""
 
 
 def home_of(environ: Mapping[str, str], user_home: Path) -> Path:
@@ -121,6 +121,7 @@ def _choice(*allowed: str) -> tuple[Callable[[str], Any], str]:
 
 
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+# By the type of a setting, or by its name: how its text is read, and what to write instead of a wrong one.
 _READERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "str | None": (str, "a text"), "int": (_number, "a whole number, 0 or more"),
     "int | None": (partial(_number, least=1), "a whole number, 1 or more"),
@@ -130,4 +131,3 @@ _READERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "Path | None": (lambda text: Path(text).expanduser().absolute(), "a path"),
     "sqlite_synchronous": _choice("NORMAL", "FULL"), "logging_level": _choice(*LOG_LEVELS),
 }
-"""By the type of a setting, or by its name: how its text is read, and what to write instead of a wrong one."""

@@ -29,6 +29,7 @@ class StateType(StrEnum):
 
 TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
 
+# Which types may follow which when nobody forces anything. An ended run may only be scheduled anew (a retry).
 TRANSITIONS: Mapping[StateType | None, frozenset[StateType]] = {
     None: frozenset(StateType), StateType.SCHEDULED: frozenset(StateType),
     StateType.PENDING: frozenset(StateType) - {StateType.PENDING},
@@ -37,7 +38,6 @@ TRANSITIONS: Mapping[StateType | None, frozenset[StateType]] = {
     **dict.fromkeys((StateType.FAILED, StateType.CRASHED, StateType.CANCELLED), frozenset({StateType.SCHEDULED})),
     StateType.COMPLETED: frozenset(),
 }
-"""Which types may follow which when nobody forces anything. An ended run may only be scheduled anew (a retry)."""
 
 
 class Unset(Enum):
@@ -46,8 +46,8 @@ class Unset(Enum):
     NO_DATA = "no data"
 
 
+# Stands in a state that was read from the store for a result that was not kept; ``None`` is a result.
 NO_DATA = Unset.NO_DATA
-"""Stands in a state that was read from the store for a result that was not kept; ``None`` is a result."""
 
 
 class StoredResult:
@@ -80,8 +80,8 @@ class StateDetails:
     run_input_keyset: Mapping[str, str] | None = field(default=None, hash=False)
     transition_id: UUID | None = None
     retriable: bool | None = None
+    # The claim of the worker's process that entered the state; beyond Prefect's.
     claim_id: UUID | None = None
-    """The claim of the worker's process that entered the state; beyond Prefect's."""
 
 
 NO_DETAILS = StateDetails()

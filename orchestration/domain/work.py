@@ -14,14 +14,14 @@ from orchestration.domain.errors import UsageError
 from orchestration.domain.schedules import Schedule
 from orchestration.domain.schemas.runs import FlowRun
 
+# How long a claim lasts that its worker does not renew.
 LEASE_SECONDS = 15.0
-"""How long a claim lasts that its worker does not renew."""
+# After so much time a run that nobody has started is late.
 GRACE = timedelta(seconds=15)
-"""After so much time a run that nobody has started is late."""
+# How many runs a schedule has ahead at least, those of which time it has in any case, and how many at most.
 AHEAD, SOON, MOST = 3, timedelta(minutes=10), 100
-"""How many runs a schedule has ahead at least, those of which time it has in any case, and how many at most."""
+# Slots that a schedule makes up for at most, the latest ones.
 MOST_PASSED = 5_000
-"""Slots that a schedule makes up for at most, the latest ones."""
 VANISHED = "The worker of this run was not heard of any more."
 
 

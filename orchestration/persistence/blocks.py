@@ -15,11 +15,11 @@ from orchestration.persistence import documents
 from orchestration.persistence.database import Row, Transaction
 
 T = TypeVar("T")
+# (token, what it is) -> the document in it.
 Open = Callable[[str, str], dict[str, Any]]
-"""(token, what it is) -> the document in it."""
 
+# How far references are followed; documents that point to each other in a ring are refused there.
 DEEPEST = 50
-"""How far references are followed; documents that point to each other in a ring are refused there."""
 
 
 def insert_document(tx: Transaction, document: BlockDocument, seal: Callable[[Mapping[str, Any]], str]) -> None:

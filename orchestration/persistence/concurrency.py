@@ -13,11 +13,11 @@ from orchestration.persistence import documents
 from orchestration.persistence.database import STATEMENTS, Database, Transaction
 from orchestration.persistence.runs import owned, owner_columns
 
+# Microseconds since the epoch, in a far century: a lease that runs so long is held without being renewed.
 NEVER = 10**18
-"""Microseconds since the epoch, in a far century: a lease that runs so long is held without being renewed."""
 
+# Who counts slots and takes them does so alone, over all limits, because a lease may have slots of several.
 _TURN = "concurrency"
-"""Who counts slots and takes them does so alone, over all limits, because a lease may have slots of several."""
 
 
 @dataclass(frozen=True, slots=True)

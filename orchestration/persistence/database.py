@@ -21,8 +21,8 @@ from orchestration.domain.errors import StoreError
 Row = Mapping[str, Any]
 Params = Mapping[str, Any]
 NO_PARAMS: Params = {}
+# The note on an exception that ended a transaction too late to undo it, such as a Ctrl-C during the commit.
 STANDS = "What was being written stands: the interruption came when it was committed."
-"""The note on an exception that ended a transaction too late to undo it, such as a Ctrl-C during the commit."""
 
 
 def _named_statements(text: str) -> Mapping[str, str]:
@@ -33,8 +33,8 @@ def _named_statements(text: str) -> Mapping[str, str]:
     return found
 
 
+# The statements that never change, by name, with ``:name`` parameters; written out for both databases.
 STATEMENTS = _named_statements(Path(__file__).with_name("statements.sql").read_text(encoding="utf-8"))
-"""The statements that never change, by name, with ``:name`` parameters; written out for both databases."""
 
 
 class Transaction(Protocol):
@@ -57,8 +57,8 @@ class Transaction(Protocol):
 class Session(Transaction, Protocol):
     """A connection in use: what a transaction and a migration need of one."""
 
+    # Which database it is, in words that may be shown: never with a password.
     place: str
-    """Which database it is, in words that may be shown: never with a password."""
 
     def begin(self) -> None:
         """Wait for the turn to write, and begin a transaction."""
@@ -130,8 +130,8 @@ class Database(ABC):
 
 
 _known: WeakSet[Database] = WeakSet()
+# Those that a fork under way concerns.
 _held: list[Database] = []
-"""Those that a fork under way concerns."""
 
 
 def _before_fork() -> None:

@@ -22,14 +22,14 @@ from orchestration.persistence.schema import migrations
 
 Source = Database | Transaction
 
+# A limit that limits nothing.
 MANY = 2**62
-"""A limit that limits nothing."""
 
+# By table, whose rows it holds where that is not its plural.
 _RESOURCES = {
     "flow_run_input": "inputs", "deployment_schedule": "schedules", "block_document_reference": "block_references",
     "concurrency_lease": "leases", "audit": "audit",
 }  # fmt: skip
-"""By table, whose rows it holds where that is not its plural."""
 _BY_TYPE = {"BIGINT": "time", "INTEGER": "number", "{sequence}": "number", "DOUBLE": "number"}
 _NAMES = {
     "json": "tags labels parameters context job_variables created_by updated_by data metadata metadata_ version_info "
@@ -39,6 +39,7 @@ _NAMES = {
     "duration": "total_run_time", "policy": "policy", "value": "value",
     "time": "created next_scheduled_start_time work_queue_last_polled",
 }
+# What is in a column: told by its name, with its table where tables differ, or else by its type.
 _BY_NAME = {
     **{name: kind for kind, names in _NAMES.items() for name in names.split()},
     "block_document.data": "text",  # sealed
@@ -48,11 +49,10 @@ _BY_NAME = {
     "deployment_schedule.replan": "number",
     "concurrency_lease.expires": "number",  # microseconds that may lie beyond the last of dates
 }
-"""What is in a column: told by its name, with its table where tables differ, or else by its type."""
 
 
+# What makes a row unique besides its id, as the migrations say it: of several columns, or of one.
 _KEY = re.compile(r"(?m)^    (?:(?:UNIQUE|PRIMARY KEY) \((?P<all>.*)\)|(?!id )(?P<one>\w+) .*(?:UNIQUE|PRIMARY KEY))")
-"""What makes a row unique besides its id, as the migrations say it: of several columns, or of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,12 @@ def _spec(resource: str, table: str, made: str) -> Spec:
     )  # fmt: skip
 
 
+# By resource.
 SPECS: Mapping[str, Spec] = {
     resource: _spec(resource, table, made)
     for table, made in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", _SQL, re.DOTALL)
     for resource in (_RESOURCES.get(table, f"{table}s"),)
 }
-"""By resource."""
 
 
 def _decoded(text: str | None) -> Any:

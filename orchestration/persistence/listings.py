@@ -19,12 +19,12 @@ from orchestration.persistence.values import encode, micros_of
 Column = sa.ColumnElement[Any]
 Operation = Callable[[Column, Any], Column]
 
+# Standard SQL: what is asked here, SQLite and PostgreSQL understand in the same words.
 _DIALECT = DefaultDialect(paramstyle="named")
-"""Standard SQL: what is asked here, SQLite and PostgreSQL understand in the same words."""
 _ENDS = {**{f"{spec.table}_id": resource for resource, spec in SPECS.items()}, "latest_id": "artifacts"}
 _LINKS = {(here, _ENDS[name]): (name, "id") for here, spec in SPECS.items() for name in spec.columns if name in _ENDS}
+# Which columns tie the rows of two resources, told by their names; any other pair is tied by the shortest way.
 _TIES = {**_LINKS, **{(there, here): (column, own) for (here, there), (own, column) in _LINKS.items()}}
-"""Which columns tie the rows of two resources, told by their names; any other pair is tied by the shortest way."""
 
 
 def rows(db: Database, resource: str, query: Query) -> list[Row]:
@@ -157,6 +157,7 @@ def _mentions(column: Column, query: str) -> Column:
     return sa.and_(sa.true(), *musts, *([sa.or_(*some)] if some else []))
 
 
+# By operator, or by kind and operator where a kind has its own.
 _OPERATIONS: Mapping[str, Operation] = {
     "any_": lambda column, wanted: column.in_(wanted),
     "not_any_": lambda column, wanted: sa.or_(column.is_(None), column.not_in(wanted)),
@@ -173,4 +174,3 @@ _OPERATIONS: Mapping[str, Operation] = {
     "tags any_": lambda column, tags: sa.or_(*_with_json(column, map(encode, tags))),
     "tags is_null_": lambda column, wanted: _lacks(sa.func.nullif(column, "[]"), wanted),
 }  # fmt: skip
-"""By operator, or by kind and operator where a kind has its own."""

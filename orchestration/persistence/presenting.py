@@ -12,18 +12,18 @@ from orchestration.persistence import values
 from orchestration.persistence.database import Row
 from orchestration.persistence.documents import to_document
 
+# Columns that are the store's own, or that another field tells of.
 HIDDEN = (
     "owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp",
     "state_message", "state_details", "state_data", "metadata", "planned", "replan",
 )  # fmt: skip
-"""Columns that are the store's own, or that another field tells of."""
 
+# After so many heartbeats that did not come a worker counts as offline, as with Prefect.
 HEARTBEATS_MISSED = 3
-"""After so many heartbeats that did not come a worker counts as offline, as with Prefect."""
 HEARTBEAT_SECONDS = 30
 
+# A queue whose runs nobody has asked for in so long counts as not ready, as with Prefect.
 POLLED_SECONDS = 60
-"""A queue whose runs nobody has asked for in so long counts as not ready, as with Prefect."""
 
 
 def present(resource: str, row: Row, now: datetime) -> Document:

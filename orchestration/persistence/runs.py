@@ -24,11 +24,11 @@ from orchestration.persistence.database import STATEMENTS, Database, Row, Transa
 
 R = TypeVar("R", bound=Run)
 
+# What of a flow run changes with its state.
 _FOLLOWING = (
     "state_id", "state_type", "state_name", "run_count", "start_time", "end_time", "expected_start_time",
     "total_run_time",
 )  # fmt: skip
-"""What of a flow run changes with its state."""
 
 
 def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:

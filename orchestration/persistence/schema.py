@@ -12,8 +12,8 @@ from pathlib import Path
 from orchestration.domain.errors import NewerSchemaError
 from orchestration.persistence.database import Database, Session
 
+# The number of the newest migration; a test holds it to the files.
 LATEST = 3
-"""The number of the newest migration; a test holds it to the files."""
 
 
 def migrations() -> list[tuple[int, str]]:

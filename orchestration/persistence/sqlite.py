@@ -13,12 +13,12 @@ from orchestration.domain.errors import ObjectAlreadyExists, StoreError
 from orchestration.persistence.database import NO_PARAMS, Database, Params, Row, only_one_process, storable
 from orchestration.persistence.schema import bring_up_to_date
 
+# How long a writer waits for its turn; turns last milliseconds, so only a stuck disk gets near it.
 BUSY_SECONDS = 120.0
-"""How long a writer waits for its turn; turns last milliseconds, so only a stuck disk gets near it."""
 
+# Rows a statement. One statement is one release of the interpreter lock: row by row, a busy main thread makes each row
+# wait for a thread switch (measured: 0.7 ms a row instead of 0.04).
 BULK_ROWS = 100
-"""Rows a statement. One statement is one release of the interpreter lock: row by row, a busy main thread
-makes each row wait for a thread switch (measured: 0.7 ms a row instead of 0.04)."""
 
 
 class SqliteDatabase(Database):

@@ -20,17 +20,17 @@ R = TypeVar("R")
 class _Thread(threading.local):
     """A worker thread that waits for another task lends its place in the pool: so waiting fills no pool for ever."""
 
+    # Gives a context in which the thread's place is lent; threads of no pool have none to lend.
     lent: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Gives a context in which the thread's place is lent; threads of no pool have none to lend."""
 
 
 THREAD = _Thread()
+# Work under way, held so that it is not collected before it ends; each future leaves when it is done.
 _STARTED: set[asyncio.Future[Any]] = set()
-"""Work under way, held so that it is not collected before it ends; each future leaves when it is done."""
 
 
+# Does a call in a worker thread, so that the event loop goes on.
 in_thread = asyncio.to_thread
-"""Does a call in a worker thread, so that the event loop goes on."""
 
 
 def dispatch(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Any:

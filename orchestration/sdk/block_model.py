@@ -33,8 +33,8 @@ from orchestration.sdk.block_registry import CLASSES, class_of
 from orchestration.sdk.redaction import remember_secret
 
 M = TypeVar("M", bound=BaseModel)
+# A title such as ``Attributes:`` or ``Example:`` after an empty line, and what is indented below it.
 _SECTION = re.compile(r"(?:\A|\n *\n)[A-Za-z_][\w -]*:(?: +\S.*)? *\n .*(?:\n(?: .*)?)*")
-"""A title such as ``Attributes:`` or ``Example:`` after an empty line, and what is indented below it."""
 
 
 class SecretDict(Secret[dict[str, Any]]):
@@ -81,8 +81,8 @@ def secrets_of(model: type[BaseModel]) -> list[str]:
     return found
 
 
+# What dumps of blocks, ours or Prefect's, say beside the values.
 _NO_VALUES = ("block_type_slug", "_block_document_id", "_block_document_name", "_is_anonymous")
-"""What dumps of blocks, ours or Prefect's, say beside the values."""
 
 
 def _describe(schema: dict[str, Any], model: type[Any]) -> None:

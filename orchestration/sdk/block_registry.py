@@ -13,8 +13,8 @@ _BUILT_IN = (
     EntryPoint("secret", "orchestration.sdk.secret_block:Secret", GROUP),
     EntryPoint("local-file-system", "orchestration.sdk.filesystems:LocalFileSystem", GROUP),
 )
+# By slug, the classes known so far; a later class of the same slug takes the earlier one's place.
 CLASSES: dict[str, type[Any]] = {}
-"""By slug, the classes known so far; a later class of the same slug takes the earlier one's place."""
 
 
 class BlockNotFound(ObjectNotFound, ValueError):

@@ -129,8 +129,8 @@ class Slots:
                 raise UsageError(f"{what}, so {self.occupy} can never be had; {remedy}.")
 
 
+# How a flow holds them: ``with concurrency("database"): ...``.
 concurrency = Slots
-"""How a flow holds them: ``with concurrency("database"): ...``."""
 
 
 def rate_limit(

@@ -65,13 +65,13 @@ class FlowRunContext:
     runner: runners.TaskRunner
     results: ResultOptions
     log_prints: bool = False
+    # The task runs that were submitted and have not ended.
     outstanding: set[TaskFuture[Any]] = field(default_factory=set)
-    """The task runs that were submitted and have not ended."""
+    # Whether no task run is to start any more that has not started.
     is_ending: bool = False
-    """Whether no task run is to start any more that has not started."""
     pauses: int = 0
+    # By task key, the numbers that its runs get one after the other.
     task_calls: defaultdict[str, count[int]] = field(default_factory=partial(defaultdict, count))
-    """By task key, the numbers that its runs get one after the other."""
     produced: Produced = field(default_factory=Produced)
 
 

@@ -32,8 +32,8 @@ def kept_files(folder: Path, lines: Iterable[str] = ()) -> Iterator[Path]:
     return kept(folder)
 
 
+# What blocks that hold files can do, in Prefect's words.
 FILES_AND_FOLDERS = ("get-directory", "put-directory", "read-path", "write-path")
-"""What blocks that hold files can do, in Prefect's words."""
 
 
 class LocalFileSystem(Block):

@@ -20,8 +20,8 @@ from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.session import Session
 
 NOT_READY = "NotReady"
+# Seconds that a worker's process waits for its next attempt; for a later one it gives up its place.
 LONGEST_STAY = 30.0
-"""Seconds that a worker's process waits for its next attempt; for a later one it gives up its place."""
 
 
 def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
@@ -61,10 +61,10 @@ class FlowExecution:
     parameters: dict[str, Any]
     record: FlowRun
     session: Session
+    # The task run that stands for it in the flow run around it.
     parent: TaskRunRecord | None
-    """The task run that stands for it in the flow run around it."""
+    # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
-    """The claim of the worker that runs it; what it enters without holding that any more is refused."""
 
     @property
     def logger(self) -> logs.RunLogger:

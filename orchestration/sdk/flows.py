@@ -25,8 +25,8 @@ class Flow(Decorated[P, R]):
     should_validate_parameters: bool
     on_cancellation_hooks: list[Hook]
     on_crashed_hooks: list[Hook]
+    # Where deployments find it, if ``from_source`` has found it there.
     _source: dict[str, Any] | None = None
-    """Where deployments find it, if ``from_source`` has found it there."""
 
     def __init__(
         self, fn: Callable[P, R], name: str | None = None, version: str | None = None,

@@ -16,8 +16,8 @@ from orchestration.sdk.awaiting import THREAD, in_thread
 
 R = TypeVar("R")
 _logger = logging.getLogger("orchestration")
+# Guards the waiters of all futures: a lock each would be most of a future's memory.
 _lock = threading.Lock()
-"""Guards the waiters of all futures: a lock each would be most of a future's memory."""
 
 
 class TaskFuture(Generic[R]):

@@ -31,8 +31,8 @@ FLOW_LOGGER, TASK_LOGGER = ROOT.getChild("flow_runs"), ROOT.getChild("task_runs"
 logging.setLoggerClass(_usual)
 
 _print = builtins.print
+# Characters of one log message; a longer one is cut, with a mark.
 LONGEST_LINE = 1_000_000
-"""Characters of one log message; a longer one is cut, with a mark."""
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -78,8 +78,8 @@ def _clock(second: int) -> str:
 class ConsoleHandler(logging.Handler):
     """Writes to whatever ``sys.stderr`` is at the moment, so that captured output is captured."""
 
+    # Begins each line where somebody reads them who must tell them from other output.
     mark = ""
-    """Begins each line where somebody reads them who must tell them from other output."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``, and below it the traceback if any."""

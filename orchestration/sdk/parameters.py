@@ -17,8 +17,8 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 LONGEST_DOCUMENT = 100_000
 LONGEST_SEQUENCE = 1000
 DEEPEST_DOCUMENT = 20
+# Characters of a parameter that the store keeps; data belongs in a result, not in a parameter.
 LONGEST_SHOWN = 80
-"""Characters of a parameter that the store keeps; data belongs in a result, not in a parameter."""
 
 
 class Binder:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from orchestration.domain.errors import ConfigurationError, StoreError
 from orchestration.domain.schemas.blocks import MASK
 
+# Secrets of fewer characters are not looked for: they would blot out ordinary words.
 SHORTEST = 4
-"""Secrets of fewer characters are not looked for: they would blot out ordinary words."""
 
 _lock = threading.Lock()
 _known: set[str] = set()

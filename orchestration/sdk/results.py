@@ -61,8 +61,8 @@ class BlockStorage:
     """
 
     block: Any = None
+    # The id of the block's document, by which another process finds it; ``None`` unless it was saved.
     block_id: str | None = None
-    """The id of the block's document, by which another process finds it; ``None`` unless it was saved."""
 
     def read(self, key: str) -> bytes:
         """The bytes that the block has under that path."""

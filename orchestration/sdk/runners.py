@@ -10,21 +10,21 @@ from typing import Any, Protocol, Self
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.awaiting import THREAD
 
+# Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute.
 MOST_THREADS = 64
-"""Threads of a pool unless told otherwise: enough for tasks that wait for a network, few enough to compute."""
 
+# How long a pool looks on before it decides whether more threads would help.
 LOOK_SECONDS = 0.005
-"""How long a pool looks on before it decides whether more threads would help."""
 
+# Looks in a row in which no task ends, after which more threads start even if the processor is busy.
 QUIET_LOOKS = 4
-"""Looks in a row in which no task ends, after which more threads start even if the processor is busy."""
 
 
 class Submitted(Protocol):
     """A task run on its way through a runner."""
 
+    # The ``TaskExecution``, for runners that live it elsewhere.
     run: Any
-    """The ``TaskExecution``, for runners that live it elsewhere."""
 
     def live(self) -> None:
         """Run the task to its end in the calling thread, then tell all who wait; never raises."""

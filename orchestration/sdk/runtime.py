@@ -35,64 +35,64 @@ class _Fact(Generic[T]):
 class _FlowRunFacts:
     """Facts of the current flow run."""
 
+    # The id of the run.
     id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: str(flow.run.id))
-    """The id of the run."""
+    # The name of the run.
     name: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: flow.run.name)
-    """The name of the run."""
+    # The tags of the run.
     tags: _Fact[list[str]] = _Fact(FLOW_RUN, lambda flow: list(flow.run.tags), list)
-    """The tags of the run."""
+    # The name of the run's flow.
     flow_name: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: flow.run.flow_name)
-    """The name of the run's flow."""
+    # The version of the run's flow.
     flow_version: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: flow.run.flow_version)
-    """The version of the run's flow."""
+    # How often the run has started.
     run_count: _Fact[int] = _Fact(FLOW_RUN, lambda flow: flow.run.run_count, int)
-    """How often the run has started."""
+    # When the run was to start (UTC); outside a run, now.
     scheduled_start_time: _Fact[datetime] = _Fact(FLOW_RUN, lambda it: it.run.expected_start_time or utc_now(), utc_now)
-    """When the run was to start (UTC); outside a run, now."""
+    # The parameters of the run.
     parameters: _Fact[dict[str, Any]] = _Fact(FLOW_RUN, lambda flow: dict(flow.parameters), dict)
-    """The parameters of the run."""
+    # The id of the flow run that this one is a part of.
     parent_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_around(flow)[1:2]))
-    """The id of the flow run that this one is a part of."""
+    # The id of the deployment that the flow run around this one comes from.
     parent_deployment_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id(_around(flow)[1:2]))
-    """The id of the deployment that the flow run around this one comes from."""
+    # The id of the outermost flow run that this one is a part of.
     root_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_around(flow)[-1:]))
-    """The id of the outermost flow run that this one is a part of."""
+    # Where a server's interface has the run; ``None`` without a server.
     api_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _url(flow.session, "{api}/flow_runs", flow.run.id))
-    """Where a server's interface has the run; ``None`` without a server."""
+    # The page of the run; ``None`` without a server.
     ui_url: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _url(flow.session, "{ui}/flow-run", flow.run.id))
-    """The page of the run; ``None`` without a server."""
 
 
 class _TaskRunFacts:
     """Facts of the current task run."""
 
+    # The id of the run.
     id: _Fact[str | None] = _Fact(TASK_RUN, lambda task: str(task.record.id))
-    """The id of the run."""
+    # The name of the run.
     name: _Fact[str | None] = _Fact(TASK_RUN, lambda task: task.record.name)
-    """The name of the run."""
+    # The name of the run's task.
     task_name: _Fact[str | None] = _Fact(TASK_RUN, lambda task: task.task_name)
-    """The name of the run's task."""
+    # The tags of the run.
     tags: _Fact[list[str]] = _Fact(TASK_RUN, lambda task: list(task.record.tags), list)
-    """The tags of the run."""
+    # How often the run has started.
     run_count: _Fact[int] = _Fact(TASK_RUN, lambda task: task.record.run_count, int)
-    """How often the run has started."""
+    # The arguments of the run.
     parameters: _Fact[dict[str, Any]] = _Fact(TASK_RUN, lambda task: dict(task.parameters), dict)
-    """The arguments of the run."""
+    # Where a server's interface has the run; ``None`` without a server.
     api_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _url(task.session, "{api}/task_runs", task.record.id))
-    """Where a server's interface has the run; ``None`` without a server."""
+    # The page of the run; ``None`` without a server.
     ui_url: _Fact[str | None] = _Fact(TASK_RUN, lambda task: _url(task.session, "{ui}/task-run", task.record.id))
-    """The page of the run; ``None`` without a server."""
 
 
 class _DeploymentFacts:
     """Facts of the deployment that the current flow run comes from."""
 
+    # The id of the deployment that the current flow run comes from.
     id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id([flow.run]))
-    """The id of the deployment that the current flow run comes from."""
+    # The id of the flow run.
     flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: str(flow.run.id))
-    """The id of the flow run."""
+    # The parameters that the flow run was created with.
     parameters: _Fact[dict[str, Any]] = _Fact(FLOW_RUN, lambda flow: dict(flow.run.parameters), dict)
-    """The parameters that the flow run was created with."""
 
 
 def _id(runs: list[FlowRun]) -> str | None:

@@ -17,8 +17,8 @@ from orchestration.domain.errors import SerializationError, UsageError
 class Serializer(ABC):
     """Turns values into bytes that can stand in a JSON document, and back."""
 
+    # The serializer's name and options, as Prefect spells them in stored results.
     document: Mapping[str, Any]
-    """The serializer's name and options, as Prefect spells them in stored results."""
 
     def dumps(self, value: Any) -> bytes:
         """The bytes of a value; ``SerializationError`` when it has none."""

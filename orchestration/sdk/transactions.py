@@ -79,8 +79,8 @@ class Transaction(AbstractContextManager["Transaction"]):
     expiration: datetime | None = None
     state: TransactionState = field(default=TransactionState.ACTIVE, init=False)
     stored: StoredValue | None = field(default=None, init=False)
+    # What the engine does when the transaction is undone, after the user's hooks.
     on_rolled_back: Callable[[], None] | None = field(default=None, init=False)
-    """What the engine does when the transaction is undone, after the user's hooks."""
 
     def __post_init__(self) -> None:
         self.parent = parent = self.around.open_transaction() if self.around is not None else None
@@ -223,8 +223,8 @@ class Transaction(AbstractContextManager["Transaction"]):
         self.logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
 
 
+# How a flow opens one: ``with transaction(key="report") as own: ...``.
 transaction = Transaction
-"""How a flow opens one: ``with transaction(key="report") as own: ...``."""
 
 
 def get_transaction() -> Transaction | None:

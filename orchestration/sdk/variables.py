@@ -13,8 +13,8 @@ from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.start import started_session
 
 _NAME = re.compile(r"[a-z0-9_-]{1,255}")
+# Characters of a value as JSON.
 LONGEST_VALUE = 5000
-"""Characters of a value as JSON."""
 
 
 def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False) -> VariableRecord:

@@ -19,10 +19,10 @@ from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.domain.states import State, StateDetails
 from orchestration.server.feed import Feed
 
+# Characters of a state's message that an event carries.
 LONGEST = 100_000
-"""Characters of a state's message that an event carries."""
+# Events so close together name the one that they follow, since they may be delivered out of order.
 TIGHT = timedelta(minutes=5)
-"""Events so close together name the one that they follow, since they may be delivered out of order."""
 RELATED = ("flow", "deployment", "work_queue", "work_pool")
 
 

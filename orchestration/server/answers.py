@@ -17,11 +17,11 @@ from orchestration.domain.rules import Decision
 from orchestration.domain.schemas.wire import decision_document, moment_of, state_document
 from orchestration.domain.states import State
 
+# What an error is to the caller; the first kind that fits counts.
 STATUS: dict[type[Exception], int] = {
     errors.ObjectNotFound: 404, errors.ObjectAlreadyExists: 409, errors.UsageError: 422,
     errors.ConfigurationError: 422, errors.StoreError: 503, errors.OrchestrationError: 500,
 }  # fmt: skip
-"""What an error is to the caller; the first kind that fits counts."""
 
 
 class Json(Response):

@@ -20,8 +20,8 @@ from orchestration.server.feed import Feed
 from orchestration.server.gate import Gate
 from orchestration.server.metrics import Metrics
 
+# Requests that are in the store at once; more wait their turn.
 THREADS = 16
-"""Requests that are in the store at once; more wait their turn."""
 ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "What was wrong, in `detail`."},
     "5XX": {"description": "What the server lacks."},

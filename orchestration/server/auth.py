@@ -26,19 +26,19 @@ from orchestration.domain.keys import Role, digest
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.domain.settings import Settings
 
+# Paths, compared whole, that tell everybody whether the server lives, and nothing else.
 OPEN = frozenset({"/api/health", "/api/ready"})
-"""Paths, compared whole, that tell everybody whether the server lives, and nothing else."""
 
 ADMINS_OWN = ("/api/admin/storage", "/api/x/keys", "/api/x/audit")
 SAFE = ("GET", "HEAD", "OPTIONS")
+# How the paths end that are asked with POST and change nothing.
 READING = ("/filter", "/count", "/paginate", "/history")
-"""How the paths end that are asked with POST and change nothing."""
 
 REFUSED = "Unauthorized"
+# Of a token against forged requests.
 LIFE = timedelta(hours=1)
-"""Of a token against forged requests."""
+# For how long it is taken for granted that there is still no key.
 KEYS_LIFE = timedelta(seconds=2)
-"""For how long it is taken for granted that there is still no key."""
 
 
 class Caller(NamedTuple):

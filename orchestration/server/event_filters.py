@@ -12,6 +12,7 @@ from typing import Any
 from orchestration.domain.schemas.events import ID, ROLE
 from orchestration.domain.schemas.wire import Document
 
+# Conditions of a filter that the store has too, by its own names for them.
 _STORED = {
     ("occurred", "since"): ("occurred", "after_"), ("occurred", "until"): ("occurred", "before_"),
     ("event", "prefix"): ("event", "startswith_"), ("event", "exclude_prefix"): ("event", "not_startswith_"),
@@ -19,12 +20,12 @@ _STORED = {
     ("resource", "id"): ("resource_id", "any_"), ("resource", "id_prefix"): ("resource_id", "startswith_"),
     ("id", "id"): ("id", "any_"),
 }  # fmt: skip
-"""Conditions of a filter that the store has too, by its own names for them."""
 
+# Where words are looked for.
 _WORDS = ("event", "resource", "related", "payload")
-"""Where words are looked for."""
 _time = datetime.fromisoformat
 _Check = Callable[[Any, Mapping[str, Any]], bool]
+# Conditions by their names in a filter, for a resource; what is no resource stands for itself as one with that id.
 _CHECKS: Mapping[str, _Check] = {
     "id": lambda wanted, about: about[ID] in wanted,
     "name": lambda wanted, about: about[ID] in wanted,
@@ -39,7 +40,6 @@ _CHECKS: Mapping[str, _Check] = {
     "query": lambda wanted, event: _mentions(wanted, [event[name] for name in _WORDS]),
     "labels": lambda wanted, about: all(_is_labelled(about, *label) for label in wanted.items()),
 }
-"""Conditions by their names in a filter, for a resource; what is no resource stands for itself as one with that id."""
 
 
 def where_of(wanted: Document) -> Document:

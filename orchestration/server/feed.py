@@ -14,12 +14,12 @@ from orchestration.domain.errors import StoreError
 from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.domain.schemas.wire import Document
 
+# Between two looks at the store, where other servers may have written.
 SECONDS = 0.25
-"""Between two looks at the store, where other servers may have written."""
+# Seconds after which a row whose number was passed over is not waited for any more: its writer took it back.
 LATEST = 5.0
-"""Seconds after which a row whose number was passed over is not waited for any more: its writer took it back."""
+# Rows that a slow listener may fall behind; then the oldest are dropped.
 MOST_WAITING = 10_000
-"""Rows that a slow listener may fall behind; then the oldest are dropped."""
 
 
 class Feed:

@@ -8,8 +8,8 @@ from datetime import datetime
 from orchestration.domain.schemas.wire import Document, moment_of, moment_text
 from orchestration.domain.states import State
 
+# The input that names the runs inside which a run was made, instead of those whose results it was given.
 PARENTS = "__parents__"
-"""The input that names the runs inside which a run was made, instead of those whose results it was given."""
 
 
 def graph(

@@ -9,18 +9,18 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope
 
+# Of a body.
 MOST_BYTES = 32 * 2**20
-"""Of a body."""
+# Seconds that a client may take to send its body.
 PATIENCE = 30.0
-"""Seconds that a client may take to send its body."""
+# Levels of JSON within one another.
 DEEPEST = 200
-"""Levels of JSON within one another."""
 
 _BEGINS = (rb"\u0000", rb"\ud", rb"\uD")
+# Pairs that stand for one letter, to be kept, and what no database takes: NUL and halves of pairs.
 _ESCAPES = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
-"""Pairs that stand for one letter, to be kept, and what no database takes: NUL and halves of pairs."""
 
 
 async def body_of(scope: Scope, receive: Receive) -> bytes:

@@ -24,8 +24,8 @@ from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import StateDetails, StateType
 
+# Dates beyond have no span after them.
 LAST = datetime(9000, 1, 1, tzinfo=UTC)
-"""Dates beyond have no span after them."""
 
 
 class Body(BaseModel):
@@ -101,6 +101,7 @@ _DETAILS: dict[str, Any] = {
     name: (Union[Moment if "datetime" in str(hint) else hint, None], None)  # noqa: UP007 - the hint may be text
     for name, hint in get_type_hints(StateDetails).items()
 }
+# By the words that the tables have for them, ``requests.toml`` and ``routes.toml``.
 _KINDS: dict[str, Any] = {
     "Body": Body, "Lenient": Lenient, "StateDetails": create_model("StateDetails", __base__=Lenient, **_DETAILS),
     "any": Any, "flag": bool, "float": float, "id": UUID, "int": int, "text": str, "state": StateType, "time": Moment,
@@ -112,7 +113,6 @@ _KINDS: dict[str, Any] = {
     "idempotency_key": Annotated[Any, Depends(_sent_again)], "base_url": Annotated[str, Depends(_base_url)],
     "csrf_tokens": Annotated[Any, Depends(_csrf_tokens)],
 }  # fmt: skip
-"""By the words that the tables have for them, ``requests.toml`` and ``routes.toml``."""
 
 
 def kind_of(said: str) -> Any:
@@ -150,10 +150,10 @@ _read_requests()
 
 # -- listings ----------------------------------------------------------------------------------------------------------
 
+# Values that a filter may list; a statement has room for three times as many.
 MOST_VALUES = 10_000
-"""Values that a filter may list; a statement has room for three times as many."""
+# Tags, beginnings and patterns that a filter may list; each is a condition of its own.
 MOST_PATTERNS = 100
-"""Tags, beginnings and patterns that a filter may list; each is a condition of its own."""
 _STORED_AS = {"work_pool_queues": "work_queues"}
 _FILTERS = {*GRAMMAR, *_STORED_AS}
 _OPERATOR = Literal["and_", "or_"]

@@ -26,8 +26,8 @@ MODULES = {
     "admin": admin, "blocks": blocks, "claims": claims, "concurrency": concurrency, "events": events,
     "flow_runs": flow_runs, "task_runs": task_runs, "work": work,
 }  # fmt: skip
+# Names in paths that say what something is part of: the resource that they name, and the field that has its id.
 WITHIN = {"pool": ("work_pools", "work_pool_id"), "flow_name": ("flows", "flow_id")}
-"""Names in paths that say what something is part of: the resource that they name, and the field that has its id."""
 
 
 async def _backend(request: Request) -> Backend:

@@ -23,8 +23,8 @@ from orchestration.domain.schemas.runs import Owner
 
 FILE, LOG = "server.json", "server.log"
 SECONDS_TO_START = 30.0
+# Then it is killed; all that it has acknowledged is in its store.
 SECONDS_TO_STOP = 15.0
-"""Then it is killed; all that it has acknowledged is in its store."""
 
 
 class Running(NamedTuple):

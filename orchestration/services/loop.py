@@ -12,8 +12,8 @@ from datetime import datetime
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import OrchestrationError
 
+# Does what is to be done at a time (UTC); the seconds until it wants to be called again.
 Tick = Callable[[datetime], float]
-"""Does what is to be done at a time (UTC); the seconds until it wants to be called again."""
 SECONDS_AFTER_ERROR = 2.0
 LOGGER = logging.getLogger("orchestration.services")
 

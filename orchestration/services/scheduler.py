@@ -8,8 +8,8 @@ from orchestration.backend.local_work import LocalWork
 from orchestration.domain.work import LEASE_SECONDS
 
 TICK_SECONDS = 1.0
+# A pause after which leases get their time anew: nobody could renew them while the store or the machine slept.
 GAP = timedelta(seconds=10 * TICK_SECONDS)
-"""A pause after which leases get their time anew: nobody could renew them while the store or the machine slept."""
 
 
 class Scheduler:

@@ -20,13 +20,13 @@ from orchestration.server.app import create_app
 from orchestration.services import loop
 from orchestration.services.scheduler import Scheduler
 
+# That requests and streams have once the server was told to stop.
 SECONDS_TO_END = 5
-"""That requests and streams have once the server was told to stop."""
+# Then whoever waited for the server has its answer, and what the first listing needs is loaded.
 SECONDS_TO_ANSWER = 0.3
-"""Then whoever waited for the server has its answer, and what the first listing needs is loaded."""
 MOST_CONNECTIONS = 1000
+# Seconds that an idle connection stays open.
 KEEP_ALIVE = 30
-"""Seconds that an idle connection stays open."""
 
 
 def run_server(

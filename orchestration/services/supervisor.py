@@ -20,16 +20,16 @@ from uuid import UUID
 from orchestration.domain.schemas.recording import LogRow
 from orchestration.domain.schemas.wire import Document
 
+# Variables by which a worker tells the process of a run about its claim and itself.
 CLAIM, WORKER = "ORCHESTRATION__CLAIM_ID", "ORCHESTRATION__WORKER_PID"
-"""Variables by which a worker tells the process of a run about its claim and itself."""
+# Begins lines for the worker's console that are in the store already; all others are output to be stored.
 MARK = "\x1e"
-"""Begins lines for the worker's console that are in the store already; all others are output to be stored."""
+# The name of the logger that what a process prints is stored under, and the level.
 OUTPUT, INFO = "orchestration.flow_runs.output", 20
-"""The name of the logger that what a process prints is stored under, and the level."""
+# That a process has to end when it is told to; then its group is killed.
 GRACE_SECONDS = 10.0
-"""That a process has to end when it is told to; then its group is killed."""
+# Lines that wait to be stored; a process that prints quicker has to wait.
 MOST_WAITING = 10_000
-"""Lines that wait to be stored; a process that prints quicker has to wait."""
 
 
 def folder_of(home: Path, run_id: object) -> Path:

@@ -21,13 +21,13 @@ from orchestration.domain.states import StateType
 from orchestration.services.loop import LOGGER
 from orchestration.services.supervisor import Supervised, folder_of
 
+# Between two looks for work while runs are under way; and how long a look may take while none is.
 TICK_SECONDS, IDLE_SECONDS = 0.05, 2.0
-"""Between two looks for work while runs are under way; and how long a look may take while none is."""
+# Between two renewals of all leases, which also tell of runs that are to be cancelled.
 RENEW_SECONDS = 2.0
-"""Between two renewals of all leases, which also tell of runs that are to be cancelled."""
 HEARTBEAT_SECONDS = 30
+# Runs at a time, where nobody limits them.
 MOST_AT_ONCE = 100
-"""Runs at a time, where nobody limits them."""
 
 
 @dataclass(frozen=True, slots=True)

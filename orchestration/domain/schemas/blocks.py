@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 UNVERSIONED = "non-versioned"
+# What stands where a secret was.
 MASK = "*" * 8
-"""What stands where a secret was."""
 
 
 @dataclass(frozen=True, slots=True)

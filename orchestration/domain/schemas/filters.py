@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+# Rows of a listing unless more or fewer are asked for, and the most that a server gives at once.
 PAGE = 200
-"""Rows of a listing unless more or fewer are asked for, and the most that a server gives at once."""
 
 
 class Field(NamedTuple):
@@ -39,8 +39,8 @@ def _fields(lines: Mapping[str, Any]) -> Fields:
 
 _LISTINGS = json.loads(Path(__file__).with_name("filters.json").read_text(encoding="ascii"))
 GRAMMAR: Mapping[str, Fields] = {resource: _fields(listing["fields"]) for resource, listing in _LISTINGS.items()}
+# The orders of each listing; the first is what an own listing has unless asked for another.
 SORTS: Mapping[str, tuple[str, ...]] = {resource: tuple(each["sorts"].split()) for resource, each in _LISTINGS.items()}
-"""The orders of each listing; the first is what an own listing has unless asked for another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from orchestration.domain.retries import NEVER, RetryPolicy
 from orchestration.domain.schemas.runs import TaskRun
 from orchestration.domain.states import NO_DETAILS, Pending, State, StateDetails
 
+# The state that every task run is born in; the run's own id and birth serve as the state's.
 PENDING = Pending()
-"""The state that every task run is born in; the run's own id and birth serve as the state's."""
 
+# name, level, message, microseconds, flow run, task run: a line as it lies in the table.
 LogRow = tuple[str, int, str, int, str | None, str | None]
-"""name, level, message, microseconds, flow run, task run: a line as it lies in the table."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,10 +30,10 @@ class TaskRunRecord:
     dynamic_key: str
     created: datetime
     state: State = PENDING
+    # States that are not written yet.
     new_states: list[State] | None = None
-    """States that are not written yet."""
+    # Whether the run itself is not written yet.
     is_new: bool = True
-    """Whether the run itself is not written yet."""
     task_version: str | None = None
     cache_key: str | None = None
     policy: RetryPolicy = NEVER
@@ -44,8 +44,8 @@ class TaskRunRecord:
     start_time: datetime | None = None
     end_time: datetime | None = None
     total_run_time: float = 0.0
+    # What all states of this run say alike: the ids of the run and of its flow run.
     details: StateDetails = NO_DETAILS
-    """What all states of this run say alike: the ids of the run and of its flow run."""
 
 
 _SHARED = {each.name for each in fields(TaskRunRecord)} & {each.name for each in fields(TaskRun)}
@@ -65,10 +65,10 @@ class Batch:
 
     task_runs: Sequence[TaskRunChange]
     logs: Sequence[LogRow]
+    # The same for a batch that is sent again.
     id: UUID | None = None
-    """The same for a batch that is sent again."""
+    # Whether the runs live in processes of other machines, or nobody knows where.
     is_foreign: bool = False
-    """Whether the runs live in processes of other machines, or nobody knows where."""
 
 
 def changed_task_run(run: TaskRun, states: Sequence[State]) -> TaskRunChange:

@@ -20,12 +20,12 @@ from orchestration.domain.schemas.runs import FlowRun, Owner, TaskRun
 from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
 
 Document = dict[str, Any]
+# Turns the document of a stored result into an object that can load it.
 Revive = Callable[[Mapping[str, Any]], Any]
-"""Turns the document of a stored result into an object that can load it."""
 T = TypeVar("T")
 
+# The label by which a run tells a server what process it lives in.
 PROCESS_LABEL = "orchestration.process"
-"""The label by which a run tells a server what process it lives in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +181,8 @@ def _text(value: Any) -> str:
     return value
 
 
+# By what the type of a field has in it, in this order: how its value is read.
 _BY_HINT: Mapping[str, Callable[[Any], Any]] = {
     "tuple[": tuple, "Sequence[": tuple, "datetime": moment_of, "UUID": lambda value: UUID(str(value)),
     "'str'": _text, "'int'": int, "'float'": float,
 }
-"""By what the type of a field has in it, in this order: how its value is read."""

@@ -22,8 +22,8 @@ from orchestration.sdk.projects.pulling import run_steps
 from orchestration.sdk.projects.templating import ALL, BLOCKS, NONE, filled
 from orchestration.sdk.redaction import redact
 
+# By field, what of it is filled in by each run; all else is when it is deployed.
 _LEFT = {"pull": ALL, "work_pool": BLOCKS}
-"""By field, what of it is filled in by each run; all else is when it is deployed."""
 _BUILDING = ("build", "push")
 _TIMES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 ENTER = "prefect.deployments.steps.set_working_directory"

@@ -23,8 +23,8 @@ _KINDS: dict[tuple[type, ...], str] = {
     (dict,): "parameters schedule work_pool", (list,): "schedules", (str, int, float): "version", (list, str): "tags",
     (int, dict): "concurrency_limit", (list, dict): " ".join(STEPS),
 }  # fmt: skip
+# What a deployment may say, and as what.
 FIELDS = {name: kinds for kinds, names in _KINDS.items() for name in names.split()}
-"""What a deployment may say, and as what."""
 _CALLED = {str: "a text", bool: "true or false", dict: "a mapping", list: "a list", int: "a number", float: "a number"}
 _TRIGGERS = "Triggers are not for files here: make a notification with `orchestrate notification create` instead."
 _TEMPLATES = Path(__file__).with_name("templates")

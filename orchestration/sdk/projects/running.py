@@ -23,8 +23,8 @@ from orchestration.sdk.parameters import describe
 from orchestration.sdk.projects.parameter_schema import check_parameters
 from orchestration.sdk.start import started_session
 
+# Seconds until a run is looked at again, at first; then longer and longer, up to the interval that is asked for.
 FIRST_PAUSE = 0.1
-"""Seconds until a run is looked at again, at first; then longer and longer, up to the interval that is asked for."""
 
 
 def _run_deployment(

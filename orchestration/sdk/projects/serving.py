@@ -27,8 +27,8 @@ from orchestration.sdk.session import current_session
 
 _KINDS = ("cron", "interval", "rrule")
 _POOL = ("work_pool_name", "work_queue_name", "job_variables")
+# What Prefect's calls take and means nothing here.
 _IGNORED = ("build", "push", "entrypoint_type", "print_next_steps", "ignore_warnings", "webserver", "global_limit")
-"""What Prefect's calls take and means nothing here."""
 
 
 def Cron(cron: str, /, timezone: str | None = None, **more: Any) -> Document:

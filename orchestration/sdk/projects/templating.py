@@ -13,8 +13,8 @@ from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.sdk.redaction import remember_secret
 from orchestration.sdk.session import current_session
 
+# What of a file may be left to the run, which fills it in: all but outputs of steps, blocks, or nothing.
 ALL, BLOCKS, NONE = r".", r"(prefect|orchestration)\.blocks\.", r"(?!)"
-"""What of a file may be left to the run, which fills it in: all but outputs of steps, blocks, or nothing."""
 _PLACE = re.compile(r"\{\{\s*([\w.$-]+)\s*\}\}")
 
 

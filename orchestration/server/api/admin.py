@@ -15,8 +15,8 @@ from orchestration.domain.schemas.wire import Document
 from orchestration.server.api.documents import Keys
 
 STORAGE = "default_result_storage"
+# By package and kind: what a kind of worker is, and what a work pool of it may be told.
 WORKERS: Document = json.loads(Path(__file__).with_name("workers.json").read_text(encoding="utf-8"))
-"""By package and kind: what a kind of worker is, and what a work pool of it may be told."""
 
 
 def ready(backend: Backend, _keys: Keys, _body: None) -> Document:

@@ -16,8 +16,8 @@ from orchestration.backend.port import Backend
 from orchestration.server.answers import Json
 from orchestration.server.api.documents import Keys
 
+# Between two looks for runs that are due: one read of an index, which holds neither a thread nor a connection.
 POLL_SECONDS = 0.1
-"""Between two looks for runs that are due: one read of an index, which holds neither a thread nor a connection."""
 
 router = APIRouter(prefix="/api/x", tags=["Beyond Prefect"])
 

@@ -18,10 +18,10 @@ from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.wire import Document, plain
 from orchestration.server.api.documents import Keys
 
+# How the name of a tag's limit begins, as in Prefect's client.
 TAG = "tag:"
-"""How the name of a tag's limit begins, as in Prefect's client."""
+# Seconds until a client that waits for a release asks again.
 SOONEST = 0.1
-"""Seconds until a client that waits for a release asks again."""
 _SHOWN = ("id", "created", "updated", "active", "name", "limit", "active_slots", "slot_decay_per_second")
 _SET = ("name", "limit", "slot_decay_per_second", "active")
 

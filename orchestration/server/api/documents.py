@@ -14,8 +14,8 @@ from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document
 from orchestration.server.models import where_of
 
+# Values in the path, by the fields of the document that they are about.
 Keys = Mapping[str, Any]
-"""Values in the path, by the fields of the document that they are about."""
 MOST_SPANS = 500
 
 

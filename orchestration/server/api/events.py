@@ -17,8 +17,8 @@ from orchestration.server.api.documents import Keys
 from orchestration.server.event_filters import includes, is_found_by_store, where_of
 from orchestration.server.models import kind_of
 
+# Events that a request looks through one by one, where the store cannot find them by itself.
 MOST_LOOKED_AT = 10_000
-"""Events that a request looks through one by one, where the store cannot find them by itself."""
 LOOK_BACK = timedelta(days=180)
 
 

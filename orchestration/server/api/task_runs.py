@@ -15,8 +15,8 @@ from orchestration.domain.states import Pending
 from orchestration.server.answers import Json, of_decision, of_state
 from orchestration.server.api.documents import Keys
 
+# Characters of a line that are kept.
 LONGEST = 1_000_000
-"""Characters of a line that are kept."""
 
 
 def create(backend: Backend, _keys: Keys, body: Any) -> Document:
