@@ -19,7 +19,7 @@ from blocks.aws_parameters import AssumeRoleParameters, AwsClientParameters
 from blocks.s3_objects import WORKERS
 from orchestration.sdk.block_model import revealed
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.redaction import remember_secret
+from orchestration.sdk.logs import remember_secret
 
 LOGO = "https://cdn.sanity.io/images/3ugk85nk/production/d74b16fe84ce626345adf235a47008fea2869a60-225x225.png"
 DOCUMENTATION = "https://docs.prefect.io/integrations/prefect-aws"

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestration.domain.errors import OrchestrationError
-from orchestration.sdk.redaction import redact
+from orchestration.sdk.logs import redact
 
 
 class MailError(OrchestrationError):

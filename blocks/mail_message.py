@@ -12,7 +12,7 @@ from email.utils import formatdate, getaddresses, make_msgid
 from pathlib import Path
 
 from blocks.mail_errors import MailHeaderError
-from orchestration.sdk.redaction import redact
+from orchestration.sdk.logs import redact
 
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 

@@ -51,7 +51,7 @@ from orchestration.sdk.artifacts import (
     get_artifact as get_artifact,
     update_progress_artifact as update_progress_artifact,
 )
-from orchestration.sdk.blocks import Block as Block
+from orchestration.sdk.blocks import Block as Block, Secret as Secret
 from orchestration.sdk.client import get_client as get_client
 from orchestration.sdk.concurrency import concurrency as concurrency, rate_limit as rate_limit
 from orchestration.sdk.context import tags as tags
@@ -60,14 +60,12 @@ from orchestration.sdk.flows import Flow as Flow, flow as flow
 from orchestration.sdk.futures import (
     TaskFuture as TaskFuture,
     TaskFutureList as TaskFutureList,
+    allow_failure as allow_failure,
     as_completed as as_completed,
+    unmapped as unmapped,
     wait as wait,
 )
 from orchestration.sdk.hashing import task_input_hash as task_input_hash
-from orchestration.sdk.locking import (
-    FileSystemLockManager as FileSystemLockManager,
-    MemoryLockManager as MemoryLockManager,
-)
 from orchestration.sdk.logs import get_logger as get_logger, get_run_logger as get_run_logger
 from orchestration.sdk.pauses import (
     apause_flow_run as apause_flow_run,
@@ -81,21 +79,21 @@ from orchestration.sdk.process_runner import ProcessPoolTaskRunner as ProcessPoo
 from orchestration.sdk.projects.git import GitRepository as GitRepository
 from orchestration.sdk.projects.running import arun_deployment as arun_deployment, run_deployment as run_deployment
 from orchestration.sdk.projects.serving import Cron as Cron, Interval as Interval, RRule as RRule, serve as serve
-from orchestration.sdk.runners import ThreadPoolTaskRunner as ThreadPoolTaskRunner
-from orchestration.sdk.secret_block import Secret as Secret
-from orchestration.sdk.serializers import (
+from orchestration.sdk.results import (
     CompressedSerializer as CompressedSerializer,
     JSONSerializer as JSONSerializer,
     PickleSerializer as PickleSerializer,
 )
+from orchestration.sdk.runners import ThreadPoolTaskRunner as ThreadPoolTaskRunner
+from orchestration.sdk.session import test_harness as test_harness
 from orchestration.sdk.tasks import Task as Task, task as task
-from orchestration.sdk.testing import test_harness as test_harness
 from orchestration.sdk.transactions import (
     CommitMode as CommitMode,
+    FileSystemLockManager as FileSystemLockManager,
     IsolationLevel as IsolationLevel,
+    MemoryLockManager as MemoryLockManager,
     Transaction as Transaction,
     get_transaction as get_transaction,
     transaction as transaction,
 )
-from orchestration.sdk.upstream import allow_failure as allow_failure, unmapped as unmapped
 from orchestration.sdk.variables import Variable as Variable

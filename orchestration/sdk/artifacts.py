@@ -14,8 +14,7 @@ from orchestration.domain.schemas.catalog import Artifact, artifact_of
 from orchestration.domain.schemas.wire import plain
 from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
-from orchestration.sdk.redaction import redact
-from orchestration.sdk.start import started_session
+from orchestration.sdk.logs import redact, started_session
 
 _KEY = re.compile(r"[a-z0-9-]+")
 

@@ -1,25 +1,39 @@
-"""``Block``: typed, named, saved configuration of things outside, such as credentials and buckets."""
+"""``Block``: typed, named, saved configuration of things outside, such as credentials and buckets.
+
+``Secret``: one secret value, kept under a name.
+"""
 
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import re
 from abc import ABC
 from contextlib import suppress
-from typing import Self
+from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
+import pydantic
+from pydantic import Field, JsonValue, SecretStr, StrictStr, ValidationError
 
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.wire import record_of
-from orchestration.sdk import block_registry as registry
 from orchestration.sdk.awaiting import awaited, either, in_thread
-from orchestration.sdk.block_model import BlockModel, document_data, models_in
+from orchestration.sdk.block_model import (
+    BlockExists,
+    BlockModel,
+    BlockNotFound,
+    BlockUsageError,
+    InvalidBlock,
+    UnknownBlockType,
+    class_of,
+    document_data,
+    models_in,
+)
 from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
 
@@ -53,7 +67,7 @@ class Block(BlockModel, ABC):
     @classmethod
     def _register(cls) -> BlockSchema:
         if _is_base(cls):
-            raise registry.BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
+            raise BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
         for field in cls.model_fields.values():
             for nested in models_in(field.annotation, Block):
                 if not _is_base(nested):
@@ -80,7 +94,7 @@ class Block(BlockModel, ABC):
         name, slug, store = name or self._block_document_name or "", self.get_block_type_slug(), _store()
         if not DOCUMENT_NAME.fullmatch(name):
             what = f"A {type(self).__name__} is saved under a name of lower-case letters, digits and dashes"
-            raise registry.BlockUsageError(f"{what}, not {name!r}; call save(name).")
+            raise BlockUsageError(f"{what}, not {name!r}; call save(name).")
         schema = self._register()
         document = BlockDocument(new_id(), name, document_data(self), schema.id, schema.block_type_id)
         try:
@@ -88,7 +102,7 @@ class Block(BlockModel, ABC):
         except ObjectAlreadyExists:
             if not overwrite:
                 told = f"The block {slug}/{name} exists already; save it with overwrite=True to replace its values."
-                raise registry.BlockExists(told) from None
+                raise BlockExists(told) from None
             document_id = store.block_document_by_name(slug, name).id
             store.update_block_document(document_id, document.data, schema.id)
         self._block_document_id, self._block_document_name = document_id, name
@@ -132,12 +146,12 @@ class Block(BlockModel, ABC):
     def _document(cls, name: str, include_secrets: bool) -> BlockDocument:
         slug, document_name = name.partition("/")[::2] if cls is Block else (cls.get_block_type_slug(), name)
         if not document_name:
-            raise registry.BlockUsageError(f"The name {name!r} does not say which type; use 'type-slug/name'.")
+            raise BlockUsageError(f"The name {name!r} does not say which type; use 'type-slug/name'.")
         try:
             return _store().block_document_by_name(slug, document_name, include_secrets)
         except ObjectNotFound:
             remedy = "save one under that name, or see what there is with `orchestrate block ls`"
-            raise registry.BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
+            raise BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
 
     @classmethod
     def load_from_ref(cls, document_id: UUID | str) -> Self:
@@ -145,17 +159,17 @@ class Block(BlockModel, ABC):
         try:
             return cls._from_document(_store().block_document(UUID(str(document_id)), include_secrets=True))
         except ObjectNotFound:
-            raise registry.BlockNotFound(f"There is no block document with the id {document_id}.") from None
+            raise BlockNotFound(f"There is no block document with the id {document_id}.") from None
 
     @classmethod
     def _from_document(cls, document: BlockDocument) -> Self:
         slug = document.block_type.slug if document.block_type else cls.get_block_type_slug()
-        block_class: type[Self] = registry.class_of(slug) if cls is Block else cls
+        block_class: type[Self] = class_of(slug) if cls is Block else cls
         try:
             block = block_class.model_validate({**document.data, **_nested(document)})
         except ValidationError as error:
             misfit = f"The block {slug}/{document.name} does not fit {block_class.__name__}: {_faults(error)}"
-            raise registry.InvalidBlock(f"{misfit}; save it again.") from None
+            raise InvalidBlock(f"{misfit}; save it again.") from None
         block._block_document_id, block._block_document_name = document.id, document.name
         return block
 
@@ -172,9 +186,9 @@ def _nested(document: BlockDocument) -> dict[str, Block]:
     """The blocks that a document refers to, by field; a type unknown here is left to the field's annotation."""
     blocks: dict[str, Block] = {}
     for name, child in document.references.items():
-        with suppress(registry.UnknownBlockType):
+        with suppress(UnknownBlockType):
             if child.block_type is not None:
-                blocks[name] = registry.class_of(child.block_type.slug)._from_document(child)
+                blocks[name] = class_of(child.block_type.slug)._from_document(child)
     return blocks
 
 
@@ -182,3 +196,32 @@ def _faults(error: ValidationError) -> str:
     """What does not fit, field by field, without the values, which may be secret."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(f"the field {'.'.join(map(str, each['loc']))!r} is wrong ({each['msg']})" for each in faults)
+
+
+T = TypeVar("T", bound=Annotated[StrictStr, Field(title="string")] | Annotated[JsonValue, Field(title="JSON")])
+
+
+class Secret(Block, Generic[T]):
+    """A secret text or JSON value."""
+
+    _logo_url = "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/secret.png"
+    _documentation_url = "https://docs.prefect.io/latest/develop/blocks"
+    # Part of the schema's checksum, and so Prefect's to the letter.
+    _description = (
+        "A block that represents a secret value. The value stored in this block will be obfuscated "
+        "when this block is viewed or edited in the UI."
+    )
+
+    value: SecretStr | pydantic.Secret[T] = Field(
+        default=..., description="A value that should be kept secret.",
+        examples=["sk-1234567890", {"username": "johndoe", "password": "s3cr3t"}],
+        json_schema_extra={"writeOnly": True, "format": "password"},
+    )
+
+    def get(self) -> Any:
+        """The value; a text that holds JSON is read as JSON."""
+        value = self.value.get_secret_value()
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            return value

@@ -16,9 +16,9 @@ from orchestration.domain.schemas.runs import FlowRun, Log, TaskRun
 from orchestration.domain.schemas.wire import Document, flow_run_of, record_of, task_run_of
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import in_thread
+from orchestration.sdk.logs import started_session
 from orchestration.sdk.results import StoredValue
 from orchestration.sdk.session import Session
-from orchestration.sdk.start import started_session
 
 R = TypeVar("R")
 Filter = Mapping[str, Any] | None

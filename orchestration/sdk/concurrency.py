@@ -17,8 +17,8 @@ from orchestration.backend.clock import DICE, new_id
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.sdk.awaiting import dispatch, in_thread
+from orchestration.sdk.logs import started_session
 from orchestration.sdk.session import Session
-from orchestration.sdk.start import started_session
 
 LEASE_SECONDS = 300.0
 _POLL_SECONDS = 0.05

@@ -10,35 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any
-from uuid import UUID
-from weakref import ref
 
 from orchestration.domain.schemas import recording, runs
 from orchestration.domain.settings import Settings
-from orchestration.sdk import results, runners, serializers
-from orchestration.sdk.futures import TaskFuture
+from orchestration.sdk import results, runners
+from orchestration.sdk.futures import Produced, TaskFuture
 from orchestration.sdk.session import Session
-
-
-class Produced(dict[int, tuple[ref[Any], UUID]]):
-    """Which task run made a value, by the value's ``id``, so that the run's graph can show who used it.
-
-    Values are remembered by weak reference: nothing is kept alive, and numbers and texts, which many
-    runs return alike, are left out.
-    """
-
-    def remember(self, value: Any, task_run_id: UUID) -> None:
-        """Note that a task run returned this value."""
-        key = id(value)
-        try:
-            self[key] = (ref(value, lambda _: self.pop(key, None)), task_run_id)
-        except TypeError:
-            return
-
-    def maker(self, value: Any) -> UUID | None:
-        """The task run that returned this very value, if one did."""
-        made, task_run_id = self.get(id(value), (None, None))
-        return task_run_id if made is not None and made() is value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +29,7 @@ class ResultOptions:
     def store(self, settings: Settings, lock_manager: Any = None) -> results.ResultStore:
         """Where results go that these options speak of."""
         storage = results.storage_of(self.storage, settings.storage_path)
-        return results.ResultStore(storage, serializers.serializer_of(self.serializer), lock_manager)
+        return results.ResultStore(storage, results.serializer_of(self.serializer), lock_manager)
 
 
 @dataclass(slots=True)

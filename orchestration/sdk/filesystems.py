@@ -11,7 +11,7 @@ from pathspec import GitIgnoreSpec, PathSpec
 from pydantic import Field, field_validator
 
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.block_registry import BlockUsageError
+from orchestration.sdk.block_model import BlockUsageError
 from orchestration.sdk.blocks import Block
 from orchestration.sdk.results import write_whole
 

@@ -1,7 +1,11 @@
-"""A flow run: what the driver of ``lifecycle`` asks of it, and how a call of a flow becomes one."""
+"""A flow run: what the driver of ``lifecycle`` asks of it, and how a call of a flow becomes one.
+
+The life of a flow run that is in the store already: made by a schedule or a person, suspended, or to be retried.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,14 +13,20 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.processes import this_process
 from orchestration.domain import errors, rules
+from orchestration.domain.errors import ParameterBindError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.wire import policy_document
 from orchestration.domain.states import Cancelled, Failed, Pending, State, StateDetails
-from orchestration.sdk import awaiting, lifecycle, logs, parameters, results, runners, start, task_engine, upstream
+from orchestration.persistence.runs import owner_columns
+from orchestration.sdk import awaiting, futures, lifecycle, logs, parameters, results, runners, task_engine
+from orchestration.sdk.awaiting import aside, at_once
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields, within
 from orchestration.sdk.interrupts import termination_as_exit
+from orchestration.sdk.logs import started_session
 from orchestration.sdk.session import Session
 
 NOT_READY = "NotReady"
@@ -37,10 +47,10 @@ async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_f
 
 def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
-    session, state = start.started_session(), Pending()
+    session, state = logs.started_session(), Pending()
     if FLOW_RUN.get() is not None or wait_for:
         try:
-            given = upstream.resolved(given, wait_for)
+            given = futures.resolved(given, wait_for)
         except errors.UpstreamTaskError as error:
             state = Pending(str(error), name=NOT_READY)
     now, parent = utc_now(), task_engine.new_parent(flow, given)
@@ -236,3 +246,36 @@ def _result_options(flow: Any, around: ResultOptions) -> ResultOptions:
     asked = flow.result_storage is not None or flow.result_serializer is not None
     persist = flow.persist_result if flow.persist_result is not None else (asked or around.persist)
     return ResultOptions(persist, flow.result_storage or around.storage, flow.result_serializer or around.serializer)
+
+
+def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> State:
+    """Live a flow run to its end, or until it waits so long that its process need not; the state that it then has.
+
+    Args:
+        flow: the flow of the run.
+        run_id: a run in any state; one that has ended stays as it is.
+        claim_id: the claim of the worker that started this process, if one did. It fences the run: once the claim
+            has ended, nothing is recorded any more, and ``Abort`` is raised.
+    """
+    session = started_session()
+    record = session.backend.flow_run(run_id)
+    if record.state is not None and record.state.is_final():
+        return record.state
+    policy = lifecycle.policy_of(flow, session)
+    if policy != record.policy:  # whoever finds the run crashed must know of its retries
+        session.backend.change("flow_runs", {"empirical_policy": policy_document(policy)}, id=run_id)
+    if claim_id is None and isinstance(session.backend, LocalBackend):  # nobody else answers for this process
+        session.backend.change("flow_runs", owner_columns(this_process()), id=run_id)
+    slots = [state.details.scheduled_time for state in session.backend.flow_run_states(run_id) if state.is_scheduled()]
+    record = record.evolve(policy=policy, expected_start_time=next(filter(None, slots), record.expected_start_time))
+    run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id)
+    try:
+        run.parameters = parameters.binder_of(flow).bind((), run.parameters)
+    except ParameterBindError as error:
+        return run.propose(Failed(str(error), data=error, details=StateDetails(retriable=False)))
+
+    async def live() -> State:
+        refused = await aside(flow.isasync, run.refusal)
+        return refused or await lifecycle.drive(run, record.state or Pending(), record.run_count)
+
+    return asyncio.run(live()) if flow.isasync else at_once(live())

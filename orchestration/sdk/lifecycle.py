@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from orchestration.backend.clock import utc_now
 from orchestration.domain import awaitable, errors, retries, states
 from orchestration.domain.states import State, StateType
-from orchestration.sdk import awaiting, interrupts, redaction, upstream
+from orchestration.sdk import awaiting, futures, interrupts, logs
 from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
@@ -229,7 +229,7 @@ def state_of_value(value: Any) -> State:
     A state that the user made is taken as it is. States and futures of runs, alone or in a list, are
     counted: the run completed if all of them did. Anything else is the result of a completed run.
     """
-    value = upstream.replaced(value, upstream.state_of)
+    value = futures.replaced(value, futures.state_of)
     if isinstance(value, State) and value.details.task_run_id is None and value.details.flow_run_id is None:
         return value
     found = states.states_in(value)
@@ -268,11 +268,11 @@ def state_of_error(error: BaseException, subject: str) -> State:
         return state_of_crash(error)
     if isinstance(error, errors.RunTimeoutError):
         return states.TimedOut(str(error), data=error)
-    return states.Failed(redaction.redact(f"{subject} {type(error).__name__}: {error}"), data=error)
+    return states.Failed(logs.redact(f"{subject} {type(error).__name__}: {error}"), data=error)
 
 
 def state_of_crash(error: BaseException) -> State:
     """The state of a run that something other than an exception of its code has ended."""
     unexpected = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
     text = next((text for kind, text in _CRASHES.items() if isinstance(error, kind)), unexpected)
-    return states.Crashed(redaction.redact(text), data=error)
+    return states.Crashed(logs.redact(text), data=error)

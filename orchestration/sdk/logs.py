@@ -1,21 +1,75 @@
-"""Logs of runs: on the console in Prefect's layout, in the store, and of what runs print with ``log_prints``."""
+"""Logs of runs: on the console in Prefect's layout, in the store, and of what runs print with ``log_prints``.
+
+Secret values that this process knows, taken out of every text that leaves it.
+
+The start of a run in a process: open the store, and let runs log.
+"""
 
 from __future__ import annotations
 
 import builtins
 import io
+import json
 import logging
+import re
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
+from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
-from orchestration.domain.errors import MissingContextError
+from orchestration.domain.errors import ConfigurationError, MissingContextError, StoreError
+from orchestration.domain.schemas.blocks import MASK
 from orchestration.domain.settings import Settings
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, log_extra
-from orchestration.sdk.redaction import redact
 from orchestration.sdk.session import Session, current_session
+
+# Secrets of fewer characters are not looked for: they would blot out ordinary words.
+SHORTEST = 4
+
+_lock = threading.Lock()
+_known: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def remember_secret(value: str) -> None:
+    """Redact ``value`` from now on, as it is and as JSON and URLs spell it."""
+    global _pattern  # noqa: PLW0603 - the registry is the process's
+    take_over_last_words()
+    if len(value.strip()) < SHORTEST or value in _known:
+        return
+    with _lock:
+        _known.update({value, value.strip(), json.dumps(value)[1:-1], repr(value)[1:-1]})
+        _known.update({quote(value), quote(value, safe="")})
+        longest_first = sorted(_known, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def redact(text: str) -> str:
+    """The text with a mask in place of each known secret; the text itself while no secret is known."""
+    return _pattern.sub(MASK, text) if _pattern is not None else text
+
+
+def take_over_last_words() -> None:
+    """Print what ends this process as ``_print_error`` does; another program's hook is left alone."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _print_error
+
+
+def _print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What is printed of an error that nobody caught, without the secrets.
+
+    Of a store or a setting that cannot be used it is the sentence alone, since no line of the script is to blame.
+    """
+    if issubclass(kind, StoreError | ConfigurationError):
+        text = f"{error}\n"
+    else:
+        text = "".join(traceback.format_exception(kind, error, trace))
+    sys.stderr.write(redact(text))
 
 
 class _Heard(logging.Logger):
@@ -95,6 +149,9 @@ class ConsoleHandler(logging.Handler):
 class StoreHandler(logging.Handler):
     """Hands the lines of runs to the recorder; a warning or worse is written at once."""
 
+    # The session that logging is set up for.
+    session: Session | None = None
+
     def emit(self, record: logging.LogRecord) -> None:
         """Record one line, whole; beyond ``LONGEST_LINE`` characters with a mark."""
         session = current_session()
@@ -143,3 +200,13 @@ def print_or_log(*args: Any, **kwargs: Any) -> None:
     buffer = io.StringIO()
     _print(*args, sep=kwargs.get("sep"), end="", file=buffer)
     get_run_logger().info("%s", buffer.getvalue())
+
+
+def started_session() -> Session:
+    """The session of this process, with logging set up for it."""
+    take_over_last_words()
+    session = current_session()
+    if _STORE.session is not session:
+        configure(session)
+        _STORE.session = session
+    return session

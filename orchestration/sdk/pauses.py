@@ -17,9 +17,8 @@ from orchestration.domain.rules import Abort, Wait
 from orchestration.domain.states import Paused, Running, Scheduled, State
 from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
-from orchestration.sdk.logs import get_run_logger
+from orchestration.sdk.logs import get_run_logger, started_session
 from orchestration.sdk.session import Session
-from orchestration.sdk.start import started_session
 
 
 @either

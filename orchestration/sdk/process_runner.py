@@ -12,7 +12,7 @@ import cloudpickle
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
-from orchestration.sdk import lifecycle, runners, start, task_engine
+from orchestration.sdk import lifecycle, logs, runners, task_engine
 from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, within
 from orchestration.sdk.session import open_session, swap_session
 
@@ -82,7 +82,7 @@ def _open_store(settings: Settings) -> None:
 def _live(work: bytes) -> bytes:
     """Live a task run in this process; its record, with its result, goes back."""
     task, parameters, record, tags, around = cloudpickle.loads(work)
-    session, flow = start.started_session(), None
+    session, flow = logs.started_session(), None
     if around is not None:
         run, given, results, log_prints = around
         runner = runners.ThreadPoolTaskRunner(session.settings.task_runner_max_workers)

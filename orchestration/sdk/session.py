@@ -1,16 +1,23 @@
-"""The one open store of this process: settings, backend and recorder, opened at the first need."""
+"""The one open store of this process: settings, backend and recorder, opened at the first need.
+
+``test_harness``: an isolated store for tests of user code.
+"""
 
 from __future__ import annotations
 
 import atexit
 import os
+import tempfile
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from orchestration.backend import connect, surroundings
 from orchestration.backend.port import Backend
 from orchestration.backend.recorder import Recorder
-from orchestration.domain.settings import Settings
+from orchestration.domain.settings import Settings, read_settings
 from orchestration.sdk.results import StoredValue
 
 _lock = threading.RLock()
@@ -73,3 +80,20 @@ def close_session() -> None:
     before = swap_session(None)
     if before is not None:
         before.close()
+
+
+@contextmanager
+def test_harness() -> Iterator[Session]:
+    """Let all runs inside the block go to a store of their own, in a temporary folder that ends with it."""
+    with tempfile.TemporaryDirectory(prefix="orchestration-test-", ignore_cleanup_errors=True) as folder:
+        settings = replace(read_settings(os.environ, Path(folder)), home=Path(folder), api_url=None, database_url=None)
+        session = open_session(settings)
+        before = swap_session(session)
+        try:
+            yield session
+        finally:
+            swap_session(before)
+            session.close()
+
+
+test_harness.__test__ = False  # type: ignore[attr-defined]  # its name is no test's

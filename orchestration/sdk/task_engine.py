@@ -1,22 +1,29 @@
-"""A task run: what the driver of ``lifecycle`` asks of it, and how a call of a task becomes one."""
+"""A task run: what the driver of ``lifecycle`` asks of it, and how a call of a task becomes one.
+
+``submit`` and ``map``: task runs that the flow's task runner takes up when what they wait for has ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain import errors, rules
+from orchestration.domain.errors import MappingLengthMismatch, MappingMissingIterable, MissingContextError
 from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.states import Pending, State, StateDetails, StateType
-from orchestration.sdk import awaiting, concurrency, lifecycle, logs, parameters, task_results, transactions, upstream
+from orchestration.domain.states import Cancelled, Pending, State, StateDetails, StateType
+from orchestration.sdk import awaiting, concurrency, futures, lifecycle, logs, parameters, task_results, transactions
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields, within
+from orchestration.sdk.futures import TaskFuture, TaskFutureList
+from orchestration.sdk.logs import started_session
+from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
-from orchestration.sdk.start import started_session
 
 
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
@@ -65,9 +72,9 @@ class TaskExecution(task_results.LivingTask):
         if not self.may_depend():
             return True
         if self.flow is not None:
-            self.record.task_inputs = upstream.task_inputs(self.parameters, self.wait_for, self.flow.produced)
+            self.record.task_inputs = futures.task_inputs(self.parameters, self.wait_for, self.flow.produced)
         try:
-            self.parameters = upstream.resolved(self.parameters, self.wait_for)
+            self.parameters = futures.resolved(self.parameters, self.wait_for)
         except errors.UpstreamTaskError as error:
             self.note(Pending(str(error), name="NotReady"), utc_now())
             return False
@@ -123,7 +130,7 @@ class TaskExecution(task_results.LivingTask):
                         return self._outcome(await lifecycle.returned(self.decorated, self.parameters))
                 async with slots:
                     value = await lifecycle.returned(self.decorated, self.parameters)
-                    waits = task_results.needs_transaction(self) or any(upstream.find(value))
+                    waits = task_results.needs_transaction(self) or any(futures.find(value))
                     return await awaiting.aside(waits, self._outcome, value)
             except BaseException as error:
                 task_results.undo(self)
@@ -204,7 +211,7 @@ def new_parent(flow: Any, parameters: dict[str, Any]) -> TaskRunRecord | None:
     outer = FLOW_RUN.get()
     if outer is None:
         return None
-    inputs = upstream.task_inputs(parameters, (), outer.produced)
+    inputs = futures.task_inputs(parameters, (), outer.produced)
     return new_record(flow.name, flow.name, outer, outer.session, task_inputs=inputs)
 
 
@@ -214,3 +221,102 @@ def mirror(parent: TaskRunRecord, session: Session, state: State, flow_run_id: U
     keep_in_step(parent, state, now)
     details = StateDetails(parent.flow_run_id, parent.id, flow_run_id)
     session.recorder.note(parent, state.evolve(id=new_id(), timestamp=now, details=details, data=None))
+
+
+def submit_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
+    """A future of one run of the task; with ``return_state``, its final state."""
+    future = _submit(_flow(task), new_task_run(task, binder_of(task).bind(args, kwargs), wait_for))
+    return futures.state_of(future) if return_state else future
+
+
+def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
+    """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
+    flow, waited_for = _flow(task), tuple(wait_for or ())
+    parameters = {name: _ended(value) for name, value in binder_of(task).bind(args, kwargs).items()}
+    found = {name: _elements(value) for name, value in parameters.items()}
+    mapped = {name: elements for name, elements in found.items() if elements is not None}
+    lengths = {name: len(elements) for name, elements in mapped.items()}
+    if not lengths:
+        raise MappingMissingIterable(f"{task.name}.map() has no iterable argument; give a list, or call submit().")
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        why = f"{task.name}.map() has iterables of different lengths ({told})"
+        raise MappingLengthMismatch(f"{why}; wrap one in unmapped().")
+    submitted = TaskFutureList[Any]()
+    for elements in zip(*mapped.values(), strict=True):
+        one = {**parameters, **dict(zip(mapped, elements, strict=True))}
+        submitted.append(_submit(flow, new_task_run(task, one, waited_for)))
+    return [futures.state_of(future) for future in submitted] if return_state else submitted
+
+
+def _flow(task: Any) -> FlowRunContext:
+    flow = FLOW_RUN.get()
+    if flow is None:
+        why = f"{task.name}.submit() and .map() need a flow around them, whose task runner does the work"
+        raise MissingContextError(f"{why}; call them inside a @flow function, or call the task itself.")
+    return flow
+
+
+def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
+    """Hand the run to the runner as soon as the futures that it waits for have ended; nothing blocks meanwhile."""
+    submission = Submission(flow, run)
+    flow.outstanding.add(submission.future)
+    submission.start()
+    return submission.future
+
+
+class Submission:
+    """A task run on its way through the flow's task runner."""
+
+    __slots__ = ("context", "flow", "future", "run", "upstream")
+
+    def __init__(self, flow: FlowRunContext, run: TaskExecution) -> None:
+        self.context = copy_context()
+        self.flow = flow
+        self.run = run
+        self.future: TaskFuture[Any] = TaskFuture(run.record)
+        found = [*futures.find(run.parameters), *futures.find(list(run.wait_for))] if run.may_depend() else ()
+        self.upstream = iter([each.leaf for each in found if not isinstance(each.leaf, State)])
+
+    def start(self, _ended: TaskFuture[Any] | None = None) -> None:
+        """Queue the run, or come back when the next future that it waits for has ended.
+
+        In a flow run that is ending, it is cancelled.
+        """
+        for future in self.upstream:
+            if not future.done():
+                future.add_done_callback(self.start)
+                return
+        if self.flow.is_ending:
+            self.run.enter(Cancelled("The flow run ended before this task run could start."))
+            self.done()
+        else:
+            self.flow.runner.submit(self)
+
+    def live(self) -> None:
+        """Run the task to its end in the calling thread."""
+        with suppress(BaseException):  # the run's state tells of it, and the worker thread must go on
+            self.context.run(self.run.live)
+        self.done()
+
+    def done(self) -> None:
+        """Tell all who wait that the run has ended."""
+        self.flow.outstanding.discard(self.future)
+        self.future.finish()
+
+
+def _ended(value: Any) -> Any:
+    """The result of a future or state that is to be mapped over; anything else as it is."""
+    if not isinstance(value, TaskFuture | State):
+        return value
+    futures.check(futures.find(value))
+    return futures.value_of(value)
+
+
+def _elements(value: Any) -> list[Any] | None:
+    """What is mapped over in an argument; ``None`` when every run gets the argument as a whole."""
+    if isinstance(value, futures.allow_failure):
+        elements = _elements(value.value)
+        return elements and [futures.allow_failure(element) for element in elements]
+    is_whole = isinstance(value, futures.unmapped | str | bytes) or not hasattr(value, "__iter__")
+    return None if is_whole else list(value)

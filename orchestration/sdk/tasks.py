@@ -58,7 +58,7 @@ class Task(Decorated[P, R]):
         Raises:
             MissingContextError: outside a flow.
         """
-        from orchestration.sdk.submission import submit_task
+        from orchestration.sdk.task_engine import submit_task
 
         return submit_task(self, args, kwargs, wait_for, return_state)
 
@@ -69,7 +69,7 @@ class Task(Decorated[P, R]):
             MappingLengthMismatch: the iterables differ in length.
             MappingMissingIterable: there is no iterable.
         """
-        from orchestration.sdk.submission import map_task
+        from orchestration.sdk.task_engine import map_task
 
         return map_task(self, args, kwargs, wait_for, return_state)
 

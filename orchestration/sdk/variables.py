@@ -10,7 +10,7 @@ from typing import Any
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import VariableRecord, variable_of
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.start import started_session
+from orchestration.sdk.logs import started_session
 
 _NAME = re.compile(r"[a-z0-9_-]{1,255}")
 # Characters of a value as JSON.

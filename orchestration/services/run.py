@@ -13,7 +13,7 @@ from uuid import UUID
 from orchestration.domain.errors import Abort, ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, State, StateDetails
-from orchestration.sdk import executing, logs, session as sessions, start
+from orchestration.sdk import flow_engine, logs, session as sessions
 from orchestration.sdk.context import flow_log_fields
 from orchestration.sdk.projects import entrypoints, pulling
 from orchestration.services.supervisor import CLAIM, MARK, WORKER, folder_of
@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 
 def run_flow_run(run_id: UUID, claim_id: UUID | None = None) -> State:
     """Pull the code of a flow run, load its flow and live the run; the state that it ends in."""
-    session = start.started_session()
+    session = logs.started_session()
     record = session.backend.flow_run(run_id)
     try:
         flow = _flow_of(session, record)
@@ -33,7 +33,7 @@ def run_flow_run(run_id: UUID, claim_id: UUID | None = None) -> State:
         failed = Failed(told, details=StateDetails(retriable=False, claim_id=claim_id, flow_run_id=run_id))
         session.backend.propose_flow_run_state(run_id, failed)
         return failed
-    return executing.execute(flow, run_id, claim_id)
+    return flow_engine.execute(flow, run_id, claim_id)
 
 
 def _flow_of(session: sessions.Session, run: FlowRun) -> Any:

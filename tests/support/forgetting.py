@@ -1,9 +1,9 @@
 """Tests must not see each other's secrets."""
 
-from orchestration.sdk import redaction
+from orchestration.sdk import logs
 
 
 def forget_secrets() -> None:
     """Let this process know no secret."""
-    redaction._known.clear()
-    redaction._pattern = None
+    logs._known.clear()
+    logs._pattern = None

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from orchestration.sdk.secret_block import Secret
+from orchestration.sdk.blocks import Secret
 
 
 def saved_secret(name: str, value: str) -> None:

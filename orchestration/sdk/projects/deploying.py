@@ -15,12 +15,12 @@ from orchestration.domain.moments import span_meant
 from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document
+from orchestration.sdk.logs import redact
 from orchestration.sdk.projects.entrypoints import load_flow
 from orchestration.sdk.projects.files import Said, check_field
 from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
 from orchestration.sdk.projects.pulling import run_steps
 from orchestration.sdk.projects.templating import ALL, BLOCKS, NONE, filled
-from orchestration.sdk.redaction import redact
 
 # By field, what of it is filled in by each run; all else is when it is deployed.
 _LEFT = {"pull": ALL, "work_pool": BLOCKS}

@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.block_model import revealed
-from orchestration.sdk.redaction import redact, remember_secret
+from orchestration.sdk.logs import redact, remember_secret
 
 _MARK = ".git/made-for-runs"
 _ASKPASS = Path(__file__).with_name("askpass.sh")

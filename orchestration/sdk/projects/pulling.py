@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.errors import ConfigurationError
 from orchestration.domain.schemas.wire import Document
-from orchestration.sdk.block_registry import class_of
+from orchestration.sdk.block_model import class_of
+from orchestration.sdk.logs import redact
 from orchestration.sdk.projects.git import OPTIONS, GitRepository
 from orchestration.sdk.projects.templating import filled
-from orchestration.sdk.redaction import redact
 
 Given = Mapping[str, Any]
 

@@ -19,9 +19,9 @@ from orchestration.domain.schemas.wire import Document, state_document
 from orchestration.domain.states import Scheduled
 from orchestration.sdk import task_engine
 from orchestration.sdk.awaiting import awaited, either
+from orchestration.sdk.logs import started_session
 from orchestration.sdk.parameters import describe
 from orchestration.sdk.projects.parameter_schema import check_parameters
-from orchestration.sdk.start import started_session
 
 # Seconds until a run is looked at again, at first; then longer and longer, up to the interval that is asked for.
 FIRST_PAUSE = 0.1

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.schemas.blocks import BlockDocument
-from orchestration.sdk.redaction import remember_secret
+from orchestration.sdk.logs import remember_secret
 from orchestration.sdk.session import current_session
 
 # What of a file may be left to the run, which fills it in: all but outputs of steps, blocks, or nothing.

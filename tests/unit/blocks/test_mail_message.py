@@ -7,7 +7,7 @@ import pytest
 
 from blocks.mail_errors import MailHeaderError
 from blocks.mail_message import Letter, compose, recipients_of
-from orchestration.sdk.redaction import remember_secret
+from orchestration.sdk.logs import remember_secret
 from tests.support.forgetting import forget_secrets
 
 PIXEL = bytes.fromhex(

@@ -22,7 +22,7 @@ from orchestration.domain.retries import (
 from orchestration.domain.rules import Attempt, Reject, decide
 from orchestration.domain.states import Failed, Running
 from orchestration.sdk.lifecycle import policy_of
-from orchestration.sdk.testing import test_harness
+from orchestration.sdk.session import test_harness
 from tests.support.properties import below_one, delays, quick, shares
 
 lists_of_delays = st.lists(delays, min_size=1, max_size=MOST_DELAYS)

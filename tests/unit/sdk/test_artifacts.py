@@ -18,7 +18,7 @@ from orchestration.domain.schemas.catalog import Artifact
 from orchestration.domain.schemas.filters import among
 from orchestration.sdk.artifacts import aupdate_progress_artifact, get_artifact, update_progress_artifact
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.redaction import remember_secret
+from orchestration.sdk.logs import remember_secret
 from tests.support.forgetting import forget_secrets
 
 pytestmark = pytest.mark.usefixtures("session")

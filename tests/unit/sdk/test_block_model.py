@@ -10,7 +10,7 @@ from blocks.aws import AwsCredentials, MinIOCredentials, S3Bucket
 from orchestration.backend.clock import new_id
 from orchestration.sdk.block_model import revealed
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.redaction import redact
+from orchestration.sdk.logs import redact
 
 
 class Door(Block):

@@ -12,14 +12,18 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_serializer
 
-from orchestration.sdk import block_registry
-from orchestration.sdk.block_model import SecretDict
-from orchestration.sdk.block_registry import BlockExists, BlockNotFound, BlockUsageError, InvalidBlock, UnknownBlockType
-from orchestration.sdk.blocks import Block
+from orchestration.sdk import block_model
+from orchestration.sdk.block_model import (
+    BlockExists,
+    BlockNotFound,
+    BlockUsageError,
+    InvalidBlock,
+    SecretDict,
+    UnknownBlockType,
+)
+from orchestration.sdk.blocks import Block, Secret
 from orchestration.sdk.filesystems import LocalFileSystem
-from orchestration.sdk.secret_block import Secret
-from orchestration.sdk.session import Session
-from orchestration.sdk.testing import test_harness
+from orchestration.sdk.session import Session, test_harness
 
 ROOT = Path(__file__).parents[3]
 
@@ -168,7 +172,7 @@ def test_a_type_that_nobody_knows_is_named(session: Session) -> None:
         x: int = 1
 
     Passing(x=1).save("p")
-    del block_registry.CLASSES["passing"]
+    del block_model.CLASSES["passing"]
     with pytest.raises(UnknownBlockType, match=r"'passing' is known here; import the module that defines it"):
         Block.load("passing/p")
 
@@ -183,7 +187,7 @@ def test_a_nested_type_that_nobody_knows_is_left_to_the_field() -> None:
     wheel = Wheel(size=28)
     wheel.save("w")
     Bike(wheel=wheel).save("b")
-    del block_registry.CLASSES["wheel"]
+    del block_model.CLASSES["wheel"]
     assert Bike.load("b").wheel == Wheel(size=28)
 
 

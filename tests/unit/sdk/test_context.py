@@ -8,7 +8,8 @@ import pytest
 from orchestration import flow, get_run_logger, runtime, tags, task
 from orchestration.backend.clock import new_id
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, Produced, log_extra
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
+from orchestration.sdk.futures import Produced
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.sdk.block_registry import BlockUsageError
+from orchestration.sdk.block_model import BlockUsageError
 from orchestration.sdk.filesystems import LocalFileSystem
 
 

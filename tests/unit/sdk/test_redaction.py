@@ -7,7 +7,7 @@ from pydantic import SecretBytes, SecretStr
 
 from orchestration.sdk.block_model import SecretDict
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.redaction import redact, remember_secret
+from orchestration.sdk.logs import redact, remember_secret
 from tests.support.forgetting import forget_secrets
 
 

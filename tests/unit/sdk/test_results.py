@@ -14,8 +14,15 @@ from orchestration import LocalFileSystem, flow, task
 from orchestration.domain.errors import MissingResult, SerializationError, UsageError
 from orchestration.domain.settings import read_settings
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.results import BlockStorage, FolderStorage, ResultStore, StoredValue, new_result_key, storage_of
-from orchestration.sdk.serializers import JSONSerializer
+from orchestration.sdk.results import (
+    BlockStorage,
+    FolderStorage,
+    JSONSerializer,
+    ResultStore,
+    StoredValue,
+    new_result_key,
+    storage_of,
+)
 from orchestration.sdk.session import Session, open_session
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import Secret as PydanticSecret, SecretStr
 
-from orchestration.sdk.secret_block import Secret
-from orchestration.sdk.testing import test_harness
+from orchestration.sdk.blocks import Secret
+from orchestration.sdk.session import test_harness
 
 
 @pytest.fixture(autouse=True)

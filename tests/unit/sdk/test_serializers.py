@@ -7,7 +7,7 @@ import pytest
 
 from orchestration import CompressedSerializer, JSONSerializer, PickleSerializer
 from orchestration.domain.errors import SerializationError, UsageError
-from orchestration.sdk.serializers import serializer_of
+from orchestration.sdk.results import serializer_of
 
 PLAIN = {"a": [1, 2.5, None, True], "b": "ä" * 1000}
 

@@ -16,8 +16,7 @@ from orchestration import (
     transaction,
 )
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.results import FolderStorage, ResultStore
-from orchestration.sdk.serializers import JSONSerializer
+from orchestration.sdk.results import FolderStorage, JSONSerializer, ResultStore
 from orchestration.sdk.session import Session
 
 pytestmark = pytest.mark.usefixtures("session")

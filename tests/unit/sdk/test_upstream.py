@@ -10,8 +10,8 @@ from orchestration import Completed, Failed, Running, State, TaskFuture, allow_f
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import UpstreamTaskError
 from orchestration.domain.states import StateDetails
-from orchestration.sdk import upstream
-from orchestration.sdk.context import Produced
+from orchestration.sdk import futures
+from orchestration.sdk.futures import Produced
 
 Pair = namedtuple("Pair", "left right")
 ONE, TWO = Completed(data=1), Completed("two", data=2)
@@ -19,7 +19,7 @@ BAD = Failed("bad", data=ValueError("bad"))
 
 
 def _found(value: Any) -> list[tuple[Any, bool]]:
-    return [(each.leaf, each.failure_allowed) for each in upstream.find(value)]
+    return [(each.leaf, each.failure_allowed) for each in futures.find(value)]
 
 
 def test_states_are_found_wherever_they_are() -> None:
@@ -32,29 +32,29 @@ def test_states_are_found_wherever_they_are() -> None:
 
 def test_results_take_the_place_of_states_and_the_kind_of_collection_stays() -> None:
     value = {"list": [ONE, 5], "pair": Pair(TWO, (ONE,)), "set": {ONE}, "bad": allow_failure([BAD])}
-    replaced = upstream.replaced(value, upstream.value_of)
+    replaced = futures.replaced(value, futures.value_of)
     assert replaced["list"] == [1, 5]
     assert replaced["pair"] == Pair(2, (1,))
     assert isinstance(replaced["pair"], Pair)
     assert replaced["set"] == {1}
     assert str(replaced["bad"][0]) == "bad"
-    assert upstream.replaced(unmapped(ONE), upstream.value_of) == 1
+    assert futures.replaced(unmapped(ONE), futures.value_of) == 1
     assert value["list"] == [ONE, 5]
 
 
 @pytest.mark.parametrize("value", [[1, [2, {"a": "b"}]], {"a": [1]}, OrderedDict(a=1), Pair(1, 2), "text", object()])
 def test_a_value_without_states_stays_the_same_object(value: Any) -> None:
-    assert upstream.replaced(value, upstream.value_of) is value
+    assert futures.replaced(value, futures.value_of) is value
 
 
 def test_what_did_not_complete_stops_a_run_unless_its_failure_is_allowed() -> None:
     run_id = new_id()
     failed = BAD.evolve(details=StateDetails(task_run_id=run_id))
-    upstream.check(upstream.find([ONE, allow_failure(failed)]))
+    futures.check(futures.find([ONE, allow_failure(failed)]))
     with pytest.raises(UpstreamTaskError, match=f"Upstream task run '{run_id}' did not reach a 'COMPLETED' state"):
-        upstream.check(upstream.find([ONE, failed]))
+        futures.check(futures.find([ONE, failed]))
     with pytest.raises(UpstreamTaskError):
-        upstream.check(upstream.find(allow_failure(Running())))
+        futures.check(futures.find(allow_failure(Running())))
 
 
 @task
@@ -73,9 +73,9 @@ def test_parameters_are_resolved_once_all_that_they_wait_for_has_ended() -> None
     def main() -> None:
         good, bad = _after.submit(gate, 1), _after.submit(gate, ValueError("x"))
         gate.set()
-        assert upstream.resolved({"a": [good], "b": 2}, [good, ONE]) == {"a": [1], "b": 2}
+        assert futures.resolved({"a": [good], "b": 2}, [good, ONE]) == {"a": [1], "b": 2}
         with pytest.raises(UpstreamTaskError, match=str(bad.task_run_id)):
-            upstream.resolved({"a": good}, [bad])
+            futures.resolved({"a": good}, [bad])
 
     main()
 
@@ -94,7 +94,7 @@ def test_the_runs_behind_each_argument_are_told() -> None:
     @flow
     def main() -> None:
         future: TaskFuture[Any] = _after.submit(gate, 1)
-        inputs = upstream.task_inputs(
+        inputs = futures.task_inputs(
             {"a": [future, of_a_task], "b": made, "c": value, "d": _state_of_no_run()}, [future, ONE], produced
         )
         assert inputs == {
@@ -102,7 +102,7 @@ def test_the_runs_behind_each_argument_are_told() -> None:
             "b": [entry(maker)],
             "wait_for": [entry(future.task_run_id)],
         }
-        assert upstream.task_inputs({"b": made}, [], Produced()) == {}
+        assert futures.task_inputs({"b": made}, [], Produced()) == {}
 
     main()
 

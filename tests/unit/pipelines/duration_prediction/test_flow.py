@@ -8,7 +8,7 @@ import pytest
 
 from blocks.mail import EmailServerCredentials
 from orchestration import get_artifact, get_client, test_harness
-from orchestration.sdk.block_registry import BlockNotFound
+from orchestration.sdk.block_model import BlockNotFound
 from pipelines.duration_prediction.champions import champion_of, load_kept, promote
 from pipelines.duration_prediction.config import DriftLimits, TrainingConfig
 from pipelines.duration_prediction.drift import Profile

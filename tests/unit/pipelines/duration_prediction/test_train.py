@@ -13,7 +13,7 @@ import pytest
 from blocks.aws import S3Bucket
 from blocks.mail import EmailServerCredentials
 from orchestration import test_harness
-from orchestration.sdk.block_registry import BlockNotFound
+from orchestration.sdk.block_model import BlockNotFound
 from pipelines.duration_prediction import train
 from pipelines.duration_prediction.config import plan_months
 from pipelines.duration_prediction.wiring import surroundings

@@ -15,9 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from orchestration.domain.errors import ConfigurationError
+from orchestration.sdk.blocks import Secret
 from orchestration.sdk.projects import git as module
 from orchestration.sdk.projects.git import GitError, GitRepository
-from orchestration.sdk.secret_block import Secret
 from tests.support.repositories import commit, git, repository
 
 
