@@ -18,17 +18,8 @@ from types import UnionType
 from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    Secret,
-    SecretBytes,
-    SecretStr,
-    model_serializer,
-    model_validator,
-)
+import pydantic
+from pydantic import BaseModel, ConfigDict, PrivateAttr, Secret, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
@@ -45,29 +36,23 @@ _BUILT_IN = (
 CLASSES: dict[str, type[Any]] = {}
 
 
-class BlockNotFound(ObjectNotFound, ValueError):
-    """There is no saved block of that type and name."""
-
-    is_users_mistake = True
-
-
-class BlockExists(ObjectAlreadyExists, ValueError):
-    """A block of that type and name is saved, and overwriting was not asked for."""
-
-    is_users_mistake = True
-
-
-class InvalidBlock(ConfigurationError, ValueError, RuntimeError):
-    """A saved block does not fit the class that it is loaded into."""
-
-    is_users_mistake = True
-
-
 class BlockUsageError(UsageError, ValueError):
     """A block is used in a way that cannot work: without a name, under one that it cannot have, ..."""
 
 
-class UnknownBlockType(UsageError, ValueError):
+class BlockNotFound(BlockUsageError, ObjectNotFound):
+    """There is no saved block of that type and name."""
+
+
+class BlockExists(BlockUsageError, ObjectAlreadyExists):
+    """A block of that type and name is saved, and overwriting was not asked for."""
+
+
+class InvalidBlock(BlockUsageError, ConfigurationError, RuntimeError):
+    """A saved block does not fit the class that it is loaded into."""
+
+
+class UnknownBlockType(BlockUsageError):
     """No class of that slug can be found here."""
 
 
@@ -179,9 +164,9 @@ class BlockModel(BaseModel):
         if cls.__pydantic_generic_metadata__["origin"] is None and ABC not in cls.__bases__:
             CLASSES[cls.get_block_type_slug()] = cls
 
-    @model_validator(mode="wrap")
+    @pydantic.model_validator(mode="wrap")
     @classmethod
-    def _from_values(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _from_values(cls, values: Any, handler: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
         """Take the values of this type, or of a subclass that they name, and learn their secrets."""
         if isinstance(values, Mapping):
             slug = values.get("block_type_slug")
@@ -203,7 +188,7 @@ class BlockModel(BaseModel):
         """The fields; what else was stored, say by a class that has lost a secret field since, is not shown."""
         return [(name, value) for name, value in super().__repr_args__() if name in type(self).model_fields]
 
-    @model_serializer(mode="wrap")
+    @pydantic.model_serializer(mode="wrap")
     def _with_type(self, handler: Any) -> dict[str, Any]:
         """The values and the slug of their type, without which a nested block might be taken for another."""
         return {**handler(self), "block_type_slug": self.get_block_type_slug()}

@@ -17,28 +17,17 @@ from uuid import UUID
 import pydantic
 from pydantic import Field, JsonValue, SecretStr, StrictStr, ValidationError
 
-from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
-from orchestration.domain.schemas.wire import record_of
-from orchestration.sdk.awaiting import awaited, either, in_thread
-from orchestration.sdk.block_model import (
-    BlockExists,
-    BlockModel,
-    BlockNotFound,
-    BlockUsageError,
-    InvalidBlock,
-    UnknownBlockType,
-    class_of,
-    document_data,
-    models_in,
-)
+from orchestration.domain.schemas.blocks import BlockDocument
+from orchestration.domain.schemas.wire import Document
+from orchestration.sdk import block_model
+from orchestration.sdk.awaiting import awaited, either, in_thread, plainly
+from orchestration.sdk.block_model import BlockModel, BlockUsageError
 from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
-_TYPE_FIELDS = ("slug", "name", "logo_url", "documentation_url", "description", "code_example")
 
 
 class Block(BlockModel, ABC):
@@ -58,30 +47,25 @@ class Block(BlockModel, ABC):
 
     @classmethod
     @either
-    def register_type_and_schema(cls) -> None:
-        """Make the type, and those nested in it, known to the store; doing so again changes nothing."""
-        cls._register()
-
-    aregister_type_and_schema = classmethod(awaited(register_type_and_schema))
-
-    @classmethod
-    def _register(cls) -> BlockSchema:
+    def register_type_and_schema(cls) -> Document:
+        """Make the type, and those nested in it, known to the store; doing so again changes nothing. The schema."""
         if _is_base(cls):
             raise BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
         for field in cls.model_fields.values():
-            for nested in models_in(field.annotation, Block):
+            for nested in block_model.models_in(field.annotation, Block):
                 if not _is_base(nested):
-                    nested._register()
-        names = cls.get_block_type_slug(), cls.get_block_type_name()
+                    plainly(nested.register_type_and_schema)()
         logo, documentation = (str(url) if url else None for url in (cls._logo_url, cls._documentation_url))
-        about = cls.get_description(), cls._code_example
-        texts = dict(zip(_TYPE_FIELDS, (*names, logo, documentation, *about), strict=True))
+        block_type = {
+            "slug": cls.get_block_type_slug(), "name": cls.get_block_type_name(), "logo_url": logo,
+            "documentation_url": documentation, "description": cls.get_description(), "code_example": cls._code_example,
+        }
+        schema = {"fields": cls.model_json_schema(), "capabilities": sorted(cls.get_block_capabilities())}
         backend = current_session().backend
-        block_type = backend.create("block_types", texts, overwrite=True)
-        abilities = {"capabilities": sorted(cls.get_block_capabilities())}
-        schema = {"fields": cls.model_json_schema(), "block_type_id": block_type["id"], **abilities}
-        stored = backend.create("block_schemas", schema, overwrite=True)
-        return record_of(BlockSchema, stored, block_type=record_of(BlockType, block_type))
+        schema["block_type_id"] = backend.create("block_types", block_type, overwrite=True)["id"]
+        return backend.create("block_schemas", schema, overwrite=True)
+
+    aregister_type_and_schema = classmethod(awaited(register_type_and_schema))
 
     @either
     def save(self, name: str | None = None, overwrite: bool = False) -> UUID:
@@ -91,20 +75,21 @@ class Block(BlockModel, ABC):
             BlockExists: the type has a block of that name, and ``overwrite`` is false.
             BlockUsageError: there is no name, or it has other characters than ``a-z``, ``0-9`` and ``-``.
         """
-        name, slug, store = name or self._block_document_name or "", self.get_block_type_slug(), _store()
+        name, slug, store = name or self._block_document_name or "", self.get_block_type_slug(), current_session().backend.blocks
         if not DOCUMENT_NAME.fullmatch(name):
             what = f"A {type(self).__name__} is saved under a name of lower-case letters, digits and dashes"
             raise BlockUsageError(f"{what}, not {name!r}; call save(name).")
-        schema = self._register()
-        document = BlockDocument(new_id(), name, document_data(self), schema.id, schema.block_type_id)
+        schema = plainly(self.register_type_and_schema)()
+        schema_id, type_id = UUID(schema["id"]), UUID(schema["block_type_id"])
+        document = BlockDocument(new_id(), name, block_model.document_data(self), schema_id, type_id)
         try:
             document_id = store.create_block_document(document).id
         except ObjectAlreadyExists:
             if not overwrite:
                 told = f"The block {slug}/{name} exists already; save it with overwrite=True to replace its values."
-                raise BlockExists(told) from None
+                raise block_model.BlockExists(told) from None
             document_id = store.block_document_by_name(slug, name).id
-            store.update_block_document(document_id, document.data, schema.id)
+            store.update_block_document(document_id, document.data, schema_id)
         self._block_document_id, self._block_document_name = document_id, name
         return document_id
 
@@ -137,10 +122,7 @@ class Block(BlockModel, ABC):
         """
         current_session().backend.delete("block_documents", id=str(cls._document(name, include_secrets=False).id))
 
-    @classmethod
-    async def adelete(cls, name: str) -> None:
-        """The async twin of ``delete``."""
-        await in_thread(cls.delete, name)
+    adelete = classmethod(awaited(delete))
 
     @classmethod
     def _document(cls, name: str, include_secrets: bool) -> BlockDocument:
@@ -148,28 +130,29 @@ class Block(BlockModel, ABC):
         if not document_name:
             raise BlockUsageError(f"The name {name!r} does not say which type; use 'type-slug/name'.")
         try:
-            return _store().block_document_by_name(slug, document_name, include_secrets)
+            return current_session().backend.blocks.block_document_by_name(slug, document_name, include_secrets)
         except ObjectNotFound:
             remedy = "save one under that name, or see what there is with `orchestrate block ls`"
-            raise BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
+            raise block_model.BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
 
     @classmethod
     def load_from_ref(cls, document_id: UUID | str) -> Self:
         """The saved block of a document's id, such as a stored result names."""
         try:
-            return cls._from_document(_store().block_document(UUID(str(document_id)), include_secrets=True))
+            document = current_session().backend.blocks.block_document(UUID(str(document_id)), include_secrets=True)
         except ObjectNotFound:
-            raise BlockNotFound(f"There is no block document with the id {document_id}.") from None
+            raise block_model.BlockNotFound(f"There is no block document with the id {document_id}.") from None
+        return cls._from_document(document)
 
     @classmethod
     def _from_document(cls, document: BlockDocument) -> Self:
         slug = document.block_type.slug if document.block_type else cls.get_block_type_slug()
-        block_class: type[Self] = class_of(slug) if cls is Block else cls
+        block_class: type[Self] = block_model.class_of(slug) if cls is Block else cls
         try:
             block = block_class.model_validate({**document.data, **_nested(document)})
         except ValidationError as error:
             misfit = f"The block {slug}/{document.name} does not fit {block_class.__name__}: {_faults(error)}"
-            raise InvalidBlock(f"{misfit}; save it again.") from None
+            raise block_model.InvalidBlock(f"{misfit}; save it again.") from None
         block._block_document_id, block._block_document_name = document.id, document.name
         return block
 
@@ -178,17 +161,12 @@ def _is_base(block_class: type[Block]) -> bool:
     return inspect.isabstract(block_class) or ABC in block_class.__bases__
 
 
-def _store() -> BlockStore:
-    return current_session().backend.blocks
-
-
 def _nested(document: BlockDocument) -> dict[str, Block]:
     """The blocks that a document refers to, by field; a type unknown here is left to the field's annotation."""
     blocks: dict[str, Block] = {}
     for name, child in document.references.items():
-        with suppress(UnknownBlockType):
-            if child.block_type is not None:
-                blocks[name] = class_of(child.block_type.slug)._from_document(child)
+        with suppress(block_model.UnknownBlockType):
+            blocks[name] = Block._from_document(child)
     return blocks
 
 

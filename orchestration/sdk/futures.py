@@ -19,7 +19,7 @@ from weakref import ref
 from orchestration.domain.errors import UpstreamTaskError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import State
-from orchestration.sdk.awaiting import THREAD, in_thread
+from orchestration.sdk.awaiting import THREAD, awaited
 
 R = TypeVar("R")
 _logger = logging.getLogger("orchestration")
@@ -72,15 +72,8 @@ class TaskFuture(Generic[R]):
             raise TimeoutError(f"Task run {self.record.name!r} did not end within {timeout} seconds.")
         return self.state.outcome(raise_on_failure)
 
-    async def wait_async(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - Prefect's signature
-        """Wait without holding up the event loop."""
-        await in_thread(self.wait, timeout)
-
-    async def result_async(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:  # noqa: ASYNC109
-        """``result`` without holding up the event loop."""
-        return await in_thread(self.result, timeout, raise_on_failure)
-
-    aresult = result_async
+    wait_async = awaited(wait)
+    aresult = result_async = awaited(result)
 
     def add_done_callback(self, fn: Callable[[TaskFuture[R]], None]) -> None:
         """Call ``fn`` with this future once it is done; at once when it is."""
