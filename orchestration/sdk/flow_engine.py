@@ -16,17 +16,14 @@ from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.local import LocalBackend
 from orchestration.backend.processes import this_process
 from orchestration.domain import errors, rules
-from orchestration.domain.errors import ParameterBindError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import policy_document
 from orchestration.domain.states import Cancelled, Failed, Pending, State, StateDetails
 from orchestration.persistence.runs import owner_columns
-from orchestration.sdk import awaiting, futures, lifecycle, logs, parameters, results, runners, task_engine
-from orchestration.sdk.awaiting import aside, at_once
+from orchestration.sdk import awaiting, futures, lifecycle, logs, parameters, runners, task_engine
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields, within
 from orchestration.sdk.interrupts import termination_as_exit
-from orchestration.sdk.logs import started_session
 from orchestration.sdk.session import Session
 
 NOT_READY = "NotReady"
@@ -42,7 +39,7 @@ def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
 async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...]) -> State:
     given = parameters.binder_of(flow).bind(args, kwargs)
     run = await awaiting.aside(flow.isasync, new_flow_run, flow, given, wait_for)
-    return await awaiting.aside(flow.isasync, run.refusal) or await lifecycle.drive(run, run.record.state or Pending())
+    return await run.alive()
 
 
 def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) -> FlowExecution:
@@ -80,6 +77,11 @@ class FlowExecution:
     def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
         return logs.RunLogger(logs.FLOW_LOGGER, flow_log_fields(self.record))
+
+    async def alive(self) -> State:
+        """The state that the run ends in."""
+        refused = await awaiting.aside(self.decorated.isasync, self.refusal)
+        return refused or await lifecycle.drive(self, self.record.state or Pending(), self.record.run_count)
 
     def refusal(self) -> State | None:
         """The state of a run that cannot start, for what it depends on failed or its parameters do not fit."""
@@ -135,10 +137,17 @@ class FlowExecution:
                 await self._settle()
                 return await awaiting.aside(is_async, self._failed, error, context)
 
-    def crash(self, error: BaseException) -> None:
-        """End the run truthfully; the store ends the task runs that it leaves behind."""
-        if self.record.state is not None and self.record.state.is_final():
-            return
+    def ended_by(self, error: BaseException) -> State:
+        """The Suspended state, which the run's own code has entered; of any other end the store is told the truth."""
+        if isinstance(error, errors.SuspendSignal):
+            self.record = self.session.backend.flow_run(self.record.id)
+            return self.record.state or Pending()
+        if self.record.state is None or not self.record.state.is_final():
+            self._crash(error)
+        raise error
+
+    def _crash(self, error: BaseException) -> None:
+        """End the run; the store ends the task runs that it leaves behind."""
         state = lifecycle.state_of_error(error, lifecycle.FLOW_RAISED)
         now = self.session.backend.flow_run(self.record.id).state if self.claim_id else None
         if now is not None and now.is_cancelling():
@@ -147,11 +156,6 @@ class FlowExecution:
             self.logger.error("Crash detected! %s", state.message)
         self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
         awaiting.at_once(lifecycle.run_hooks(self, self.record.state or state, on_loop=False))
-
-    def suspended(self) -> State:
-        """The Suspended state, which the run's own code has entered."""
-        self.record = self.session.backend.flow_run(self.record.id)
-        return self.record.state or Pending()
 
     # -- one step each ----------------------------------------------------------------------------
 
@@ -199,8 +203,7 @@ class FlowExecution:
 
     def _tell(self, proposed: State, entered: State) -> None:
         if entered.name == "AwaitingRetry":
-            due = entered.details.scheduled_time
-            lifecycle.tell_of_retry(self, proposed, f"at {due:%H:%M:%S} UTC" if due else "at once")
+            lifecycle.tell_of_retry(self, proposed, entered)
         elif entered.is_final():
             level = self.logger.info if entered.is_completed() else self.logger.error
             level("Finished in state %s", entered)
@@ -220,7 +223,7 @@ class FlowExecution:
         persist = settings.persist_results if options.persist is None else options.persist
         if not (state.is_completed() and persist):
             return state
-        stored = options.store(settings).write(results.new_result_key(), state.data)
+        stored = options.store(settings).write(new_id().hex, state.data)
         if not self.decorated.cache_result_in_memory:
             stored.forget()
         return state.evolve(data=stored)
@@ -257,7 +260,7 @@ def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> State:
         claim_id: the claim of the worker that started this process, if one did. It fences the run: once the claim
             has ended, nothing is recorded any more, and ``Abort`` is raised.
     """
-    session = started_session()
+    session = logs.started_session()
     record = session.backend.flow_run(run_id)
     if record.state is not None and record.state.is_final():
         return record.state
@@ -271,11 +274,6 @@ def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> State:
     run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id)
     try:
         run.parameters = parameters.binder_of(flow).bind((), run.parameters)
-    except ParameterBindError as error:
+    except errors.ParameterBindError as error:
         return run.propose(Failed(str(error), data=error, details=StateDetails(retriable=False)))
-
-    async def live() -> State:
-        refused = await aside(flow.isasync, run.refusal)
-        return refused or await lifecycle.drive(run, record.state or Pending(), record.run_count)
-
-    return asyncio.run(live()) if flow.isasync else at_once(live())
+    return asyncio.run(run.alive()) if flow.isasync else awaiting.at_once(run.alive())

@@ -48,6 +48,7 @@ _CRASHES: dict[type[BaseException], str] = {
     KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
     interrupts.Terminated: "Execution was aborted by a termination signal.",
     SystemExit: "Execution was aborted by Python system exit call.",
+    errors.SuspendSignal: "The flow run was suspended inside this task.",
     asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
 }
 _HOOKS_BY_TYPE = {
@@ -76,11 +77,8 @@ class Run(Protocol):
     async def call(self) -> State:
         """The outcome of the user's function; waits only when that is async."""
 
-    def crash(self, error: BaseException) -> None:
-        """Record that the run was ended from outside."""
-
-    def suspended(self) -> State:
-        """The state in which the run's code has asked to be left."""
+    def ended_by(self, error: BaseException) -> State:
+        """The state of a run that has suspended itself; any other end is recorded, and raised on."""
 
     def scope(self) -> AbstractContextManager[None]:
         """What surrounds the whole life of the run."""
@@ -104,7 +102,7 @@ def lifecycle(state: State, run_count: int = 0) -> Generator[Effect, State, Stat
 async def drive(run: Run, state: State, run_count: int = 0) -> State:
     """Live the life of a run; of sync code it waits for no event loop, of async code it never holds one up.
 
-    A suspension ends the life without an error; anything else that gets this far crashes the run.
+    What is raised this far ends the run from outside.
     """
     is_async = run.decorated.isasync
     token = awaitable.RUN_IS_ASYNC.set(is_async)
@@ -124,11 +122,8 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
                 else:
                     time.sleep(seconds_until_due(effect.state))  # noqa: ASYNC251 - sync code has no loop to hold up
             return effect
-    except errors.SuspendSignal:
-        return run.suspended()
     except BaseException as error:
-        run.crash(error)
-        raise
+        return run.ended_by(error)
     finally:
         awaitable.RUN_IS_ASYNC.reset(token)
 
@@ -216,9 +211,10 @@ def wants_retry(run: Run, failed: State) -> bool:
         return False
 
 
-def tell_of_retry(run: Run, failed: State, when: str) -> None:
+def tell_of_retry(run: Run, failed: State, awaiting_retry: State) -> None:
     """Log why a run has failed, and that it starts again."""
-    kind, retries = run.decorated._kind.capitalize(), run.record.policy.retries
+    kind, retries, seconds = run.decorated._kind.capitalize(), run.record.policy.retries, seconds_until_due(awaiting_retry)
+    when = f"{seconds:.3g} second(s) from now" if seconds else "immediately"
     message = "%s run failed with exception: %r - Retry %d/%d will start %s"
     run.logger.info(message, kind, failed.data, run.record.run_count, retries, when)
 

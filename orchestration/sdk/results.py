@@ -19,7 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
-from uuid import uuid4
 
 import cloudpickle
 
@@ -319,8 +318,3 @@ def _parts(content: bytes) -> tuple[Mapping[str, Any], bytes]:
         return dict(document["metadata"]), document["result"].encode()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SerializationError(f"A stored result is damaged ({error!r}); run again to renew it.") from error
-
-
-def new_result_key() -> str:
-    """A key that no other result has."""
-    return uuid4().hex

@@ -45,6 +45,7 @@ def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecuti
 
 
 _NOTHING_AROUND = nullcontext()
+_PLAIN = (str, int, float, bytes, type(None))
 
 
 class TaskExecution(task_results.LivingTask):
@@ -63,8 +64,7 @@ class TaskExecution(task_results.LivingTask):
         try:
             is_ready = self.is_ready()
         except BaseException as error:
-            self.crash(error)
-            raise
+            return self.ended_by(error)
         return await lifecycle.drive(self, self.record.state) if is_ready else self.record.state
 
     def is_ready(self) -> bool:
@@ -83,7 +83,7 @@ class TaskExecution(task_results.LivingTask):
     def may_depend(self) -> bool:
         """Whether any argument could hold a future, a state, a mark, or another run's result."""
         produced = self.flow.produced if self.flow is not None else None
-        return bool(self.wait_for or produced or (self.parameters and any(map(_may_hold, self.parameters.values()))))
+        return bool(self.wait_for or produced or not all(isinstance(each, _PLAIN) for each in self.parameters.values()))
 
     # -- what the driver asks ---------------------------------------------------------------------
 
@@ -111,10 +111,7 @@ class TaskExecution(task_results.LivingTask):
         if isinstance(decision, rules.Wait | rules.Abort):
             return record.state
         if decision.state.name == "AwaitingRetry":
-            due = decision.state.details.scheduled_time
-            seconds = (due - now).total_seconds() if due is not None else 0.0
-            when = f"{seconds:.3g} second(s) from now" if seconds else "immediately"
-            lifecycle.tell_of_retry(self, state, when)
+            lifecycle.tell_of_retry(self, state, decision.state)
         return self.enter(decision.state, now)
 
     async def call(self) -> State:
@@ -138,15 +135,14 @@ class TaskExecution(task_results.LivingTask):
                     raise  # such as Ctrl-C, which ends the run from outside
                 return lifecycle.state_of_error(error, lifecycle.TASK_RAISED)
 
-    def crash(self, error: BaseException) -> None:
-        """End the run as Crashed, or as Failed when the engine itself refused something."""
+    def ended_by(self, error: BaseException) -> State:
+        """End the run as Crashed, or as Failed when the engine itself refused something; raises the error.
+
+        A task cannot be suspended; the flow around it is, and takes the task with it.
+        """
         if not self.record.state.is_final():
             self.enter(lifecycle.state_of_error(error, lifecycle.TASK_RAISED))
-
-    def suspended(self) -> State:
-        """A task cannot be suspended; the flow around it is, and takes the task with it."""
-        self.crash(errors.SuspendSignal("The flow run was suspended inside this task."))
-        raise errors.SuspendSignal
+        raise error
 
     # -- one step each ----------------------------------------------------------------------------
 
@@ -154,7 +150,7 @@ class TaskExecution(task_results.LivingTask):
         """What surrounds the task's function."""
         log_prints = logs.are_logged(self.decorated, self.flow, self.session.settings)
         context = TaskRunContext(self.record, self.session, self.parameters, self.decorated.name, log_prints)
-        return within((TASK_RUN, context), (transactions.ACTIVE, self))
+        return within((TASK_RUN, context), (transactions.ACTIVE, self.open_transaction))
 
     def enter(self, state: State, now: datetime | None = None) -> State:
         """Take a state and keep the run's times and counts in step with it."""
@@ -174,10 +170,6 @@ class TaskExecution(task_results.LivingTask):
         if self.flow is not None:
             self.flow.produced.remember(state.data, self.record.id)
         return task_results.committed(self, state)
-
-
-def _may_hold(value: Any) -> bool:
-    return not isinstance(value, str | int | float | bytes | type(None))
 
 
 def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRunRecord:

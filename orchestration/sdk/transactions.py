@@ -53,18 +53,13 @@ class TransactionState(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
-class Opener(Protocol):
-    """A task run whose transaction is made when somebody asks for it, since most never do."""
-
-    def open_transaction(self) -> Transaction:
-        """The transaction of the run."""
-
-
+# What gives the transaction around the running code: that of a task run is made when it is asked for, which most never are.
+Opener = Callable[[], "Transaction"]
 ACTIVE: ContextVar[Opener | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
 
 
 @dataclass(eq=False)
-class Transaction(AbstractContextManager["Transaction"]):
+class Transaction:
     """A ``with`` block whose task runs are rolled back when it fails; or one task run, within such a block or alone.
 
     Args:
@@ -92,7 +87,7 @@ class Transaction(AbstractContextManager["Transaction"]):
     on_rolled_back: Callable[[], None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.parent = parent = self.around.open_transaction() if self.around is not None else None
+        self.parent = parent = self.around() if self.around is not None else None
         self.commit_mode = self.commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
         inherited = parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
         self.isolation_level = self.isolation_level or inherited
@@ -104,10 +99,6 @@ class Transaction(AbstractContextManager["Transaction"]):
         self._staged: Any = _MISSING
         self._on_rollback: list[Hook] = []
         self._on_commit: list[Hook] = []
-
-    def open_transaction(self) -> Transaction:
-        """The transaction itself, which is open."""
-        return self
 
     def set(self, name: str, value: Any) -> None:
         """Keep a value for hooks and child transactions."""
@@ -209,7 +200,7 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     def __enter__(self) -> Transaction:
         self.begin()
-        self._token = ACTIVE.set(self)
+        self._token = ACTIVE.set(lambda: self)
         return self
 
     def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
@@ -218,7 +209,7 @@ class Transaction(AbstractContextManager["Transaction"]):
 
     async def __aenter__(self) -> Transaction:
         await in_thread(self.begin)
-        self._token = ACTIVE.set(self)
+        self._token = ACTIVE.set(lambda: self)
         return self
 
     async def __aexit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
@@ -239,7 +230,7 @@ transaction = Transaction
 def get_transaction() -> Transaction | None:
     """The transaction around the running code, if there is one; a task is a transaction of its own."""
     around = ACTIVE.get()
-    return around.open_transaction() if around is not None else None
+    return around() if around is not None else None
 
 
 _POLL_SECONDS = 0.01

@@ -20,7 +20,6 @@ from orchestration.sdk.results import (
     JSONSerializer,
     ResultStore,
     StoredValue,
-    new_result_key,
     storage_of,
 )
 from orchestration.sdk.session import Session, open_session
@@ -117,10 +116,6 @@ def test_nothing_is_half_written(store: ResultStore, folder: Path) -> None:
     with pytest.raises(OSError, match="taken"):
         FolderStorage(folder).write("taken", b"x")
     assert sorted(path.name for path in folder.iterdir()) == ["key", "taken"]
-
-
-def test_keys_are_new_each_time() -> None:
-    assert new_result_key() != new_result_key()
 
 
 def _storages(folder: Path) -> dict[str, Any]:
