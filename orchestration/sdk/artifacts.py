@@ -1,7 +1,5 @@
 """Artifacts: what runs publish for people to read."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

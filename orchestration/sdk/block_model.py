@@ -6,8 +6,6 @@ down to the spelling of descriptions; tests hold the results to those of Prefect
 From the slug of a block type to its class, and what goes wrong with blocks; each error is a ``ValueError`` too.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 import unicodedata

@@ -3,8 +3,6 @@
 ``Secret``: one secret value, kept under a name.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 import logging

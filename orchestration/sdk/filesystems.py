@@ -1,7 +1,5 @@
 """``LocalFileSystem``: the files below a folder of this machine, but for those that an ignore file names."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path

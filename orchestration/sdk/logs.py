@@ -5,8 +5,6 @@ Secret values that this process knows, taken out of every text that leaves it.
 The start of a run in a process: open the store, and let runs log.
 """
 
-from __future__ import annotations
-
 import builtins
 import io
 import json

@@ -1,7 +1,5 @@
 """Pausing, suspending and resuming flow runs, with or without an input from a person."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Mapping

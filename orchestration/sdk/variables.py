@@ -1,7 +1,5 @@
 """Variables: named JSON values that people change without changing code."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
