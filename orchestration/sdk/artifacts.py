@@ -8,11 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schemas.catalog import Artifact, artifact_of
-from orchestration.domain.schemas.wire import plain
+from orchestration.domain.schemas import catalog, wire
+from orchestration.sdk import context, logs
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
-from orchestration.sdk.logs import redact, started_session
 
 _KEY = re.compile(r"[a-z0-9-]+")
 
@@ -33,13 +31,13 @@ def create_markdown_artifact(markdown: str, key: str | None = None, description:
     Raises:
         UsageError: the key has other characters.
     """
-    return _create("markdown", redact(markdown), key, description)
+    return _create("markdown", logs.redact(markdown), key, description)
 
 
 @either
 def create_table_artifact(table: Cells, key: str | None = None, description: str | None = None) -> UUID:
     """Publish a table, given as columns by name, as rows by column name, or as rows; the id of the new version."""
-    return _create("table", redact(json.dumps(_strict(table))), key, description)
+    return _create("table", logs.redact(json.dumps(_strict(table))), key, description)
 
 
 @either
@@ -47,13 +45,13 @@ def create_link_artifact(
     link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
 ) -> UUID:
     """Publish a link; the id of the new version."""
-    return _create("markdown", redact(f"[{link_text or link}]({link})"), key, description)
+    return _create("markdown", logs.redact(f"[{link_text or link}]({link})"), key, description)
 
 
 @either
 def create_image_artifact(image_url: str, key: str | None = None, description: str | None = None) -> UUID:
     """Publish an image by its address; the id of the new version."""
-    return _create("image", redact(image_url), key, description)
+    return _create("image", logs.redact(image_url), key, description)
 
 
 @either
@@ -70,16 +68,16 @@ def update_progress_artifact(artifact_id: UUID, progress: float, description: st
         ObjectNotFound: there is no artifact of that id.
         UsageError: the progress is not between 0 and 100.
     """
-    about = {} if description is None else {"description": redact(description)}
-    started_session().backend.change("artifacts", {"data": _percent(progress), **about}, id=artifact_id)
+    about = {} if description is None else {"description": logs.redact(description)}
+    logs.started_session().backend.change("artifacts", {"data": _percent(progress), **about}, id=artifact_id)
     return artifact_id
 
 
 @either
-def get_artifact(key: str) -> Artifact | None:
+def get_artifact(key: str) -> catalog.Artifact | None:
     """The newest version of the artifact of that key; ``None`` when there is none."""
     try:
-        return artifact_of(started_session().backend.read("artifacts", key=key))
+        return catalog.artifact_of(logs.started_session().backend.read("artifacts", key=key))
     except ObjectNotFound:
         return None
 
@@ -95,12 +93,12 @@ aupdate_progress_artifact = awaited(update_progress_artifact)
 def _create(kind: str, data: Any, key: str | None, description: str | None) -> UUID:
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError(f"The artifact key {key!r} may have only lower-case letters, numbers and dashes.")
-    run = log_extra(FLOW_RUN.get(), TASK_RUN.get())
+    run = context.log_extra(context.FLOW_RUN.get(), context.TASK_RUN.get())
     artifact = {
-        "key": key, "type": kind, "description": None if description is None else redact(description), "data": data,
-        "metadata": {}, "flow_run_id": run.get("flow_run_id"), "task_run_id": run.get("task_run_id"),
+        "key": key, "type": kind, "description": None if description is None else logs.redact(description),
+        "data": data, "metadata": {}, "flow_run_id": run.get("flow_run_id"), "task_run_id": run.get("task_run_id"),
     }
-    return UUID(started_session().backend.create("artifacts", plain(artifact))["id"])
+    return UUID(logs.started_session().backend.create("artifacts", wire.plain(artifact))["id"])
 
 
 def _percent(progress: float) -> float:

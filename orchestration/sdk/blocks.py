@@ -17,12 +17,11 @@ from pydantic import Field, JsonValue, SecretStr, StrictStr, ValidationError
 
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
+from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.blocks import BlockDocument
-from orchestration.domain.schemas.wire import Document
-from orchestration.sdk import block_model
+from orchestration.sdk import block_model, logs
 from orchestration.sdk.awaiting import awaited, either, in_thread, plainly
 from orchestration.sdk.block_model import BlockModel, BlockUsageError
-from orchestration.sdk.logs import RunLogger, get_logger, get_run_logger
 from orchestration.sdk.session import current_session
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
@@ -36,16 +35,16 @@ class Block(BlockModel, ABC):
     """
 
     @property
-    def logger(self) -> logging.Logger | RunLogger:
+    def logger(self) -> logging.Logger | logs.RunLogger:
         """The logger of the current run; outside runs, one named after the class."""
         try:
-            return get_run_logger()
+            return logs.get_run_logger()
         except MissingContextError:
-            return get_logger(type(self).__name__)
+            return logs.get_logger(type(self).__name__)
 
     @classmethod
     @either
-    def register_type_and_schema(cls) -> Document:
+    def register_type_and_schema(cls) -> wire.Document:
         """Make the type, and those nested in it, known to the store; doing so again changes nothing. The schema."""
         if _is_base(cls):
             raise BlockUsageError(f"{cls.__name__} is a base class; register the classes derived from it.")
@@ -73,12 +72,13 @@ class Block(BlockModel, ABC):
             BlockExists: the type has a block of that name, and ``overwrite`` is false.
             BlockUsageError: there is no name, or it has other characters than ``a-z``, ``0-9`` and ``-``.
         """
-        name, slug, store = name or self._block_document_name or "", self.get_block_type_slug(), current_session().backend.blocks
+        name, slug = name or self._block_document_name or "", self.get_block_type_slug()
         if not DOCUMENT_NAME.fullmatch(name):
             what = f"A {type(self).__name__} is saved under a name of lower-case letters, digits and dashes"
             raise BlockUsageError(f"{what}, not {name!r}; call save(name).")
         schema = plainly(self.register_type_and_schema)()
         schema_id, type_id = UUID(schema["id"]), UUID(schema["block_type_id"])
+        store = current_session().backend.blocks
         document = BlockDocument(new_id(), name, block_model.document_data(self), schema_id, type_id)
         try:
             document_id = store.create_block_document(document).id

@@ -9,14 +9,10 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from orchestration.backend.port import Backend
-from orchestration.domain.rules import Decision
-from orchestration.domain.schemas.catalog import artifact_of, variable_of
+from orchestration.domain import rules, states
+from orchestration.domain.schemas import catalog, runs, wire
 from orchestration.domain.schemas.filters import PAGE, Query
-from orchestration.domain.schemas.runs import FlowRun, Log, TaskRun
-from orchestration.domain.schemas.wire import Document, flow_run_of, record_of, task_run_of
-from orchestration.domain.states import State
-from orchestration.sdk.awaiting import in_thread
-from orchestration.sdk.logs import started_session
+from orchestration.sdk import awaiting, logs
 from orchestration.sdk.results import StoredValue
 from orchestration.sdk.session import Session
 
@@ -24,7 +20,7 @@ R = TypeVar("R")
 Filter = Mapping[str, Any] | None
 
 
-def _listing(resource: str, record: Callable[[Document], R], order: str | None = None) -> Callable[..., list[R]]:
+def _listing(resource: str, record: Callable[[wire.Document], R], order: str | None = None) -> Callable[..., list[R]]:
     """The method that reads a page of a resource; filters are documents, others by name as ``flow_filter={...}``."""
 
     def read(
@@ -48,29 +44,29 @@ class SyncClient(AbstractContextManager["SyncClient"]):
     def __exit__(self, *_: object) -> None:
         """Nothing to close: the store is the session's."""
 
-    read_flow_runs = _listing("flow_runs", partial(flow_run_of, revive=StoredValue.from_document))
-    read_task_runs = _listing("task_runs", partial(task_run_of, revive=StoredValue.from_document), "ID_ASC")
-    read_logs = _listing("logs", partial(record_of, Log), "TIMESTAMP_ASC")
-    read_artifacts = _listing("artifacts", artifact_of)
-    read_variables = _listing("variables", variable_of)
+    read_flow_runs = _listing("flow_runs", partial(wire.flow_run_of, revive=StoredValue.from_document))
+    read_task_runs = _listing("task_runs", partial(wire.task_run_of, revive=StoredValue.from_document), "ID_ASC")
+    read_logs = _listing("logs", partial(wire.record_of, runs.Log), "TIMESTAMP_ASC")
+    read_artifacts = _listing("artifacts", catalog.artifact_of)
+    read_variables = _listing("variables", catalog.variable_of)
 
-    def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
+    def read_flow_run(self, flow_run_id: UUID) -> runs.FlowRun:
         """The flow run of that id; ``ObjectNotFound`` when there is none."""
         return self._backend.flow_run(flow_run_id)
 
-    def read_flow_run_states(self, flow_run_id: UUID) -> list[State]:
+    def read_flow_run_states(self, flow_run_id: UUID) -> list[states.State]:
         """All states of a flow run, oldest first."""
         return self._backend.flow_run_states(flow_run_id)
 
-    def set_flow_run_state(self, flow_run_id: UUID, state: State, force: bool = False) -> Decision:
+    def set_flow_run_state(self, flow_run_id: UUID, state: states.State, force: bool = False) -> rules.Decision:
         """Propose a state for a flow run; the rules decide, unless ``force``."""
         return self._backend.propose_flow_run_state(flow_run_id, state, force)
 
-    def read_task_run(self, task_run_id: UUID) -> TaskRun:
+    def read_task_run(self, task_run_id: UUID) -> runs.TaskRun:
         """The task run of that id; ``ObjectNotFound`` when there is none."""
         return self._backend.task_run(task_run_id)
 
-    def read_task_run_states(self, task_run_id: UUID) -> list[State]:
+    def read_task_run_states(self, task_run_id: UUID) -> list[states.State]:
         """All states of a task run, oldest first."""
         return self._backend.task_run_states(task_run_id)
 
@@ -93,10 +89,10 @@ class AsyncClient:
         return
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return partial(in_thread, getattr(self._client, name))
+        return partial(awaiting.in_thread, getattr(self._client, name))
 
 
 def get_client(sync_client: bool = False) -> Any:
     """A client of the store for ``async with`` blocks; with ``sync_client=True``, for ``with`` blocks."""
-    session = started_session()
+    session = logs.started_session()
     return SyncClient(session) if sync_client else AsyncClient(session)

@@ -16,8 +16,7 @@ from uuid import UUID
 from orchestration.backend.clock import DICE, new_id
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.sdk.awaiting import dispatch, in_thread
-from orchestration.sdk.logs import started_session
+from orchestration.sdk import awaiting, logs
 from orchestration.sdk.session import Session
 
 LEASE_SECONDS = 300.0
@@ -48,7 +47,7 @@ class Slots:
     max_retries: int | None = None
     lease_duration: float = LEASE_SECONDS
     strict: bool = False
-    session: Session = field(default_factory=started_session)
+    session: Session = field(default_factory=logs.started_session)
 
     def __post_init__(self) -> None:
         self._wanted = [self.names] if isinstance(self.names, str) else list(self.names or ())
@@ -65,12 +64,12 @@ class Slots:
         self._left.clear()
         tries = self._tries()
         try:
-            seconds = await in_thread(next, tries, None)
+            seconds = await awaiting.in_thread(next, tries, None)
             while seconds is not None:
                 await asyncio.sleep(seconds)
-                seconds = await in_thread(next, tries, None)
+                seconds = await awaiting.in_thread(next, tries, None)
         except BaseException:  # the thread may be taking slots at this moment, which nobody would give back
-            await in_thread(self._leave)
+            await awaiting.in_thread(self._leave)
             raise
         return self
 
@@ -78,7 +77,7 @@ class Slots:
         self._leave()
 
     async def __aexit__(self, *_: object) -> None:
-        await in_thread(self._leave)
+        await awaiting.in_thread(self._leave)
 
     def _leave(self) -> None:
         self._left.set()
@@ -142,7 +141,7 @@ def rate_limit(
         AcquireTimeoutError: no slot came free in time.
         ConfigurationError: a limit has no decay, so that its slots would never come back.
     """
-    return dispatch(_use_up, Slots(names, occupy, timeout_seconds, strict=strict))
+    return awaiting.dispatch(_use_up, Slots(names, occupy, timeout_seconds, strict=strict))
 
 
 def _use_up(slots: Slots) -> None:

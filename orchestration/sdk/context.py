@@ -13,8 +13,7 @@ from typing import Any
 
 from orchestration.domain.schemas import recording, runs
 from orchestration.domain.settings import Settings
-from orchestration.sdk import results, runners
-from orchestration.sdk.futures import Produced, TaskFuture
+from orchestration.sdk import futures, results, runners
 from orchestration.sdk.session import Session
 
 
@@ -43,13 +42,13 @@ class FlowRunContext:
     results: ResultOptions
     log_prints: bool = False
     # The task runs that were submitted and have not ended.
-    outstanding: set[TaskFuture[Any]] = field(default_factory=set)
+    outstanding: set[futures.TaskFuture[Any]] = field(default_factory=set)
     # Whether no task run is to start any more that has not started.
     is_ending: bool = False
     pauses: int = 0
     # By task key, the numbers that its runs get one after the other.
     task_calls: defaultdict[str, count[int]] = field(default_factory=partial(defaultdict, count))
-    produced: Produced = field(default_factory=Produced)
+    produced: futures.Produced = field(default_factory=futures.Produced)
 
 
 @dataclass(slots=True)

@@ -12,18 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from orchestration.backend.clock import made_up_name, new_id, utc_now
-from orchestration.backend.local import LocalBackend
-from orchestration.backend.processes import this_process
-from orchestration.domain import errors, rules
-from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import policy_document
-from orchestration.domain.states import Cancelled, Failed, Pending, State, StateDetails
+from orchestration.backend import clock, local, processes
+from orchestration.domain import errors, rules, states
+from orchestration.domain.schemas import recording, runs, wire
 from orchestration.persistence.runs import owner_columns
-from orchestration.sdk import awaiting, futures, lifecycle, logs, parameters, runners, task_engine
+from orchestration.sdk import awaiting, futures, interrupts, lifecycle, logs, parameters, runners, task_engine
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields, within
-from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.session import Session
 
 NOT_READY = "NotReady"
@@ -36,7 +30,7 @@ def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
     return lifecycle.answered(flow, _live(flow, args, kwargs, tuple(wait_for or ())), return_state)
 
 
-async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...]) -> State:
+async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...]) -> states.State:
     given = parameters.binder_of(flow).bind(args, kwargs)
     run = await awaiting.aside(flow.isasync, new_flow_run, flow, given, wait_for)
     return await run.alive()
@@ -44,18 +38,19 @@ async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_f
 
 def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
-    session, state = logs.started_session(), Pending()
+    session, state = logs.started_session(), states.Pending()
     if FLOW_RUN.get() is not None or wait_for:
         try:
             given = futures.resolved(given, wait_for)
         except errors.UpstreamTaskError as error:
-            state = Pending(str(error), name=NOT_READY)
-    now, parent = utc_now(), task_engine.new_parent(flow, given)
-    record = FlowRun(
-        id=new_id(), flow_id=new_id(), flow_name=flow.name, name=made_up_name(), created=now, state=state,
-        flow_version=flow.version, parameters=parameters.describe(given), policy=lifecycle.policy_of(flow, session),
-        tags=tuple(sorted(TAGS.get())), parent_task_run_id=parent.id if parent is not None else None,
-        expected_start_time=now, owner=this_process() if state.name != NOT_READY else None,
+            state = states.Pending(str(error), name=NOT_READY)
+    now, parent = clock.utc_now(), task_engine.new_parent(flow, given)
+    record = runs.FlowRun(
+        id=clock.new_id(), flow_id=clock.new_id(), flow_name=flow.name, flow_version=flow.version,
+        name=clock.made_up_name(), created=now, expected_start_time=now, state=state, tags=tuple(sorted(TAGS.get())),
+        parameters=parameters.describe(given), policy=lifecycle.policy_of(flow, session),
+        parent_task_run_id=parent.id if parent is not None else None,
+        owner=processes.this_process() if state.name != NOT_READY else None,
     )  # fmt: skip
     return FlowExecution(flow, given, session.backend.create_flow_run(record), session, parent)
 
@@ -66,10 +61,10 @@ class FlowExecution:
 
     decorated: Any
     parameters: dict[str, Any]
-    record: FlowRun
+    record: runs.FlowRun
     session: Session
     # The task run that stands for it in the flow run around it.
-    parent: TaskRunRecord | None
+    parent: recording.TaskRunRecord | None
     # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
 
@@ -78,12 +73,12 @@ class FlowExecution:
         """A logger whose lines belong to the run."""
         return logs.RunLogger(logs.FLOW_LOGGER, flow_log_fields(self.record))
 
-    async def alive(self) -> State:
+    async def alive(self) -> states.State:
         """The state that the run ends in."""
         refused = await awaiting.aside(self.decorated.isasync, self.refusal)
-        return refused or await lifecycle.drive(self, self.record.state or Pending(), self.record.run_count)
+        return refused or await lifecycle.drive(self, self.record.state or states.Pending(), self.record.run_count)
 
-    def refusal(self) -> State | None:
+    def refusal(self) -> states.State | None:
         """The state of a run that cannot start, for what it depends on failed or its parameters do not fit."""
         if self.record.state is not None and self.record.state.name == NOT_READY:
             return self._mirrored(self.record.state)
@@ -93,7 +88,7 @@ class FlowExecution:
             return None
         except errors.ParameterTypeError as error:
             message = f"Validation of flow parameters failed with error: {type(error).__name__}: {error}"
-            state = self._enter(Failed(message, data=error, details=StateDetails(retriable=False)))
+            state = self._enter(states.Failed(message, data=error, details=states.StateDetails(retriable=False)))
             awaiting.at_once(lifecycle.run_hooks(self, state, on_loop=False))
             return state
 
@@ -102,7 +97,7 @@ class FlowExecution:
     @contextmanager
     def scope(self) -> Iterator[None]:
         """Name the run, and let a termination signal end it truthfully."""
-        with termination_as_exit(is_outermost=self.parent is None):
+        with interrupts.termination_as_exit(is_outermost=self.parent is None):
             if self.decorated.flow_run_name is not None:
                 name = parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name")
                 self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
@@ -111,21 +106,21 @@ class FlowExecution:
             self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.decorated.name)
             yield
 
-    def may_wait(self, _state: State) -> bool:
+    def may_wait(self, _state: states.State) -> bool:
         """Always: each proposal is written to the store before it is answered."""
         return True
 
-    def propose(self, state: State) -> State:
+    def propose(self, state: states.State) -> states.State:
         """Ask the store, which decides by the rules; what was logged before is written first."""
         if state.is_failed() and self.record.policy.allows(self.record.run_count):
             retriable = lifecycle.wants_retry(self, state)
-            state = state.evolve(details=StateDetails(retriable=retriable))
+            state = state.evolve(details=states.StateDetails(retriable=retriable))
         entered = self._enter(state)
         if self.claim_id and entered.is_scheduled() and lifecycle.seconds_until_due(entered) > LONGEST_STAY:
             raise errors.SuspendSignal  # its process ends, and a worker starts another one when it is time
         return entered
 
-    async def call(self) -> State:
+    async def call(self) -> states.State:
         """The outcome of the flow's function, once all that it started has ended."""
         is_async = self.decorated.isasync
         with self._inside() as context:
@@ -137,11 +132,11 @@ class FlowExecution:
                 await self._settle()
                 return await awaiting.aside(is_async, self._failed, error, context)
 
-    def ended_by(self, error: BaseException) -> State:
+    def ended_by(self, error: BaseException) -> states.State:
         """The Suspended state, which the run's own code has entered; of any other end the store is told the truth."""
         if isinstance(error, errors.SuspendSignal):
             self.record = self.session.backend.flow_run(self.record.id)
-            return self.record.state or Pending()
+            return self.record.state or states.Pending()
         if self.record.state is None or not self.record.state.is_final():
             self._crash(error)
         raise error
@@ -151,10 +146,10 @@ class FlowExecution:
         state = lifecycle.state_of_error(error, lifecycle.FLOW_RAISED)
         now = self.session.backend.flow_run(self.record.id).state if self.claim_id else None
         if now is not None and now.is_cancelling():
-            state = Cancelled("The run was cancelled.")
+            state = states.Cancelled("The run was cancelled.")
         if state.is_crashed():
             self.logger.error("Crash detected! %s", state.message)
-        self._enter(state.evolve(details=StateDetails(retriable=False)))  # nobody is there to try again
+        self._enter(state.evolve(details=states.StateDetails(retriable=False)))  # nobody is there to try again
         awaiting.at_once(lifecycle.run_hooks(self, self.record.state or state, on_loop=False))
 
     # -- one step each ----------------------------------------------------------------------------
@@ -175,7 +170,7 @@ class FlowExecution:
             context.is_ending = True
             context.runner.stop()
 
-    def _enter(self, state: State) -> State:
+    def _enter(self, state: states.State) -> states.State:
         self.session.recorder.flush()
         decision = self.session.backend.propose_flow_run_state(self.record.id, self._own(state))
         if isinstance(decision, rules.Abort) and self.claim_id:
@@ -191,17 +186,17 @@ class FlowExecution:
         self._tell(state, entered)
         return self._mirrored(entered)
 
-    def _mirrored(self, state: State) -> State:
+    def _mirrored(self, state: states.State) -> states.State:
         """The state, which the task run that stands for a subflow has entered, too."""
         if self.parent is not None:
             task_engine.mirror(self.parent, self.session, state, self.record.id)
         return state
 
-    def _own(self, state: State) -> State:
+    def _own(self, state: states.State) -> states.State:
         """The state with the id of this run, by which whoever gets the state finds the run."""
         return state.evolve(details=replace(state.details, flow_run_id=self.record.id, claim_id=self.claim_id))
 
-    def _tell(self, proposed: State, entered: State) -> None:
+    def _tell(self, proposed: states.State, entered: states.State) -> None:
         if entered.name == "AwaitingRetry":
             lifecycle.tell_of_retry(self, proposed, entered)
         elif entered.is_final():
@@ -216,19 +211,19 @@ class FlowExecution:
                 raise error
             self.logger.error("A call that nobody awaited failed: %s", error)
 
-    def _outcome(self, value: Any, context: FlowRunContext) -> State:
+    def _outcome(self, value: Any, context: FlowRunContext) -> states.State:
         """The state of a returned value, which lies in storage if flow or settings ask for that."""
         _wait_for_tasks(context)
         state, settings, options = lifecycle.state_of_value(value), self.session.settings, context.results
         persist = settings.persist_results if options.persist is None else options.persist
         if not (state.is_completed() and persist):
             return state
-        stored = options.store(settings).write(new_id().hex, state.data)
+        stored = options.store(settings).write(clock.new_id().hex, state.data)
         if not self.decorated.cache_result_in_memory:
             stored.forget()
         return state.evolve(data=stored)
 
-    def _failed(self, error: Exception, context: FlowRunContext) -> State:
+    def _failed(self, error: Exception, context: FlowRunContext) -> states.State:
         """The state of a flow that raised: tasks that are running end first, others do not start any more."""
         context.is_ending = True
         _wait_for_tasks(context)
@@ -251,7 +246,7 @@ def _result_options(flow: Any, around: ResultOptions) -> ResultOptions:
     return ResultOptions(persist, flow.result_storage or around.storage, flow.result_serializer or around.serializer)
 
 
-def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> State:
+def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> states.State:
     """Live a flow run to its end, or until it waits so long that its process need not; the state that it then has.
 
     Args:
@@ -266,14 +261,14 @@ def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> State:
         return record.state
     policy = lifecycle.policy_of(flow, session)
     if policy != record.policy:  # whoever finds the run crashed must know of its retries
-        session.backend.change("flow_runs", {"empirical_policy": policy_document(policy)}, id=run_id)
-    if claim_id is None and isinstance(session.backend, LocalBackend):  # nobody else answers for this process
-        session.backend.change("flow_runs", owner_columns(this_process()), id=run_id)
+        session.backend.change("flow_runs", {"empirical_policy": wire.policy_document(policy)}, id=run_id)
+    if claim_id is None and isinstance(session.backend, local.LocalBackend):  # nobody else answers for this process
+        session.backend.change("flow_runs", owner_columns(processes.this_process()), id=run_id)
     slots = [state.details.scheduled_time for state in session.backend.flow_run_states(run_id) if state.is_scheduled()]
     record = record.evolve(policy=policy, expected_start_time=next(filter(None, slots), record.expected_start_time))
     run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id)
     try:
         run.parameters = parameters.binder_of(flow).bind((), run.parameters)
     except errors.ParameterBindError as error:
-        return run.propose(Failed(str(error), data=error, details=StateDetails(retriable=False)))
+        return run.propose(states.Failed(str(error), data=error, details=states.StateDetails(retriable=False)))
     return asyncio.run(run.alive()) if flow.isasync else awaiting.at_once(run.alive())

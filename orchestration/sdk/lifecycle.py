@@ -17,7 +17,6 @@ from orchestration.backend.clock import utc_now
 from orchestration.domain import awaitable, errors, retries, states
 from orchestration.domain.states import State, StateType
 from orchestration.sdk import awaiting, futures, interrupts, logs
-from orchestration.sdk.logs import RunLogger
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
 
@@ -65,7 +64,7 @@ class Run(Protocol):
     record: Any
 
     @property
-    def logger(self) -> RunLogger:
+    def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
 
     def may_wait(self, state: State) -> bool:
@@ -213,7 +212,8 @@ def wants_retry(run: Run, failed: State) -> bool:
 
 def tell_of_retry(run: Run, failed: State, awaiting_retry: State) -> None:
     """Log why a run has failed, and that it starts again."""
-    kind, retries, seconds = run.decorated._kind.capitalize(), run.record.policy.retries, seconds_until_due(awaiting_retry)
+    kind, retries = run.decorated._kind.capitalize(), run.record.policy.retries
+    seconds = seconds_until_due(awaiting_retry)
     when = f"{seconds:.3g} second(s) from now" if seconds else "immediately"
     message = "%s run failed with exception: %r - Retry %d/%d will start %s"
     run.logger.info(message, kind, failed.data, run.record.run_count, retries, when)

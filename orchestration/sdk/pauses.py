@@ -10,12 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain import errors
-from orchestration.domain.rules import Abort, Wait
+from orchestration.domain import errors, rules
 from orchestration.domain.states import Paused, Running, Scheduled, State
+from orchestration.sdk import context, logs
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
-from orchestration.sdk.logs import get_run_logger, started_session
 from orchestration.sdk.session import Session
 
 
@@ -54,10 +52,10 @@ def suspend_flow_run(
         MissingContextError: outside a flow, without ``flow_run_id``.
         UsageError: the run is a part of another flow run, whose process cannot end for it.
     """
-    flow = FLOW_RUN.get()
+    flow = context.FLOW_RUN.get()
     if flow_run_id is not None and (flow is None or str(flow.run.id) != str(flow_run_id)):
-        return _propose(started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
-    if flow is not None and (TASK_RUN.get() is not None or flow.run.parent_task_run_id is not None):
+        return _propose(logs.started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
+    if flow is not None and (context.TASK_RUN.get() is not None or flow.run.parent_task_run_id is not None):
         what = "A task or a subflow cannot be suspended, since its process is that of the flow around it"
         raise errors.UsageError(f"{what}; pause it, or call suspend_flow_run in that flow.")
     return _stop("Suspended", wait_for_input, timeout, key, _end_here)
@@ -74,7 +72,7 @@ def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None
     Raises:
         UsageError: the run is not paused.
     """
-    session = started_session()
+    session = logs.started_session()
     session.recorder.flush()
     state = session.backend.flow_run(flow_run_id).state
     if state is None or not state.is_paused():
@@ -103,10 +101,10 @@ def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, want
 
 
 def _stop(
-    name: str, wanted: Any, timeout: float | None, key: str | None, rest: Callable[[FlowRunContext], None]
+    name: str, wanted: Any, timeout: float | None, key: str | None, rest: Callable[[context.FlowRunContext], None]
 ) -> Any:
     """Enter the state and rest, unless the run was resumed here before; the value that the resume brought."""
-    flow = FLOW_RUN.get()
+    flow = context.FLOW_RUN.get()
     if flow is None:
         raise errors.MissingContextError("A flow run is paused from within; call this inside a flow.")
     session, run_id = flow.session, flow.run.id
@@ -132,7 +130,7 @@ def _stop(
 
 def _propose(session: Session, run_id: UUID, pause: State) -> None:
     decision = session.backend.propose_flow_run_state(run_id, pause)
-    if isinstance(decision, Wait | Abort):
+    if isinstance(decision, rules.Wait | rules.Abort):
         raise errors.UsageError(f"The flow run {run_id} cannot be {pause.name.lower()}: {decision.reason}")
 
 
@@ -147,19 +145,19 @@ def _give_input(session: Session, run_id: UUID, key: str, text: str) -> None:
     session.backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 
 
-def _wait(timeout: float, poll_interval: float, flow: FlowRunContext) -> None:
+def _wait(timeout: float, poll_interval: float, flow: context.FlowRunContext) -> None:
     """Look at the state again and again until somebody has resumed the run."""
-    get_run_logger().info("Pausing flow, execution will continue when this flow run is resumed.")
+    logs.get_run_logger().info("Pausing flow, execution will continue when this flow run is resumed.")
     deadline = time.monotonic() + timeout
     while (state := flow.session.backend.flow_run(flow.run.id).state) is not None and state.is_paused():
         left = deadline - time.monotonic()
         if left <= 0:
             raise errors.PauseTimeoutError("The flow run was paused and never resumed.")
         time.sleep(max(0.01, min(poll_interval, left, 1.0)))
-    get_run_logger().info("Resuming flow run execution!")
+    logs.get_run_logger().info("Resuming flow run execution!")
 
 
-def _end_here(_: FlowRunContext) -> None:
+def _end_here(_: context.FlowRunContext) -> None:
     """Let the engine end the process."""
-    get_run_logger().info("Suspending flow run, execution will be rescheduled when this flow run is resumed.")
+    logs.get_run_logger().info("Suspending flow run, execution will be rescheduled when this flow run is resumed.")
     raise errors.SuspendSignal

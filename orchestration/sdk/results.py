@@ -8,12 +8,11 @@ How a result becomes bytes: pickle, JSON, or either of them compressed.
 
 from __future__ import annotations
 
-import base64
 import json
 import lzma
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,16 +26,19 @@ from orchestration.domain.states import StoredResult
 from orchestration.sdk.awaiting import plainly
 
 
-class Serializer(ABC):
+@dataclass(frozen=True)
+class Serializer:
     """Turns values into bytes that can stand in a JSON document, and back."""
 
     # The serializer's name and options, as Prefect spells them in stored results.
     document: Mapping[str, Any]
+    pack: Callable[[Any], bytes]
+    unpack: Callable[[bytes], Any]
 
     def dumps(self, value: Any) -> bytes:
         """The bytes of a value; ``SerializationError`` when it has none."""
         try:
-            return self.packed(value)
+            return self.pack(value)
         except Exception as error:
             what = f"A {type(value).__name__} cannot be stored as {self.document['type']} ({error})"
             raise SerializationError(f"{what}; return something else, or do not persist it.") from error
@@ -44,63 +46,34 @@ class Serializer(ABC):
     def loads(self, blob: bytes) -> Any:
         """The value of bytes; ``SerializationError`` when they cannot be read."""
         try:
-            return self.unpacked(blob)
+            return self.unpack(blob)
         except Exception as error:
             what = f"A stored result cannot be read as {self.document['type']} ({error})"
             raise SerializationError(f"{what}; run again to renew it.") from error
 
-    @abstractmethod
-    def packed(self, value: Any) -> bytes:
-        """The bytes of a value."""
 
-    @abstractmethod
-    def unpacked(self, blob: bytes) -> Any:
-        """The value of bytes."""
-
-
-class PickleSerializer(Serializer):
-    """Any Python object, by cloudpickle; read only what you wrote yourself."""
-
-    document: Mapping[str, Any] = {"type": "pickle", "picklelib": "cloudpickle", "picklelib_version": None}
-
-    def packed(self, value: Any) -> bytes:
-        """The value's pickle in base64."""
-        return base64.b64encode(cloudpickle.dumps(value))
-
-    def unpacked(self, blob: bytes) -> Any:
-        """The value of a base64 pickle."""
-        return cloudpickle.loads(base64.b64decode(blob))
+def PickleSerializer() -> Serializer:
+    """Any Python object, by cloudpickle and in base64; read only what you wrote yourself."""
+    document = {"type": "pickle", "picklelib": "cloudpickle", "picklelib_version": None}
+    return Serializer(
+        document, lambda value: b64encode(cloudpickle.dumps(value)), lambda blob: cloudpickle.loads(b64decode(blob))
+    )
 
 
-class JSONSerializer(Serializer):
+def JSONSerializer() -> Serializer:
     """Values of JSON: text, numbers, lists, objects."""
-
-    document: Mapping[str, Any] = {"type": "json", "jsonlib": "json", "object_encoder": None, "object_decoder": None}
-
-    def packed(self, value: Any) -> bytes:
-        """The value as JSON text."""
-        return json.dumps(value).encode()
-
-    def unpacked(self, blob: bytes) -> Any:
-        """The value of JSON text."""
-        return json.loads(blob)
+    document = {"type": "json", "jsonlib": "json", "object_encoder": None, "object_decoder": None}
+    return Serializer(document, lambda value: json.dumps(value).encode(), json.loads)
 
 
-class CompressedSerializer(Serializer):
+def CompressedSerializer(serializer: str | Serializer) -> Serializer:
     """Another serializer's bytes, compressed; the other one may be named, as in ``serializer="json"``."""
-
-    def __init__(self, serializer: str | Serializer) -> None:
-        self.serializer = inner = serializer_of(serializer)
-        kind = f"compressed/{inner.document['type']}"
-        self.document = {"type": kind, "serializer": inner.document, "compressionlib": "lzma"}
-
-    def packed(self, value: Any) -> bytes:
-        """The compressed bytes in base64."""
-        return base64.b64encode(lzma.compress(self.serializer.packed(value)))
-
-    def unpacked(self, blob: bytes) -> Any:
-        """The value of compressed bytes."""
-        return self.serializer.unpacked(lzma.decompress(base64.b64decode(blob)))
+    inner = serializer_of(serializer)
+    document = {"type": f"compressed/{inner.document['type']}", "serializer": inner.document, "compressionlib": "lzma"}
+    return Serializer(
+        document, lambda value: b64encode(lzma.compress(inner.pack(value))),
+        lambda blob: inner.unpack(lzma.decompress(b64decode(blob))),
+    )  # fmt: skip
 
 
 def serializer_of(spec: str | Mapping[str, Any] | Serializer | None) -> Serializer:

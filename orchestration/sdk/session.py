@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestration.backend import connect, surroundings
-from orchestration.backend.port import Backend
+from orchestration.backend import connect, port, surroundings
 from orchestration.backend.recorder import Recorder
 from orchestration.domain.settings import Settings, read_settings
 from orchestration.sdk.results import StoredValue
@@ -29,7 +28,7 @@ class Session:
     """What a run needs of its surroundings."""
 
     settings: Settings
-    backend: Backend
+    backend: port.Backend
     recorder: Recorder
 
     def close(self) -> None:

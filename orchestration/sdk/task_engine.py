@@ -15,13 +15,10 @@ from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain import errors, rules
-from orchestration.domain.errors import MappingLengthMismatch, MappingMissingIterable, MissingContextError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Cancelled, Pending, State, StateDetails, StateType
 from orchestration.sdk import awaiting, concurrency, futures, lifecycle, logs, parameters, task_results, transactions
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields, within
-from orchestration.sdk.futures import TaskFuture, TaskFutureList
-from orchestration.sdk.logs import started_session
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
 
@@ -35,7 +32,7 @@ def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for
 def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecution:
     """A task run of these arguments, known to the store as Pending."""
     flow = FLOW_RUN.get()
-    session = flow.session if flow is not None else started_session()
+    session = flow.session if flow is not None else logs.started_session()
     if task._policy is None:
         task._policy = lifecycle.policy_of(task, session)
     tags = sorted(task.tags | TAGS.get()) if task.tags or TAGS.get() else ()
@@ -229,12 +226,13 @@ def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
     mapped = {name: elements for name, elements in found.items() if elements is not None}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
-        raise MappingMissingIterable(f"{task.name}.map() has no iterable argument; give a list, or call submit().")
+        told = f"{task.name}.map() has no iterable argument; give a list, or call submit()."
+        raise errors.MappingMissingIterable(told)
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         why = f"{task.name}.map() has iterables of different lengths ({told})"
-        raise MappingLengthMismatch(f"{why}; wrap one in unmapped().")
-    submitted = TaskFutureList[Any]()
+        raise errors.MappingLengthMismatch(f"{why}; wrap one in unmapped().")
+    submitted = futures.TaskFutureList[Any]()
     for elements in zip(*mapped.values(), strict=True):
         one = {**parameters, **dict(zip(mapped, elements, strict=True))}
         submitted.append(_submit(flow, new_task_run(task, one, waited_for)))
@@ -245,11 +243,11 @@ def _flow(task: Any) -> FlowRunContext:
     flow = FLOW_RUN.get()
     if flow is None:
         why = f"{task.name}.submit() and .map() need a flow around them, whose task runner does the work"
-        raise MissingContextError(f"{why}; call them inside a @flow function, or call the task itself.")
+        raise errors.MissingContextError(f"{why}; call them inside a @flow function, or call the task itself.")
     return flow
 
 
-def _submit(flow: FlowRunContext, run: TaskExecution) -> TaskFuture[Any]:
+def _submit(flow: FlowRunContext, run: TaskExecution) -> futures.TaskFuture[Any]:
     """Hand the run to the runner as soon as the futures that it waits for have ended; nothing blocks meanwhile."""
     submission = Submission(flow, run)
     flow.outstanding.add(submission.future)
@@ -266,11 +264,11 @@ class Submission:
         self.context = copy_context()
         self.flow = flow
         self.run = run
-        self.future: TaskFuture[Any] = TaskFuture(run.record)
+        self.future: futures.TaskFuture[Any] = futures.TaskFuture(run.record)
         found = [*futures.find(run.parameters), *futures.find(list(run.wait_for))] if run.may_depend() else ()
         self.upstream = iter([each.leaf for each in found if not isinstance(each.leaf, State)])
 
-    def start(self, _ended: TaskFuture[Any] | None = None) -> None:
+    def start(self, _ended: futures.TaskFuture[Any] | None = None) -> None:
         """Queue the run, or come back when the next future that it waits for has ended.
 
         In a flow run that is ending, it is cancelled.
@@ -299,7 +297,7 @@ class Submission:
 
 def _ended(value: Any) -> Any:
     """The result of a future or state that is to be mapped over; anything else as it is."""
-    if not isinstance(value, TaskFuture | State):
+    if not isinstance(value, futures.TaskFuture | State):
         return value
     futures.check(futures.find(value))
     return futures.value_of(value)

@@ -7,10 +7,8 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, NoCache
-from orchestration.domain.errors import HashError
+from orchestration.domain import caching, errors, states
 from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.states import Cached, RolledBack, State, StateDetails
 from orchestration.sdk import hashing, logs, results, runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions, task_log_fields
 from orchestration.sdk.parameters import filled_in
@@ -51,7 +49,7 @@ class LivingTask:
         task = self.decorated
         if task.persist_result is not None:
             return bool(task.persist_result)
-        caches = task.cache_policy is not None and not isinstance(task.cache_policy, NoCache)
+        caches = task.cache_policy is not None and not isinstance(task.cache_policy, caching.NoCache)
         if caches or task.cache_key_fn or task.result_storage_key or task.result_storage or task.result_serializer:
             return True
         of_flow = self.flow.results.persist if self.flow is not None else None
@@ -62,12 +60,12 @@ class LivingTask:
         """A logger whose lines belong to the run."""
         return logs.RunLogger(logs.TASK_LOGGER, task_log_fields(self.record))
 
-    def note(self, state: State, now: datetime) -> State:
+    def note(self, state: states.State, now: datetime) -> states.State:
         """Give the run a state and let the recorder write it."""
         details = self.record.details
         if state.details.scheduled_time is not None or state.details.cache_key is not None:
             details = state.details
-        noted = State(state.type, state.name, state.message, state.data, details, now, new_id())
+        noted = states.State(state.type, state.name, state.message, state.data, details, now, new_id())
         self.session.recorder.note(self.record, noted)
         return noted
 
@@ -82,7 +80,7 @@ class LivingTask:
         return self.transaction
 
 
-def from_cache(run: LivingTask) -> State | None:
+def from_cache(run: LivingTask) -> states.State | None:
     """The state of a run whose result is there already; one log line says whether, and why not."""
     if run.kept is None:
         run.kept = _kept_results(run)
@@ -96,7 +94,7 @@ def from_cache(run: LivingTask) -> State | None:
         return None
     run.logger.info("Cache hit: the result under key %s is used again", run.kept.key)
     undo(run)
-    return Cached(data=stored, details=_details(run, stored))
+    return states.Cached(data=stored, details=_details(run, stored))
 
 
 def needs_transaction(run: LivingTask) -> bool:
@@ -105,14 +103,14 @@ def needs_transaction(run: LivingTask) -> bool:
     return bool(hooks or run.kept is not None or run.transaction is not None or run.around is not None)
 
 
-def committed(run: LivingTask, state: State) -> State:
+def committed(run: LivingTask, state: states.State) -> states.State:
     """The completed state, its result staged in the run's transaction and, unless one is around it, written."""
     if not needs_transaction(run):
         return state
 
     def tell() -> None:
         if run.record.state.is_completed():
-            run.note(RolledBack("The transaction was rolled back."), utc_now())
+            run.note(states.RolledBack("The transaction was rolled back."), utc_now())
 
     transaction = run.open_transaction()
     run.transaction = None
@@ -137,7 +135,7 @@ def _kept_results(run: LivingTask) -> KeptResults:
     """Where a call's result goes, and the key that makes it the same call as an earlier one."""
     task, parameters, flow = run.decorated, run.parameters, run.flow
     options = flow.results if flow is not None else ResultOptions()
-    policy = CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn is not None else task.cache_policy or DEFAULT
+    policy = caching.CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn else task.cache_policy or caching.DEFAULT
     place = policy.key_storage or task.result_storage or options.storage
     options = ResultOptions(None, place, task.result_serializer or options.serializer)
     store = options.store(run.session.settings, policy.lock_manager)
@@ -151,7 +149,7 @@ def _kept_results(run: LivingTask) -> KeptResults:
         key = policy.compute_key(told, inputs, of_flow, hash_objects=hashing.hash_objects, source_of=hashing.source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
         failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
-        return KeptResults(store, None, isolation, str(error) if isinstance(error, HashError) else failed)
+        return KeptResults(store, None, isolation, str(error) if isinstance(error, errors.HashError) else failed)
     return KeptResults(store, key, isolation, "the cache policy gives no key for this call")
 
 
@@ -180,8 +178,8 @@ def _why_not(run: LivingTask, kept: KeptResults, stored: results.StoredValue | N
     return None
 
 
-def _details(run: LivingTask, stored: results.StoredValue | None) -> StateDetails:
-    return StateDetails(
+def _details(run: LivingTask, stored: results.StoredValue | None) -> states.StateDetails:
+    return states.StateDetails(
         flow_run_id=run.record.flow_run_id, task_run_id=run.record.id, cache_key=run.kept.key if run.kept else None,
         cache_expiration=stored.expiration if stored else None,
     )

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import math
-import os
-import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
-from uuid import uuid4
+from typing import Any
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk.awaiting import in_thread
-from orchestration.sdk.logs import get_logger
+from orchestration.sdk import awaiting, logs
 from orchestration.sdk.results import ResultStore, StoredValue
 
 Hook = Callable[["Transaction"], None]
@@ -53,7 +50,7 @@ class TransactionState(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
-# What gives the transaction around the running code: that of a task run is made when it is asked for, which most never are.
+# Gives the transaction around the running code; that of a task run is made when it is asked for, which most never are.
 Opener = Callable[[], "Transaction"]
 ACTIVE: ContextVar[Opener | None] = ContextVar("ACTIVE_TRANSACTION", default=None)
 
@@ -78,7 +75,7 @@ class Transaction:
     isolation_level: IsolationLevel | None = None
     overwrite: bool = False
     write_on_commit: bool = True
-    logger: Any = field(default_factory=lambda: get_logger("transactions"))
+    logger: Any = field(default_factory=lambda: logs.get_logger("transactions"))
     around: Opener | None = field(default_factory=ACTIVE.get, repr=False)
     expiration: datetime | None = None
     state: TransactionState = field(default=TransactionState.ACTIVE, init=False)
@@ -133,12 +130,10 @@ class Transaction:
             ConfigurationError: SERIALIZABLE was asked for without a lock manager.
         """
         if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None:
-            locks, holder = self.store.lock_manager if self.store is not None else None, uuid4().hex
-            if locks is None:
+            if self.store is None or self.store.lock_manager is None:
                 remedy = "give it one with store=ResultStore(lock_manager=...)"
                 raise ConfigurationError(f"Isolation level SERIALIZABLE needs a lock manager; {remedy}.")
-            locks.acquire_lock(self.key, holder)
-            self._locks.callback(locks.release_lock, self.key, holder)
+            self._locks.enter_context(self.store.lock_manager.held(self.key))
         if not self.overwrite and self.read() is not None:
             self.state = TransactionState.COMMITTED
 
@@ -208,13 +203,13 @@ class Transaction:
         self.conclude(error)
 
     async def __aenter__(self) -> Transaction:
-        await in_thread(self.begin)
+        await awaiting.in_thread(self.begin)
         self._token = ACTIVE.set(lambda: self)
         return self
 
     async def __aexit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> None:
         ACTIVE.reset(self._token)
-        await in_thread(self.conclude, error)
+        await awaiting.in_thread(self.conclude, error)
 
     def _run_hook(self, hook: Hook, kind: str) -> None:
         name = getattr(hook, "__name__", repr(hook))
@@ -233,70 +228,31 @@ def get_transaction() -> Transaction | None:
     return around() if around is not None else None
 
 
-_POLL_SECONDS = 0.01
-
-
 class MemoryLockManager:
-    """Locks between the threads of this process: by key, each with one holder at a time."""
+    """Locks between the threads of this process, one for each key."""
 
     def __init__(self) -> None:
-        self._holders: dict[str, str] = {}
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
-        """Take the lock of a key, waiting for it ``acquire_timeout`` seconds; whether it is this holder's now."""
-        deadline = math.inf if acquire_timeout is None else time.monotonic() + acquire_timeout
-        while not self._take(key, holder):
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_SECONDS)
-        return True
-
-    def release_lock(self, key: str, holder: str) -> None:
-        """Give back the lock of a key, if it is this holder's."""
-        if self._holders.get(key) == holder:
-            del self._holders[key]
-
-    def is_locked(self, key: str) -> bool:
-        """Whether anybody here holds the lock."""
-        return key in self._holders
-
-    def _take(self, key: str, holder: str) -> bool:
-        return self._holders.setdefault(key, holder) == holder
+    def held(self, key: str) -> AbstractContextManager[Any]:
+        """A block that waits for the lock of a key, and has it until it ends."""
+        return self._locks[key]
 
 
-class FileSystemLockManager(MemoryLockManager):
+@dataclass(frozen=True)
+class FileSystemLockManager:
     """Locks between processes that share a folder: a locked file a key, which the system frees when its holder dies."""
 
-    def __init__(self, lock_files_directory: Path) -> None:
-        super().__init__()
-        self._folder = Path(lock_files_directory).expanduser().absolute()
-        self._files: dict[str, int] = {}
+    lock_files_directory: Path | str
 
-    def release_lock(self, key: str, holder: str) -> None:
-        """Give back the lock of a key, if it is this holder's."""
-        if self._holders.get(key) == holder:
-            file = self._files.pop(key)
-            fcntl.flock(file, fcntl.LOCK_UN)  # closing it would not do, since forked processes have it open as well
-            os.close(file)
-        super().release_lock(key, holder)
-
-    def _take(self, key: str, holder: str) -> bool:
-        if not super()._take(key, holder):
-            return False
-        if key in self._files:
-            return True
-        self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"{hashlib.sha256(key.encode()).hexdigest()}.lock"
-        file = os.open(self._folder / name, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            del self._holders[key]
-            return False
-        self._files[key] = file
-        return True
-
-    def __reduce__(self) -> Any:
-        """Tasks take their lock manager to other processes, but none of the locks."""
-        return FileSystemLockManager, (self._folder,)
+    @contextmanager
+    def held(self, key: str) -> Iterator[None]:
+        """A block that waits for the lock of a key, and has it until it ends."""
+        folder = Path(self.lock_files_directory).expanduser().absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{hashlib.sha256(key.encode()).hexdigest()}.lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)  # closing it would not do: forked processes have it open as well

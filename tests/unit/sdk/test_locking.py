@@ -1,5 +1,6 @@
 """Locks on result keys, and the transactions and tasks that hold them."""
 
+import fcntl
 import pickle
 import subprocess
 import sys
@@ -31,55 +32,71 @@ def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return MemoryLockManager() if request.param == "memory" else FileSystemLockManager(tmp_path / "locks")
 
 
-def test_a_lock_has_one_holder_at_a_time(locks: Any) -> None:
-    assert locks.acquire_lock("key", "one")
-    assert locks.is_locked("key")
-    assert not locks.acquire_lock("key", "two", acquire_timeout=0.001)
-    assert locks.acquire_lock("other key", "two", acquire_timeout=0)
-    locks.release_lock("key", "two")
-    assert locks.is_locked("key")
-    locks.release_lock("key", "one")
-    assert not locks.is_locked("key")
-    assert locks.acquire_lock("key", "two", acquire_timeout=0)
+def _is_locked(locks: Any) -> bool:
+    """Whether anybody holds a lock."""
+    if isinstance(locks, MemoryLockManager):
+        return any(lock.locked() for lock in locks._locks.values())
+    return any(map(_is_held, Path(locks.lock_files_directory).glob("*.lock")))
 
 
-def test_a_holder_may_ask_again(locks: Any) -> None:
-    assert locks.acquire_lock("key", "one")
-    assert locks.acquire_lock("key", "one", acquire_timeout=0)
-    locks.release_lock("never taken", "one")
+def _is_held(path: Path) -> bool:
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_a_block_holds_the_lock_of_its_key_and_of_no_other(locks: Any) -> None:
+    with locks.held("key"):
+        assert _is_locked(locks)
+        with locks.held("other key"):
+            assert _is_locked(locks)
+    assert not _is_locked(locks)
+
+
+def test_a_lock_is_given_back_when_its_block_fails(locks: Any) -> None:
+    with pytest.raises(ValueError, match="x"), locks.held("key"):
+        raise ValueError("x")
+    assert not _is_locked(locks)
 
 
 def test_a_lock_is_waited_for(locks: Any) -> None:
-    taken: list[bool] = []
-    locks.acquire_lock("key", "one")
-    waiting = threading.Thread(target=lambda: taken.append(locks.acquire_lock("key", "two", acquire_timeout=20)))
-    waiting.start()
-    locks.release_lock("key", "one")
+    seen: list[str] = []
+
+    def take() -> None:
+        with locks.held("key"):
+            seen.append("second")
+
+    waiting = threading.Thread(target=take)
+    with locks.held("key"):
+        waiting.start()
+        seen.append("first")
     waiting.join(20)
-    assert taken == [True]
+    assert seen == ["first", "second"]
 
 
 def test_a_lock_is_free_when_the_process_that_held_it_was_killed(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from orchestration import FileSystemLockManager; "
-        "print(FileSystemLockManager(sys.argv[1]).acquire_lock('key', 'one'), flush=True); time.sleep(60)"
+        "import sys, time; from orchestration import FileSystemLockManager\n"
+        "with FileSystemLockManager(sys.argv[1]).held('key'): print(True, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, tmp_path], cwd=ROOT, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"True\n"
         locks = FileSystemLockManager(tmp_path)
-        assert not locks.acquire_lock("key", "two", acquire_timeout=0)
+        assert _is_locked(locks)
         other.kill()
-    assert locks.acquire_lock("key", "two", acquire_timeout=20)
+    assert not _is_locked(locks)
 
 
 def test_a_manager_travels_without_its_locks(tmp_path: Path) -> None:
     locks = FileSystemLockManager(tmp_path)
-    locks.acquire_lock("key", "one")
-    copy = pickle.loads(pickle.dumps(locks))
-    assert not copy.acquire_lock("key", "two", acquire_timeout=0)
-    locks.release_lock("key", "one")
-    assert copy.acquire_lock("key", "two", acquire_timeout=0)
+    with locks.held("key"):
+        copy = pickle.loads(pickle.dumps(locks))
+        assert _is_locked(copy)
+    assert not _is_locked(copy)
 
 
 def test_serializable_blocks_of_one_key_follow_one_another(locks: Any, tmp_path: Path) -> None:
@@ -100,13 +117,13 @@ def test_serializable_blocks_of_one_key_follow_one_another(locks: Any, tmp_path:
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
     threads[0].start()
     assert inside.wait(20)
-    assert locks.is_locked("key")
+    assert _is_locked(locks)
     threads[1].start()
     go_on.set()
     for thread in threads:
         thread.join(20)
     assert seen == [True]
-    assert not locks.is_locked("key")
+    assert not _is_locked(locks)
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -117,7 +134,7 @@ def test_a_failing_block_gives_its_lock_back(exists: bool, tmp_path: Path) -> No
         store.write("key", 1)
     with pytest.raises(ValueError, match="x"), transaction("key", store, isolation_level=SERIALIZABLE):
         raise ValueError("x")
-    assert not locks.is_locked("key")
+    assert not _is_locked(locks)
 
 
 def test_serializable_needs_a_lock_manager_and_leaves_nothing_behind() -> None:
@@ -134,11 +151,11 @@ def test_a_task_holds_the_lock_of_its_key_while_it_works_under_a_serializable_po
     def work(fails: bool) -> bool:
         if fails:
             raise ValueError("x")
-        return locks.is_locked("key")
+        return _is_locked(locks)
 
     assert work(fails=True, return_state=True).is_failed()
-    assert not locks.is_locked("key")
+    assert not _is_locked(locks)
     assert work(fails=False) is True
-    assert not locks.is_locked("key")
+    assert not _is_locked(locks)
     assert work(fails=False, return_state=True).name == "Cached"
-    assert not locks.is_locked("key")
+    assert not _is_locked(locks)

@@ -38,7 +38,7 @@ def test_documents_are_named_as_prefect_names_them() -> None:
 def test_a_serializer_is_given_as_itself_or_by_name() -> None:
     mine = JSONSerializer()
     assert serializer_of(mine) is mine
-    assert CompressedSerializer(mine).serializer is mine
+    assert CompressedSerializer(mine).document["serializer"] is mine.document
     assert serializer_of({"type": "compressed/json"}).document == CompressedSerializer("json").document
 
 
