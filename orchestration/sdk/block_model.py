@@ -65,8 +65,7 @@ def class_of(slug: str) -> type[Any]:
             if entry_point.name == slug:
                 CLASSES[slug] = entry_point.load()
     if slug not in CLASSES:
-        remedy = "import the module that defines it, or install a package that offers it in the entry-point group"
-        raise UnknownBlockType(f"No class of the block type {slug!r} is known here; {remedy} {GROUP!r}.")
+        raise UnknownBlockType(f"No class of the block type {slug!r} is known here; import it, or install its package.")
     return CLASSES[slug]
 
 

@@ -21,7 +21,7 @@ from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.blocks import BlockDocument
 from orchestration.sdk import block_model, logs
 from orchestration.sdk.awaiting import awaited, either, in_thread, plainly
-from orchestration.sdk.block_model import BlockModel, BlockUsageError
+from orchestration.sdk.block_model import BlockExists, BlockModel, BlockNotFound, BlockUsageError
 from orchestration.sdk.session import current_session
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
@@ -74,8 +74,7 @@ class Block(BlockModel, ABC):
         """
         name, slug = name or self._block_document_name or "", self.get_block_type_slug()
         if not DOCUMENT_NAME.fullmatch(name):
-            what = f"A {type(self).__name__} is saved under a name of lower-case letters, digits and dashes"
-            raise BlockUsageError(f"{what}, not {name!r}; call save(name).")
+            raise BlockUsageError(f"The name {name!r} will not do; call save(name) with letters a-z, digits and dashes.")
         schema = plainly(self.register_type_and_schema)()
         schema_id, type_id = UUID(schema["id"]), UUID(schema["block_type_id"])
         store = current_session().backend.blocks
@@ -84,8 +83,7 @@ class Block(BlockModel, ABC):
             document_id = store.create_block_document(document).id
         except ObjectAlreadyExists:
             if not overwrite:
-                told = f"The block {slug}/{name} exists already; save it with overwrite=True to replace its values."
-                raise block_model.BlockExists(told) from None
+                raise BlockExists(f"The block {slug}/{name} exists already; replace it with overwrite=True.") from None
             document_id = store.block_document_by_name(slug, name).id
             store.update_block_document(document_id, document.data, schema_id)
         self._block_document_id, self._block_document_name = document_id, name
@@ -130,8 +128,7 @@ class Block(BlockModel, ABC):
         try:
             return current_session().backend.blocks.block_document_by_name(slug, document_name, include_secrets)
         except ObjectNotFound:
-            remedy = "save one under that name, or see what there is with `orchestrate block ls`"
-            raise block_model.BlockNotFound(f"There is no block {slug}/{document_name}; {remedy}.") from None
+            raise BlockNotFound(f"There is no block {slug}/{document_name}; see `orchestrate block ls`.") from None
 
     @classmethod
     def load_from_ref(cls, document_id: UUID | str) -> Self:
@@ -139,7 +136,7 @@ class Block(BlockModel, ABC):
         try:
             document = current_session().backend.blocks.block_document(UUID(str(document_id)), include_secrets=True)
         except ObjectNotFound:
-            raise block_model.BlockNotFound(f"There is no block document with the id {document_id}.") from None
+            raise BlockNotFound(f"There is no block document with the id {document_id}.") from None
         return cls._from_document(document)
 
     @classmethod

@@ -89,8 +89,7 @@ class Slots:
         if not self._wanted:
             return
         if self.strict and (unknown := set(self._wanted) - {limit.name for limit in self.limits()}):
-            what = f"There is no concurrency limit {min(unknown)!r}"
-            raise ConfigurationError(f"{what}; create it, or leave out strict=True.")
+            raise ConfigurationError(f"There is no concurrency limit {min(unknown)!r}; create it, or drop strict=True.")
         lease, asked, most = new_id(), 0, math.inf if self.max_retries is None else self.max_retries
         deadline = math.inf if self.timeout_seconds is None else time.monotonic() + self.timeout_seconds
         wanted = lease, self._wanted, self.occupy, self.lease_duration
@@ -123,9 +122,8 @@ class Slots:
         """Tell of a limit below what is asked for; one of 0 is somebody's way to hold all up, so it is waited for."""
         for limit in self.limits():
             if limit.active and 0 < limit.limit < self.occupy:
-                what = f"The concurrency limit {limit.name!r} has {limit.limit} slot(s)"
-                remedy = "occupy fewer, or raise the limit"
-                raise UsageError(f"{what}, so {self.occupy} can never be had; {remedy}.")
+                what = f"The limit {limit.name!r} has {limit.limit} slot(s), so {self.occupy} can never be had"
+                raise UsageError(f"{what}; occupy fewer, or raise the limit.")
 
 
 # How a flow holds them: ``with concurrency("database"): ...``.

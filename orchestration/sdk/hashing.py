@@ -25,9 +25,8 @@ def hash_objects(*values: Any) -> str:
         except HashError:
             raise
         except Exception as error:  # it contains itself, or pickling it failed
-            what = f"An argument cannot be a part of a cache key ({error})"
             remedy = "leave it out with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE"
-            raise HashError(f"{what}; {remedy}.") from error
+            raise HashError(f"An argument cannot be a part of a cache key ({error}); {remedy}.") from error
     return digest.hexdigest()
 
 

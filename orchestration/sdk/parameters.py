@@ -49,8 +49,7 @@ class Binder:
         try:
             full = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            why = f"{self._name}{self.signature} was called with other arguments: {error}."
-            raise ParameterBindError(why) from None
+            raise ParameterBindError(f"{self._name}{self.signature} was called wrongly: {error}.") from None
         full.apply_defaults()
         return dict(full.arguments)
 

@@ -56,8 +56,7 @@ def suspend_flow_run(
     if flow_run_id is not None and (flow is None or str(flow.run.id) != str(flow_run_id)):
         return _propose(logs.started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
     if flow is not None and (context.TASK_RUN.get() is not None or flow.run.parent_task_run_id is not None):
-        what = "A task or a subflow cannot be suspended, since its process is that of the flow around it"
-        raise errors.UsageError(f"{what}; pause it, or call suspend_flow_run in that flow.")
+        raise errors.UsageError("A task or a subflow cannot be suspended; pause it, or suspend the flow around it.")
     return _stop("Suspended", wait_for_input, timeout, key, _end_here)
 
 
@@ -123,8 +122,7 @@ def _stop(
     try:
         given = session.backend.read("inputs", flow_run_id=run_id, key=keyset["response"])
     except errors.ObjectNotFound:
-        what = "The flow run was resumed without the input that it waits for"
-        raise errors.UsageError(f"{what}; resume it with run_input.") from None
+        raise errors.UsageError("The flow run was resumed without its input; resume it with run_input.") from None
     return _adapter(wanted).validate_json(given["value"])
 
 

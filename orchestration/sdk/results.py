@@ -89,8 +89,7 @@ def serializer_of(spec: str | Mapping[str, Any] | Serializer | None) -> Serializ
         return CompressedSerializer(name.removeprefix("compressed/"))
     if name in ("pickle", "json"):
         return PickleSerializer() if name == "pickle" else JSONSerializer()
-    known = "'pickle', 'json', 'compressed/pickle' or 'compressed/json'"
-    raise UsageError(f"There is no result serializer {name!r}; use {known}.")
+    raise UsageError(f"There is no result serializer {name!r}; use 'pickle', 'json', or either after 'compressed/'.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,7 @@ class FolderStorage:
     def _path(self, key: str) -> Path:
         path = (self.folder / key).resolve()
         if not path.is_relative_to(self.folder.resolve()):
-            what = f"The result key {key!r} leads out of the result storage"
-            raise UsageError(f"{what}; use a key without '..' or a root.")
+            raise UsageError(f"The result key {key!r} leads out of the result storage; use one without '..' or a root.")
         return path
 
 

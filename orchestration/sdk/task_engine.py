@@ -226,12 +226,10 @@ def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
     mapped = {name: elements for name, elements in found.items() if elements is not None}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
-        told = f"{task.name}.map() has no iterable argument; give a list, or call submit()."
-        raise errors.MappingMissingIterable(told)
+        raise errors.MappingMissingIterable(f"{task.name}.map() has no iterable; give a list, or call submit().")
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        why = f"{task.name}.map() has iterables of different lengths ({told})"
-        raise errors.MappingLengthMismatch(f"{why}; wrap one in unmapped().")
+        raise errors.MappingLengthMismatch(f"{task.name}.map() has different lengths ({told}); use unmapped().")
     submitted = futures.TaskFutureList[Any]()
     for elements in zip(*mapped.values(), strict=True):
         one = {**parameters, **dict(zip(mapped, elements, strict=True))}
@@ -242,8 +240,7 @@ def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
 def _flow(task: Any) -> FlowRunContext:
     flow = FLOW_RUN.get()
     if flow is None:
-        why = f"{task.name}.submit() and .map() need a flow around them, whose task runner does the work"
-        raise errors.MissingContextError(f"{why}; call them inside a @flow function, or call the task itself.")
+        raise errors.MissingContextError(f"{task.name}.submit() and .map() need a flow around them; or call the task.")
     return flow
 
 

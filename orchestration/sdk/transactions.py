@@ -131,8 +131,7 @@ class Transaction:
         """
         if self.isolation_level is IsolationLevel.SERIALIZABLE and self.key is not None:
             if self.store is None or self.store.lock_manager is None:
-                remedy = "give it one with store=ResultStore(lock_manager=...)"
-                raise ConfigurationError(f"Isolation level SERIALIZABLE needs a lock manager; {remedy}.")
+                raise ConfigurationError("SERIALIZABLE needs a lock manager; give store=ResultStore(lock_manager=...).")
             self._locks.enter_context(self.store.lock_manager.held(self.key))
         if not self.overwrite and self.read() is not None:
             self.state = TransactionState.COMMITTED

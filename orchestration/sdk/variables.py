@@ -23,8 +23,7 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
         UsageError: the name or the value is none that a variable can have.
     """
     if not _NAME.fullmatch(name):
-        allowed = "1 to 255 lower-case letters without accents, numbers, dashes and underscores"
-        raise UsageError(f"The variable name {name!r} is none; use {allowed}.")
+        raise UsageError(f"The variable name {name!r} is none; use 1 to 255 of a-z, 0-9, dashes and underscores.")
     try:
         length = len(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:

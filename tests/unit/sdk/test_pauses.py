@@ -177,7 +177,7 @@ def test_a_resume_without_the_value_fails_the_run_and_says_so(client: SyncClient
     def main() -> None:
         pause_flow_run(wait_for_input=int, timeout=30, poll_interval=POLL)
 
-    with Person(client, None), pytest.raises(UsageError, match="without the input that it waits for"):
+    with Person(client, None), pytest.raises(UsageError, match="without its input"):
         main()
 
 

@@ -173,7 +173,7 @@ def test_map_takes_allowed_failures_and_waits_for_what_it_is_told() -> None:
 def test_map_needs_something_to_map_over() -> None:
     @flow
     def main() -> None:
-        with pytest.raises(MappingMissingIterable, match=r"_same.map\(\) has no iterable argument; give a list"):
+        with pytest.raises(MappingMissingIterable, match=r"_same.map\(\) has no iterable; give a list"):
             _same.map(1)
         with pytest.raises(MappingMissingIterable):
             _same.map("text")

@@ -51,7 +51,7 @@ def test_names_that_can_be_had(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "Upper", "a b", "é", "a.b", "x" * 256, "a\n"])
 def test_names_that_cannot_be_had(name: str, client: SyncClient) -> None:
-    with pytest.raises(UsageError, match="1 to 255 lower-case letters"):
+    with pytest.raises(UsageError, match="1 to 255 of a-z"):
         Variable.set(name, 1)
     assert client.read_variables() == []
 
