@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
@@ -76,10 +77,9 @@ def update_progress_artifact(artifact_id: UUID, progress: float, description: st
 @either
 def get_artifact(key: str) -> catalog.Artifact | None:
     """The newest version of the artifact of that key; ``None`` when there is none."""
-    try:
+    with suppress(ObjectNotFound):
         return catalog.artifact_of(logs.started_session().backend.read("artifacts", key=key))
-    except ObjectNotFound:
-        return None
+    return None
 
 
 acreate_markdown_artifact = awaited(create_markdown_artifact)

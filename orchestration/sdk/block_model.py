@@ -11,7 +11,8 @@ import re
 import unicodedata
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
+from pkgutil import resolve_name
 from types import UnionType
 from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
@@ -26,10 +27,9 @@ from orchestration.sdk.logs import remember_secret
 
 GROUP = "orchestration.blocks"
 
-_BUILT_IN = (
-    EntryPoint("secret", "orchestration.sdk.blocks:Secret", GROUP),
-    EntryPoint("local-file-system", "orchestration.sdk.filesystems:LocalFileSystem", GROUP),
-)
+_BUILT_IN = {
+    "secret": "orchestration.sdk.blocks:Secret", "local-file-system": "orchestration.sdk.filesystems:LocalFileSystem"
+}  # fmt: skip
 # By slug, the classes known so far; a later class of the same slug takes the earlier one's place.
 CLASSES: dict[str, type[Any]] = {}
 
@@ -61,11 +61,10 @@ def class_of(slug: str) -> type[Any]:
         UnknownBlockType: there is none.
     """
     if slug not in CLASSES:
-        for entry_point in (*_BUILT_IN, *entry_points(group=GROUP)):
-            if entry_point.name == slug:
-                CLASSES[slug] = entry_point.load()
-    if slug not in CLASSES:
-        raise UnknownBlockType(f"No class of the block type {slug!r} is known here; import it, or install its package.")
+        known = _BUILT_IN | {each.name: each.value for each in entry_points(group=GROUP)}
+        if slug not in known:
+            raise UnknownBlockType(f"The block type {slug!r} is not known here; import it, or install its package.")
+        CLASSES[slug] = resolve_name(known[slug])
     return CLASSES[slug]
 
 

@@ -74,7 +74,7 @@ class Block(BlockModel, ABC):
         """
         name, slug = name or self._block_document_name or "", self.get_block_type_slug()
         if not DOCUMENT_NAME.fullmatch(name):
-            raise BlockUsageError(f"The name {name!r} will not do; call save(name) with letters a-z, digits and dashes.")
+            raise BlockUsageError(f"The name {name!r} will not do; call save() with letters a-z, digits and dashes.")
         schema = plainly(self.register_type_and_schema)()
         schema_id, type_id = UUID(schema["id"]), UUID(schema["block_type_id"])
         store = current_session().backend.blocks

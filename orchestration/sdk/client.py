@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.backend.port import Backend
@@ -76,17 +76,14 @@ class SyncClient(AbstractContextManager["SyncClient"]):
         return self._session.backend
 
 
-class AsyncClient:
+class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     """The same methods as ``SyncClient``, each to be awaited; the work is done in a worker thread."""
 
     def __init__(self, session: Session) -> None:
         self._client = SyncClient(session)
 
-    async def __aenter__(self) -> Self:
-        return self
-
     async def __aexit__(self, *_: object) -> None:
-        return
+        """Nothing to close here either."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return partial(awaiting.in_thread, getattr(self._client, name))

@@ -75,7 +75,8 @@ class Decorated(Generic[P, R]):
             setattr(self, attribute, callables(value, option) if attribute.endswith("_hooks") else value)
         self.fn: Callable[P, R] = fn
         self.timeout_seconds = float(self.timeout_seconds) if self.timeout_seconds else None
-        self.name = self.name or self._name_of(str(getattr(fn, "__name__", type(fn).__name__)))
+        named_after = str(getattr(fn, "__name__", type(fn).__name__))
+        self.name = self.name or (named_after if self._kind == "task" else named_after.replace("_", "-"))
         self.description = self.description or getattr(fn, "__doc__", None)
         self.isasync = is_async(fn)
         self.__name__ = getattr(fn, "__name__", self.name)
@@ -94,10 +95,6 @@ class Decorated(Generic[P, R]):
         if option == "validate_parameters":
             return "should_validate_parameters"
         return f"{option}_hooks" if option.startswith("on_") else option
-
-    def _name_of(self, function: str) -> str:
-        """The name of a flow or task that is given none."""
-        return function
 
     def _forget(self) -> None:
         """Let the engine work out anew what it keeps here of the signature and the retries."""

@@ -43,9 +43,6 @@ class Flow(Decorated[P, R]):
     on_cancellation = hook_adder("on_cancellation", "a run is cancelled")
     on_crashed = hook_adder("on_crashed", "a run crashes")
 
-    def _name_of(self, function: str) -> str:
-        return function.replace("_", "-")
-
     def _run(self, *call: Any) -> Any:
         from orchestration.sdk.flow_engine import run_flow
 

@@ -260,15 +260,10 @@ async def _answer(living: Coroutine[Any, Any, State], return_state: bool) -> Any
 
 def state_of_error(error: BaseException, subject: str) -> State:
     """The state of a run whose code raised, or that was ended from outside; ``subject`` begins its message."""
-    if not isinstance(error, Exception):
-        return state_of_crash(error)
     if isinstance(error, errors.RunTimeoutError):
         return states.TimedOut(str(error), data=error)
-    return states.Failed(logs.redact(f"{subject} {type(error).__name__}: {error}"), data=error)
-
-
-def state_of_crash(error: BaseException) -> State:
-    """The state of a run that something other than an exception of its code has ended."""
+    if isinstance(error, Exception):
+        return states.Failed(logs.redact(f"{subject} {type(error).__name__}: {error}"), data=error)
     unexpected = f"Execution was interrupted by an unexpected exception: {type(error).__name__}: {error}"
     text = next((text for kind, text in _CRASHES.items() if isinstance(error, kind)), unexpected)
     return states.Crashed(logs.redact(text), data=error)

@@ -171,13 +171,12 @@ class TaskExecution(task_results.LivingTask):
 
 def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRunRecord:
     """The record of a task run, known to the store as Pending."""
-    run_id, flow_run_id, number = new_id(), None, ""
+    run_id = new_id()
+    flow_run_id, number = None, run_id.hex
     if flow is not None:
         flow_run_id, number = flow.run.id, str(next(flow.task_calls[task_key]))
         more["flow_run_run_count"] = flow.run.run_count
-    details = StateDetails(flow_run_id=flow_run_id, task_run_id=run_id)
-    number = number or new_id().hex
-    name = f"{name}-{number[-8:]}"
+    name, details = f"{name}-{number[-8:]}", StateDetails(flow_run_id, run_id)
     record = TaskRunRecord(run_id, flow_run_id, name, task_key, number, utc_now(), details=details, **more)
     session.recorder.add(record)
     return record

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.domain import caching, errors, states
+from orchestration.domain import caching, states
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.sdk import hashing, logs, results, runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions, task_log_fields
@@ -148,8 +148,7 @@ def _kept_results(run: LivingTask) -> KeptResults:
     try:
         key = policy.compute_key(told, inputs, of_flow, hash_objects=hashing.hash_objects, source_of=hashing.source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
-        failed = f"the cache key could not be computed ({type(error).__name__}: {error})"
-        return KeptResults(store, None, isolation, str(error) if isinstance(error, errors.HashError) else failed)
+        return KeptResults(store, None, isolation, f"the cache key could not be computed ({error!r})")
     return KeptResults(store, key, isolation, "the cache policy gives no key for this call")
 
 
@@ -179,7 +178,5 @@ def _why_not(run: LivingTask, kept: KeptResults, stored: results.StoredValue | N
 
 
 def _details(run: LivingTask, stored: results.StoredValue | None) -> states.StateDetails:
-    return states.StateDetails(
-        flow_run_id=run.record.flow_run_id, task_run_id=run.record.id, cache_key=run.kept.key if run.kept else None,
-        cache_expiration=stored.expiration if stored else None,
-    )
+    key, until = run.kept.key if run.kept else None, stored.expiration if stored else None
+    return states.StateDetails(run.record.flow_run_id, run.record.id, cache_key=key, cache_expiration=until)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
@@ -39,19 +40,17 @@ def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bo
 
 def _get(name: str, default: Any = None) -> Any:
     """The value of a name; ``default`` when there is none."""
-    try:
+    with suppress(ObjectNotFound):
         return started_session().backend.read("variables", name=name)["value"]
-    except ObjectNotFound:
-        return default
+    return default
 
 
 def _unset(name: str) -> bool:
     """Forget a name; whether there was a value."""
-    try:
+    with suppress(ObjectNotFound):
         started_session().backend.delete("variables", name=name)
-    except ObjectNotFound:
-        return False
-    return True
+        return True
+    return False
 
 
 class Variable:

@@ -149,7 +149,7 @@ def test_a_key_function_that_raises_is_a_miss_and_not_the_task_s_failure(client:
 
     counted = Counted(cache_key_fn=wrong)
     assert (counted.task(1), counted.task(1)) == (1, 2)
-    assert "KeyError: 'no such argument'" in _lines(client)[0]
+    assert "KeyError('no such argument')" in _lines(client)[0]
 
 
 def test_a_broken_file_is_a_miss_and_is_written_anew(session: Session) -> None:

@@ -9,7 +9,7 @@ from orchestration import Cancelled, Completed, Failed, Running, State, flow, ta
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import RunTimeoutError
 from orchestration.domain.states import StateDetails
-from orchestration.sdk.lifecycle import state_of_crash, state_of_error, state_of_value
+from orchestration.sdk.lifecycle import state_of_error, state_of_value
 
 OF_A_RUN = StateDetails(task_run_id=new_id())
 
@@ -75,6 +75,6 @@ def test_an_error_is_a_failure_and_the_end_of_time_has_a_name_of_its_own() -> No
     ],
 )
 def test_a_crash_says_what_ended_the_run(error: BaseException, message: str) -> None:
-    state = state_of_crash(error)
+    state = state_of_error(error, "")
     assert (state.name, state.message) == ("Crashed", message)
     assert state.data is error
