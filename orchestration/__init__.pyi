@@ -65,7 +65,6 @@ from orchestration.sdk.futures import (
     unmapped as unmapped,
     wait as wait,
 )
-from orchestration.sdk.hashing import task_input_hash as task_input_hash
 from orchestration.sdk.logs import get_logger as get_logger, get_run_logger as get_run_logger
 from orchestration.sdk.pauses import (
     apause_flow_run as apause_flow_run,
@@ -86,6 +85,7 @@ from orchestration.sdk.results import (
 )
 from orchestration.sdk.runners import ThreadPoolTaskRunner as ThreadPoolTaskRunner
 from orchestration.sdk.session import test_harness as test_harness
+from orchestration.sdk.task_results import task_input_hash as task_input_hash
 from orchestration.sdk.tasks import Task as Task, task as task
 from orchestration.sdk.transactions import (
     CommitMode as CommitMode,

@@ -15,7 +15,6 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, MutableMapping
-from functools import lru_cache
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -63,11 +62,8 @@ def _print_error(kind: type[BaseException], error: BaseException, trace: Traceba
 
     Of a store or a setting that cannot be used it is the sentence alone, since no line of the script is to blame.
     """
-    if issubclass(kind, StoreError | ConfigurationError):
-        text = f"{error}\n"
-    else:
-        text = "".join(traceback.format_exception(kind, error, trace))
-    sys.stderr.write(redact(text))
+    says_it_all = issubclass(kind, StoreError | ConfigurationError)
+    sys.stderr.write(redact(f"{error}\n" if says_it_all else "".join(traceback.format_exception(kind, error, trace))))
 
 
 class _Heard(logging.Logger):
@@ -122,11 +118,6 @@ def get_logger(name: str | None = None) -> logging.Logger:
     return ROOT.getChild(name) if name else ROOT
 
 
-@lru_cache(maxsize=1)
-def _clock(second: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(second))
-
-
 class ConsoleHandler(logging.Handler):
     """Writes to whatever ``sys.stderr`` is at the moment, so that captured output is captured."""
 
@@ -137,7 +128,7 @@ class ConsoleHandler(logging.Handler):
         """Write ``12:17:29.675 | INFO    | Flow run 'light-boar' - message``, and below it the traceback if any."""
         try:
             text = self.format(record) if record.exc_info else record.getMessage()
-            when = f"{_clock(int(record.created))}.{int(record.msecs):03d}"
+            when = f"{time.strftime('%H:%M:%S', time.localtime(record.created))}.{int(record.msecs):03d}"
             line = f"{when} | {record.levelname:<7} | {getattr(record, 'prefix', '')}{text}"
             sys.stderr.write(redact(self.mark + line.replace("\n", f"\n{self.mark}") + "\n"))
         except Exception:  # a line that cannot be shown ends no run

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from orchestration import task
 from orchestration.domain.errors import HashError
-from orchestration.sdk.hashing import hash_objects, source_of, task_input_hash
+from orchestration.sdk.task_results import hash_objects, source_of, task_input_hash
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,7 +27,7 @@ import datetime, enum, pathlib
 from collections import namedtuple
 from dataclasses import dataclass
 from pydantic import BaseModel
-from orchestration.sdk.hashing import hash_objects
+from orchestration.sdk.task_results import hash_objects
 
 Pair = namedtuple("Pair", "a b")
 
