@@ -64,10 +64,8 @@ class Slots:
         self._left.clear()
         tries = self._tries()
         try:
-            seconds = await awaiting.in_thread(next, tries, None)
-            while seconds is not None:
+            while (seconds := await awaiting.in_thread(next, tries, None)) is not None:  # noqa: ASYNC110 - asks the store
                 await asyncio.sleep(seconds)
-                seconds = await awaiting.in_thread(next, tries, None)
         except BaseException:  # the thread may be taking slots at this moment, which nobody would give back
             await awaiting.in_thread(self._leave)
             raise

@@ -181,8 +181,7 @@ class FlowExecution:
             return self.record.state or state
         entered = decision.state.evolve(data=state.data) if decision.state.type is state.type else decision.state
         entered = self._own(entered)
-        running = int(entered.is_running())
-        self.record = self.record.evolve(state=entered, run_count=self.record.run_count + running)
+        self.record = self.record.evolve(state=entered, run_count=self.record.run_count + entered.is_running())
         self._tell(state, entered)
         return self._mirrored(entered)
 

@@ -6,7 +6,6 @@ The start of a run in a process: open the store, and let runs log.
 """
 
 import builtins
-import io
 import json
 import logging
 import re
@@ -186,9 +185,8 @@ def print_or_log(*args: Any, **kwargs: Any) -> None:
     if context is None or not context.log_prints or kwargs.get("file") not in (None, sys.stdout, sys.stderr):
         _print(*args, **kwargs)
         return
-    buffer = io.StringIO()
-    _print(*args, sep=kwargs.get("sep"), end="", file=buffer)
-    get_run_logger().info("%s", buffer.getvalue())
+    separator = kwargs.get("sep")
+    get_run_logger().info("%s", (" " if separator is None else separator).join(map(str, args)))
 
 
 def started_session() -> Session:

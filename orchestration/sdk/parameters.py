@@ -33,8 +33,7 @@ class Binder:
         self._names = list(self.signature.parameters)
         self._known = set(self._names)
         self._positional = sum(parameter.kind is ordinary for parameter in parameters)
-        empty = inspect.Parameter.empty
-        self._defaults = {each.name: each.default for each in parameters if each.default is not empty}
+        self._defaults = {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by parameter name, defaults filled in.

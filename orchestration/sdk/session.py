@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,10 +33,8 @@ class Session:
 
     def close(self) -> None:
         """Write what is left and release the store."""
-        try:
+        with closing(self.backend):
             self.recorder.close()
-        finally:
-            self.backend.close()
 
 
 def current_session() -> Session:

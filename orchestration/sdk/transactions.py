@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk import awaiting, logs
@@ -40,14 +40,6 @@ class CommitMode(StrEnum):
     EAGER = "EAGER"
     LAZY = "LAZY"
     OFF = "OFF"
-
-
-class TransactionState(StrEnum):
-    """How far a transaction has come."""
-
-    ACTIVE = "ACTIVE"
-    COMMITTED = "COMMITTED"
-    ROLLED_BACK = "ROLLED_BACK"
 
 
 # Gives the transaction around the running code; that of a task run is made when it is asked for, which most never are.
@@ -78,7 +70,7 @@ class Transaction:
     logger: Any = field(default_factory=lambda: logs.get_logger("transactions"))
     around: Opener | None = field(default_factory=ACTIVE.get, repr=False)
     expiration: datetime | None = None
-    state: TransactionState = field(default=TransactionState.ACTIVE, init=False)
+    state: Literal["ACTIVE", "COMMITTED", "ROLLED_BACK"] = field(default="ACTIVE", init=False)
     stored: StoredValue | None = field(default=None, init=False)
     # What the engine does when the transaction is undone, after the user's hooks.
     on_rolled_back: Callable[[], None] | None = field(default=None, init=False)
@@ -86,8 +78,7 @@ class Transaction:
     def __post_init__(self) -> None:
         self.parent = parent = self.around() if self.around is not None else None
         self.commit_mode = self.commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
-        inherited = parent.isolation_level if parent else IsolationLevel.READ_COMMITTED
-        self.isolation_level = self.isolation_level or inherited
+        self.isolation_level = self.isolation_level or (parent.isolation_level if parent else None)
         if self.key is not None and self.store is None:
             self.store = ResultStore()
         self.children: list[Transaction] = []
@@ -117,11 +108,11 @@ class Transaction:
 
     def is_committed(self) -> bool:
         """Whether its results are written."""
-        return self.state is TransactionState.COMMITTED
+        return self.state == "COMMITTED"
 
     def is_rolled_back(self) -> bool:
         """Whether it was undone."""
-        return self.state is TransactionState.ROLLED_BACK
+        return self.state == "ROLLED_BACK"
 
     def begin(self) -> None:
         """Start; with a key whose result is there already, the transaction is committed from the start.
@@ -134,7 +125,7 @@ class Transaction:
                 raise ConfigurationError("SERIALIZABLE needs a lock manager; give store=ResultStore(lock_manager=...).")
             self._locks.enter_context(self.store.lock_manager.held(self.key))
         if not self.overwrite and self.read() is not None:
-            self.state = TransactionState.COMMITTED
+            self.state = "COMMITTED"
 
     def read(self) -> StoredValue | None:
         """The stored result of the transaction's key, if there is one."""
@@ -159,7 +150,7 @@ class Transaction:
     def commit(self) -> bool:
         """Write the staged results of this transaction and those inside it; all are undone if one cannot be written."""
         with self._locks:
-            if self.state is not TransactionState.ACTIVE:
+            if self.state != "ACTIVE":
                 return self.is_committed()
             try:
                 for child in self.children:
@@ -168,7 +159,7 @@ class Transaction:
                     self._run_hook(hook, "commit")
                 if self.store and self.key is not None and self.write_on_commit and self._staged is not _MISSING:
                     self.stored = self.store.write(self.key, self._staged, self.expiration)
-                self.state = TransactionState.COMMITTED
+                self.state = "COMMITTED"
             except Exception:
                 self.logger.exception("An error was encountered while committing; the transaction is rolled back.")
                 self.rollback()
@@ -177,9 +168,9 @@ class Transaction:
     def rollback(self) -> bool:
         """Undo: hooks of this transaction, then those inside it, last first; then the one around it."""
         with self._locks:
-            if self.state is not TransactionState.ACTIVE:
+            if self.state != "ACTIVE":
                 return False
-            self.state = TransactionState.ROLLED_BACK
+            self.state = "ROLLED_BACK"
             try:
                 for hook in reversed(self._on_rollback):
                     self._run_hook(hook, "rollback")

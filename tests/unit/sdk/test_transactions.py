@@ -186,7 +186,7 @@ def test_a_commit_hook_that_fails_rolls_back_what_is_left(story: Story, client: 
         with transaction() as around:
             a()
             b()
-        return around.state.value
+        return around.state
 
     assert main() == "COMMITTED"
     assert story.told == ["a committed", "b committed", "b rolled back"]
