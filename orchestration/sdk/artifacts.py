@@ -93,7 +93,7 @@ aupdate_progress_artifact = awaited(update_progress_artifact)
 def _create(kind: str, data: Any, key: str | None, description: str | None) -> UUID:
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError(f"The artifact key {key!r} may have only lower-case letters, numbers and dashes.")
-    run = context.log_extra(context.FLOW_RUN.get(), context.TASK_RUN.get())
+    run = context.log_fields(context.current_run())
     artifact = {
         "key": key, "type": kind, "description": None if description is None else logs.redact(description),
         "data": data, "metadata": {}, "flow_run_id": run.get("flow_run_id"), "task_run_id": run.get("task_run_id"),

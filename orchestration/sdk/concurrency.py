@@ -1,7 +1,5 @@
 """Concurrency limits for flow authors: slots that are held while a block runs, and rates."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import threading
@@ -10,7 +8,7 @@ from collections.abc import Generator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id
@@ -54,13 +52,13 @@ class Slots:
         self._lease: UUID | None = None
         self._left = threading.Event()
 
-    def __enter__(self) -> Slots:
+    def __enter__(self) -> Self:
         self._left.clear()
         for seconds in self._tries():
             time.sleep(seconds)
         return self
 
-    async def __aenter__(self) -> Slots:
+    async def __aenter__(self) -> Self:
         self._left.clear()
         tries = self._tries()
         try:
@@ -128,6 +126,7 @@ class Slots:
 concurrency = Slots
 
 
+@awaiting.either
 def rate_limit(
     names: str | Sequence[str], occupy: int = 1, timeout_seconds: float | None = None, strict: bool = False
 ) -> Any:
@@ -137,10 +136,7 @@ def rate_limit(
         AcquireTimeoutError: no slot came free in time.
         ConfigurationError: a limit has no decay, so that its slots would never come back.
     """
-    return awaiting.dispatch(_use_up, Slots(names, occupy, timeout_seconds, strict=strict))
-
-
-def _use_up(slots: Slots) -> None:
+    slots = Slots(names, occupy, timeout_seconds, strict=strict)
     for limit in slots.limits():
         if limit.active and limit.slot_decay_per_second <= 0:
             what = f"The concurrency limit {limit.name!r} has no slot_decay_per_second"

@@ -90,18 +90,14 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         yield TAGS.get()
 
 
-def flow_log_fields(run: runs.FlowRun) -> Mapping[str, Any]:
-    """The fields that a log record carries for a flow run."""
-    return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None}
+def current_run() -> runs.FlowRun | recording.TaskRunRecord | None:
+    """The innermost run around the running code."""
+    task, flow = TASK_RUN.get(), FLOW_RUN.get()
+    return task.record if task is not None else flow.run if flow is not None else None
 
 
-def task_log_fields(record: recording.TaskRunRecord) -> Mapping[str, Any]:
-    """The fields that a log record carries for a task run."""
-    return {"prefix": f"Task run {record.name!r} - ", "flow_run_id": record.flow_run_id, "task_run_id": record.id}
-
-
-def log_extra(flow: FlowRunContext | None, task: TaskRunContext | None) -> Mapping[str, Any]:
-    """The fields that a log record carries for the innermost run."""
-    if task is not None:
-        return task_log_fields(task.record)
-    return flow_log_fields(flow.run) if flow is not None else {}
+def log_fields(run: runs.FlowRun | recording.TaskRunRecord | None) -> Mapping[str, Any]:
+    """The fields that a log record carries for a run; none without a run."""
+    if isinstance(run, recording.TaskRunRecord):
+        return {"prefix": f"Task run {run.name!r} - ", "flow_run_id": run.flow_run_id, "task_run_id": run.id}
+    return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None} if run else {}

@@ -17,7 +17,7 @@ from orchestration.domain import errors, rules, states
 from orchestration.domain.schemas import recording, runs, wire
 from orchestration.persistence.runs import owner_columns
 from orchestration.sdk import awaiting, futures, interrupts, lifecycle, logs, parameters, runners, task_engine
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields, within
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, within
 from orchestration.sdk.session import Session
 
 NOT_READY = "NotReady"
@@ -71,7 +71,7 @@ class FlowExecution:
     @property
     def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
-        return logs.RunLogger(logs.FLOW_LOGGER, flow_log_fields(self.record))
+        return logs.logger_of(self.record)
 
     async def alive(self) -> states.State:
         """The state that the run ends in."""

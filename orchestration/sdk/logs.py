@@ -20,8 +20,10 @@ from urllib.parse import quote
 
 from orchestration.domain.errors import ConfigurationError, MissingContextError, StoreError
 from orchestration.domain.schemas.blocks import MASK
+from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.settings import Settings
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, log_extra
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, current_run, log_fields
 from orchestration.sdk.session import Session, current_session
 
 # Secrets of fewer characters are not looked for: they would blot out ordinary words.
@@ -105,11 +107,15 @@ def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
     Raises:
         MissingContextError: outside a run.
     """
-    task, flow = TASK_RUN.get(), FLOW_RUN.get()
-    if task is None and flow is None:
+    run = current_run()
+    if run is None:
         raise MissingContextError("There is no active flow or task run to log for; outside, use logging.getLogger().")
-    logger = TASK_LOGGER if task is not None else FLOW_LOGGER
-    return RunLogger(logger, {**log_extra(flow, task), **kwargs})
+    return logger_of(run, **kwargs)
+
+
+def logger_of(run: FlowRun | TaskRunRecord, **more: Any) -> RunLogger:
+    """A logger whose lines belong to a run."""
+    return RunLogger(FLOW_LOGGER if isinstance(run, FlowRun) else TASK_LOGGER, {**log_fields(run), **more})
 
 
 def get_logger(name: str | None = None) -> logging.Logger:
@@ -144,7 +150,7 @@ class StoreHandler(logging.Handler):
         """Record one line, whole; beyond ``LONGEST_LINE`` characters with a mark."""
         session = current_session()
         named = hasattr(record, "flow_run_id")  # by its logger; else it belongs to the run that it was logged in
-        fields = record.__dict__ if named else log_extra(FLOW_RUN.get(), TASK_RUN.get())
+        fields = record.__dict__ if named else log_fields(current_run())
         runs = [str(fields[each]) if fields.get(each) else None for each in ("flow_run_id", "task_run_id")]
         if not session.settings.logging_to_store or runs == [None, None]:
             return

@@ -54,7 +54,7 @@ class _FlowRunFacts:
     # The id of the flow run that this one is a part of.
     parent_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_around(flow)[1:2]))
     # The id of the deployment that the flow run around this one comes from.
-    parent_deployment_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id(_around(flow)[1:2]))
+    parent_deployment_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_around(flow)[1:2], "deployment_id"))
     # The id of the outermost flow run that this one is a part of.
     root_flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id(_around(flow)[-1:]))
     # Where a server's interface has the run; ``None`` without a server.
@@ -88,19 +88,17 @@ class _DeploymentFacts:
     """Facts of the deployment that the current flow run comes from."""
 
     # The id of the deployment that the current flow run comes from.
-    id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _deployment_id([flow.run]))
+    id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: _id([flow.run], "deployment_id"))
     # The id of the flow run.
     flow_run_id: _Fact[str | None] = _Fact(FLOW_RUN, lambda flow: str(flow.run.id))
     # The parameters that the flow run was created with.
     parameters: _Fact[dict[str, Any]] = _Fact(FLOW_RUN, lambda flow: dict(flow.run.parameters), dict)
 
 
-def _id(runs: list[FlowRun]) -> str | None:
-    return str(runs[0].id) if runs else None
-
-
-def _deployment_id(runs: list[FlowRun]) -> str | None:
-    return str(runs[0].deployment_id) if runs and runs[0].deployment_id else None
+def _id(runs: list[FlowRun], name: str = "id") -> str | None:
+    """An id of the first run, if there is a run and it has one."""
+    found = getattr(runs[0], name) if runs else None
+    return str(found) if found else None
 
 
 def _around(flow: FlowRunContext) -> list[FlowRun]:

@@ -3,8 +3,6 @@
 ``test_harness``: an isolated store for tests of user code.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import tempfile
@@ -19,9 +17,6 @@ from orchestration.backend.recorder import Recorder
 from orchestration.domain.settings import Settings, read_settings
 from orchestration.sdk.results import StoredValue
 
-_lock = threading.RLock()
-_current: Session | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -35,6 +30,10 @@ class Session:
         """Write what is left and release the store."""
         with closing(self.backend):
             self.recorder.close()
+
+
+_lock = threading.RLock()
+_current: Session | None = None
 
 
 def current_session() -> Session:

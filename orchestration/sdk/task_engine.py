@@ -18,7 +18,7 @@ from orchestration.domain import errors, rules
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.domain.states import Cancelled, Pending, State, StateDetails, StateType
 from orchestration.sdk import awaiting, concurrency, futures, lifecycle, logs, parameters, task_results, transactions
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, task_log_fields, within
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, log_fields, within
 from orchestration.sdk.parameters import binder_of
 from orchestration.sdk.session import Session
 
@@ -156,7 +156,7 @@ class TaskExecution(task_results.LivingTask):
         noted = self.note(state, now)
         if state.is_final():
             level = logging.INFO if state.is_completed() else logging.ERROR
-            logs.tell(logs.TASK_LOGGER, level, f"Finished in state {noted}", task_log_fields(self.record))
+            logs.tell(logs.TASK_LOGGER, level, f"Finished in state {noted}", log_fields(self.record))
         return noted
 
     def _outcome(self, value: Any) -> State:

@@ -19,7 +19,7 @@ from orchestration.domain import caching, states
 from orchestration.domain.errors import HashError
 from orchestration.domain.schemas.recording import TaskRunRecord
 from orchestration.sdk import logs, results, runtime
-from orchestration.sdk.context import FlowRunContext, ResultOptions, task_log_fields
+from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.parameters import filled_in
 from orchestration.sdk.session import Session
 from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
@@ -67,7 +67,7 @@ class LivingTask:
     @property
     def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
-        return logs.RunLogger(logs.TASK_LOGGER, task_log_fields(self.record))
+        return logs.logger_of(self.record)
 
     def note(self, state: states.State, now: datetime) -> states.State:
         """Give the run a state and let the recorder write it."""

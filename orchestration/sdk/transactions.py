@@ -3,8 +3,6 @@
 Locks on result keys, for transactions that are SERIALIZABLE: between threads, or between processes by files.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import threading
@@ -16,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk import awaiting, logs
@@ -183,7 +181,7 @@ class Transaction:
                 return False
             return True
 
-    def __enter__(self) -> Transaction:
+    def __enter__(self) -> Self:
         self.begin()
         self._token = ACTIVE.set(lambda: self)
         return self
@@ -192,7 +190,7 @@ class Transaction:
         ACTIVE.reset(self._token)
         self.conclude(error)
 
-    async def __aenter__(self) -> Transaction:
+    async def __aenter__(self) -> Self:
         await awaiting.in_thread(self.begin)
         self._token = ACTIVE.set(lambda: self)
         return self

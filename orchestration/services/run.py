@@ -14,7 +14,6 @@ from orchestration.domain.errors import Abort, ConfigurationError, Orchestration
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, State, StateDetails
 from orchestration.sdk import flow_engine, logs, session as sessions
-from orchestration.sdk.context import flow_log_fields
 from orchestration.sdk.projects import entrypoints, pulling
 from orchestration.services.supervisor import CLAIM, MARK, WORKER, folder_of
 
@@ -29,7 +28,7 @@ def run_flow_run(run_id: UUID, claim_id: UUID | None = None) -> State:
         flow = _flow_of(session, record)
     except (OrchestrationError, OSError, SyntaxError) as error:
         told = f"The flow could not be loaded: {error}"
-        logs.RunLogger(logs.FLOW_LOGGER, flow_log_fields(record)).error("%s", told)
+        logs.logger_of(record).error("%s", told)
         failed = Failed(told, details=StateDetails(retriable=False, claim_id=claim_id, flow_run_id=run_id))
         session.backend.propose_flow_run_state(run_id, failed)
         return failed

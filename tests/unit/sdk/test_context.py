@@ -8,7 +8,7 @@ import pytest
 from orchestration import flow, get_run_logger, runtime, tags, task
 from orchestration.backend.clock import new_id
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, log_extra
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, current_run, log_fields
 from orchestration.sdk.futures import Produced
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -82,11 +82,11 @@ def test_the_innermost_run_surrounds_the_code() -> None:
 def test_a_log_line_carries_the_innermost_run() -> None:
     @task
     def work() -> Any:
-        return log_extra(FLOW_RUN.get(), TASK_RUN.get())
+        return log_fields(current_run())
 
     @flow
     def main() -> Any:
-        return log_extra(FLOW_RUN.get(), None), work(), get_run_logger().extra
+        return log_fields(current_run()), work(), get_run_logger().extra
 
     of_flow, of_task, logged = main()
     assert of_flow["prefix"].startswith("Flow run ")
@@ -94,7 +94,7 @@ def test_a_log_line_carries_the_innermost_run() -> None:
     assert of_task["prefix"].startswith("Task run 'work-0'")
     assert of_task["flow_run_id"] == of_flow["flow_run_id"]
     assert logged == of_flow
-    assert log_extra(None, None) == {}
+    assert log_fields(None) == {}
 
 
 def test_what_a_run_returned_is_known_while_it_lives() -> None:
