@@ -3,7 +3,7 @@
 Two programs that compute the same checksum mean the same block type, so every rule here is Prefect's,
 down to the spelling of descriptions; tests hold the results to those of Prefect itself.
 
-From the slug of a block type to its class, and what goes wrong with blocks; each error is a ``ValueError`` too.
+``class_of`` finds the class of a block type by its slug. Each error of blocks is a ``ValueError`` too, as in Prefect.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """A flow run: what the driver of ``lifecycle`` asks of it, and how a call of a flow becomes one.
 
-The life of a flow run that is in the store already: made by a schedule or a person, suspended, or to be retried.
+``execute`` lives a flow run that is in the store already: made by a schedule or a person, suspended, or to be retried.
 """
 
 from __future__ import annotations

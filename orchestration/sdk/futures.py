@@ -1,6 +1,6 @@
 """Futures of task runs that were submitted: wait for them, ask for their results, pass them on.
 
-What a run depends on: futures and states among its arguments, marked or not, and values of other runs.
+Also what a run depends on: futures and states among its arguments, marked or not, and values of other runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Logs of runs: on the console in Prefect's layout, in the store, and of what runs print with ``log_prints``.
 
-Secret values that this process knows, taken out of every text that leaves it.
-
-The start of a run in a process: open the store, and let runs log.
+Secret values that this process knows are taken out of every text that leaves it. ``started_session`` opens the
+store and lets runs log; it stands here because whatever asks for the store at run time logs as well.
 """
 
 import builtins

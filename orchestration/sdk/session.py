@@ -1,6 +1,6 @@
 """The one open store of this process: settings, backend and recorder, opened at the first need.
 
-``test_harness``: an isolated store for tests of user code.
+``test_harness`` puts an isolated one in its place for tests of user code.
 """
 
 import atexit

@@ -1,6 +1,6 @@
 """What becomes of a task's result: whether it is kept, and under which key; how it is found, or written.
 
-From values to cache keys: equal values give equal keys in any process.
+Cache keys are made of values here: equal values give equal keys in any process.
 """
 
 import hashlib
