@@ -146,15 +146,6 @@ def _with_checksum(_tx: Transaction, schema: Document) -> Document:
     return {**schema, "checksum": checksum_of(schema["fields"])}
 
 
-def _with_column(_tx: Transaction, limit: Document) -> Document:
-    return {**limit, **({"slot_limit": limit["limit"]} if "limit" in limit else {})}  # LIMIT is a word of SQL
-
-
-def _with_policy(_tx: Transaction, run: Document) -> Document:
-    """The run with its policy under the column's name, which documents have as ``empirical_policy``."""
-    return {**run, "policy": run["empirical_policy"]} if "empirical_policy" in run else run
-
-
 def _with_types(db: Database, found: Sequence[Document]) -> None:
     """Put into each block schema the type that it is of."""
     types = {each["id"]: present("block_types", each, utc_now()) for each in documents.rows(db, "block_types", {})}
@@ -164,12 +155,12 @@ def _with_types(db: Database, found: Sequence[Document]) -> None:
 
 # What a listing's documents show beyond their rows and the rows that these point to.
 _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
-    "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": deployments.with_status,
+    "deployments": deployments.with_schedules, "block_schemas": _with_types,
 }
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
-    "deployments": deployments.with_queue, "block_schemas": _with_checksum, "concurrency_limits": _with_column,
-    "flow_runs": _with_policy, "schedules": deployments.checked_schedule,
+    "deployments": deployments.with_queue, "block_schemas": _with_checksum,
+    "schedules": deployments.checked_schedule,
 }
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
     "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,

@@ -1,11 +1,10 @@
-"""Deployments in this machine's database: their queue, their schedules, their runs, and which of these may start."""
+"""Deployments in this machine's database: their queue, their schedules, and their runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
@@ -16,11 +15,10 @@ from orchestration.domain.schemas.wire import Document, policy_of, record_of, st
 from orchestration.domain.states import Scheduled
 from orchestration.domain.work import check_policy
 from orchestration.persistence import documents
-from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.presenting import is_online, present
+from orchestration.persistence.database import STATEMENTS, Database, Transaction
+from orchestration.persistence.presenting import present
 from orchestration.persistence.values import micros
 
-_POOL, _TAKEN, _DUE = Path(__file__).with_name("deployments.sql").read_text(encoding="ascii").split(";")[:3]
 DEPLOYMENT_LABEL = "prefect.deployment.id"
 _OF_THE_RUN = (
     "context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by", "schedule_id",
@@ -35,7 +33,7 @@ def with_queue(tx: Transaction, deployment: Document) -> Document:
     pool_name, queue_name = deployment.get("work_pool_name"), deployment.get("work_queue_name")
     if pool_name is None and queue_name is None:
         return deployment
-    pools = tx.execute(_POOL, {"name": pool_name, "deployment": str(deployment.get("id"))})
+    pools = tx.execute(STATEMENTS["pool_of_deployment"], {"name": pool_name, "deployment": str(deployment.get("id"))})
     if not pools:
         remedy = f"make it with `orchestrate work-pool create --type process {pool_name or 'NAME'}`"
         raise ObjectNotFound(f"There is no work pool {pool_name!r}; {remedy}.")
@@ -137,43 +135,3 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
         state=state.evolve(details=replace(state.details, flow_run_id=run_id)),
         policy=policy_of(wanted.get("empirical_policy")), expected_start_time=state.details.scheduled_time or now,
     )
-
-
-def due(tx: Transaction, work_pool_id: str, names: Sequence[str], before: datetime, limit: int) -> list[Document]:
-    """The most urgent runs of a pool that have a free slot, as (id, work_pool_id, work_queue_id).
-
-    ``names`` narrows to some of its queues, of which it is noted that workers have asked for their runs.
-    """
-    pool = documents.read(tx, "work_pools", {"id": work_pool_id})[0]
-    queues = documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
-    asked = [queue for queue in queues if not names or queue["name"] in names]
-    for queue in asked:
-        documents.update(tx, "work_queues", {"last_polled": utc_now()}, {"id": queue["id"]})
-    if pool["is_paused"]:
-        return []
-    taken = {row["id"]: row["number"] for row in tx.execute(_TAKEN, {"pool": work_pool_id})}
-    free = {queue["id"]: _free(queue, taken.get(queue["id"], 0), limit) for queue in asked}
-    most = _free(pool, sum(taken.values()), limit)
-    found = tx.execute(_DUE, {"pool": work_pool_id, "before": micros(before)})
-    return [{**run, "work_pool_id": work_pool_id} for run in _fitting(found, free)][:most]
-
-
-def with_status(db: Database, pools: Sequence[Document]) -> None:
-    """Tell of each work pool that is not paused whether a worker of it is there."""
-    now = utc_now()
-    ready = {each["work_pool_id"] for each in documents.read(db, "workers", {}) if is_online(each, now)}
-    for pool in pools:
-        if not pool["is_paused"] and pool["id"] in ready:
-            pool["status"] = "READY"
-
-
-def _free(limited: Document, taken: int, limit: int) -> int:
-    own = limited["concurrency_limit"]
-    return limit if own is None else max(0, min(limit, own - taken))
-
-
-def _fitting(found: Sequence[Row], free: dict[str, int]) -> Iterator[Row]:
-    for row in found:
-        if free.get(row["work_queue_id"], 0) > 0:
-            free[row["work_queue_id"]] -= 1
-            yield row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from orchestration.domain.schemas import catalog, recording, wire
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.states import Crashed, State, StateType
 from orchestration.persistence import concurrency, documents, runs
-from orchestration.persistence.database import Database, Transaction
+from orchestration.persistence.database import STATEMENTS, Database, Transaction
 from orchestration.persistence.values import micros
 
 P = ParamSpec("P")
@@ -112,7 +113,10 @@ class LocalBackend(LocalCatalog):
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first."""
-        due = self._inside(deployments.due, str(work_pool_id), queues, before, limit)
+        asked = {"pool": str(work_pool_id), "queues": json.dumps(list(queues)) if queues else "", "most": limit}
+        with self._db.transaction() as tx:
+            tx.execute(STATEMENTS["note_poll"], {**asked, "now": micros(utc_now())})
+            due = [dict(row) for row in tx.execute(STATEMENTS["scheduled"], {**asked, "before": micros(before)})]
         return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
     def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:

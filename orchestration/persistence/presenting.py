@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, StoredDocument, state_document
 from orchestration.persistence import values
 from orchestration.persistence.database import Row
-from orchestration.persistence.documents import to_document
+from orchestration.persistence.documents import HIDDEN, to_document
 
-# Columns that are the store's own, or that another field tells of.
-HIDDEN = (
-    "owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp",
-    "state_message", "state_details", "state_data", "metadata", "planned", "replan",
-)  # fmt: skip
-
-# After so many heartbeats that did not come a worker counts as offline, as with Prefect.
+# After so many heartbeats that did not come a worker counts as offline, as with Prefect; statements know it as well.
 HEARTBEATS_MISSED = 3
 HEARTBEAT_SECONDS = 30
-
-# A queue whose runs nobody has asked for in so long counts as not ready, as with Prefect.
-POLLED_SECONDS = 60
 
 
 def present(resource: str, row: Row, now: datetime) -> Document:
@@ -72,11 +62,10 @@ def _log(document: Document, _row: Row, _now: datetime) -> None:
     document["id"] = str(UUID(int=document["sequence"]))
 
 
-def _asked_for(document: Document, _row: Row, now: datetime) -> None:
-    """A queue, or a deployment, is ready while workers ask for its runs, or for those of its queue."""
-    asked = (document.get("last_polled"), document.pop("work_queue_last_polled", None))
-    ready = any(_is_recent(each, now, POLLED_SECONDS) for each in asked)
-    document["status"] = "PAUSED" if document.get("is_paused") else "READY" if ready else "NOT_READY"
+def _asked_for(document: Document, row: Row, now: datetime) -> None:
+    """What workers take runs from is ready as long as they have shown life, or asked for its runs, lately."""
+    status = "READY" if _is_there(row, now) else "NOT_READY"
+    document["status"] = "PAUSED" if document.get("is_paused") else status
 
 
 def _block_document(document: Document, _row: Row, _now: datetime) -> None:
@@ -84,18 +73,12 @@ def _block_document(document: Document, _row: Row, _now: datetime) -> None:
     del document["data"]
 
 
-def _worker(document: Document, _row: Row, now: datetime) -> None:
-    document["status"] = "ONLINE" if is_online(document, now) else "OFFLINE"
+def _worker(document: Document, row: Row, now: datetime) -> None:
+    document["status"] = "ONLINE" if _is_there(row, now) else "OFFLINE"
 
 
-def is_online(worker: Mapping[str, Any], now: datetime) -> bool:
-    """Whether a worker has shown life lately."""
-    patience = HEARTBEATS_MISSED * (worker["heartbeat_interval_seconds"] or HEARTBEAT_SECONDS)
-    return _is_recent(worker["last_heartbeat_time"], now, patience)
-
-
-def _is_recent(moment: str | None, now: datetime, seconds: float) -> bool:
-    return moment is not None and (now - datetime.fromisoformat(moment)).total_seconds() <= seconds
+def _is_there(row: Row, now: datetime) -> bool:
+    return (row["ready_until"] or 0) >= values.micros(now)
 
 
 _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
