@@ -72,13 +72,12 @@ class LocalBackend(LocalCatalog):
     def propose_flow_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Decide on a state and write the outcome, in one transaction."""
         now = utc_now()
-        proposed = _stamped(state, now)
         with self._db.transaction() as tx:
             run = runs.read_flow_run(tx, run_id, self._revive)
             claim_id = state.details.claim_id
             if claim_id and not documents.read(tx, "run_claims", {"id": claim_id, "flow_run_id": run_id}):
                 return Abort("The lease of this process on the run has ended; another worker may have taken it over.")
-            decision = _settle(tx, run, Accept(proposed) if force else _decide(run, proposed, now), now)
+            decision = _settle(tx, run, _decide(run, _stamped(state, now), now, force), now)
             if isinstance(decision, Accept) and decision.state.type in (StateType.CRASHED, StateType.CANCELLED):
                 self._crash_inside(tx, run_id, LEFT_BEHIND, now)
             return decision
@@ -101,15 +100,9 @@ class LocalBackend(LocalCatalog):
     def propose_task_run_state(self, run_id: UUID, state: State, force: bool = False) -> Decision:
         """Decide on the state of a task run, and write the outcome."""
         now = utc_now()
-        proposed = _stamped(state, now)
         with self._db.transaction() as tx:
             run = runs.read_task_run(tx, run_id, self._revive)
-            decision = Accept(proposed) if force else _decide(run, proposed, now)
-            if isinstance(decision, Accept | Reject) and decision.state is not run.state:
-                decision = replace(decision, state=_stamped(decision.state, now))
-                changed = recording.changed_task_run(runs.after(run, decision.state, now), [decision.state])
-                runs.write_task_runs(tx, [changed], None)
-            return decision
+            return _settle(tx, run, _decide(run, _stamped(state, now), now, force), now)
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first."""
@@ -194,18 +187,21 @@ def _stamped(state: State, now: datetime) -> State:
     return state.evolve(id=state.id or new_id(), timestamp=state.timestamp or now)
 
 
-def _decide(run: FlowRun | TaskRun, proposed: State, now: datetime) -> Decision:
-    retriable = proposed.details.retriable is not False
-    return decide(run.state, proposed, Attempt(now, run.run_count, run.policy, retriable, DICE.random()))
+def _decide(run: FlowRun | TaskRun, proposed: State, now: datetime, force: bool = False) -> Decision:
+    attempt = Attempt(now, run.run_count, run.policy, proposed.details.retriable is not False, DICE.random())
+    return Accept(proposed) if force else decide(run.state, proposed, attempt)
 
 
-def _settle(tx: Transaction, run: FlowRun, decision: Decision, now: datetime) -> Decision:
+def _settle(tx: Transaction, run: FlowRun | TaskRun, decision: Decision, now: datetime) -> Decision:
     """Write what the rules decided; the answer carries the state as it was written."""
     if not isinstance(decision, Accept | Reject) or decision.state is run.state:
         return decision
     state = _stamped(decision.state, now)
-    if not runs.write_state(tx, runs.after(run, state, now), run.state_id):
+    changed = runs.after(run, state, now)
+    if isinstance(changed, TaskRun):
+        runs.write_task_runs(tx, [recording.changed_task_run(changed, [state])], None)
+    elif not runs.write_state(tx, changed, run.state_id):
         return Abort("Another process changed the run's state at the same moment.")
-    if state.details.pause_reschedule:  # suspended: its process ends by intent, and another one will go on
+    elif state.details.pause_reschedule:  # suspended: its process ends by intent, and another one will go on
         runs.set_owner(tx, run.id, None)
     return replace(decision, state=state)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, StoredDocument, state_document
+from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, state_document
 from orchestration.persistence import values
 from orchestration.persistence.database import Row
 from orchestration.persistence.documents import HIDDEN, to_document
+
+RUNS = ("flow_runs", "task_runs")
 
 # After so many heartbeats that did not come a worker counts as offline, as with Prefect; statements know it as well.
 HEARTBEATS_MISSED = 3
@@ -18,7 +20,7 @@ HEARTBEAT_SECONDS = 30
 
 def present(resource: str, row: Row, now: datetime) -> Document:
     """The document of a row, as seen at ``now`` (UTC)."""
-    document = to_document(resource, row, shown=True)
+    document = run_document(resource, row) if resource in RUNS else to_document(resource, row, shown=True)
     add = _ADDITIONS.get(resource)
     if add is not None:
         add(document, row, now)
@@ -28,33 +30,28 @@ def present(resource: str, row: Row, now: datetime) -> Document:
     return document
 
 
-def _flow_run(document: Document, row: Row, now: datetime) -> None:
-    state = values.state_from_row(row, StoredDocument, "state_") if row["state_id"] else None
-    document["state"] = state and state_document(state)
-    if row["owner_host"] is None and document["labels"]:  # no process holds the run any more
+def run_document(resource: str, row: Row) -> Document:
+    """The document of a flow run or task run, with its state: what of it does not depend on the time."""
+    document, is_task = to_document(resource, row, shown=True), resource == "task_runs"
+    document["empirical_policy"], document["state"] = document["policy"], None
+    if row["state_id"]:
+        held = values.state_in(row["history"], row["state_id"]) if is_task else values.state_from_row(row, "state_")
+        document["state"] = state_document(held)
+    if is_task:  # what all states of a run say alike is not written with each, and what is empty not at all
+        document["state"]["state_details"].update(flow_run_id=row["flow_run_id"], task_run_id=row["id"])
+        document |= {"tags": document["tags"] or [], "labels": document["labels"] or {}}
+        document["task_inputs"] = document["task_inputs"] or {}
+    elif row["owner_host"] is None:  # no process holds the run any more
         document["labels"].pop(PROCESS_LABEL, None)
-    _run(document, row, now)
-
-
-def _task_run(document: Document, row: Row, now: datetime) -> None:
-    state = values.state_in(row["history"], row["state_id"], StoredDocument) if row["state_id"] else None
-    document["state"] = state and state_document(state)
-    if state is not None:  # what all states of a run say alike is not written with each
-        ids = {"flow_run_id": row["flow_run_id"], "task_run_id": row["id"]}
-        document["state"]["state_details"].update(ids)
-    for name, empty in (("tags", []), ("labels", {}), ("task_inputs", {})):
-        document[name] = document[name] or empty
-    _run(document, row, now)
+    return document
 
 
 def _run(document: Document, row: Row, now: datetime) -> None:
-    """What flow runs and task runs have in common."""
     instant, began, expected = values.micros(now), row["start_time"], row["expected_start_time"]
     running = instant - row["state_timestamp"] if row["state_type"] == "RUNNING" else 0
     late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
     document["estimated_run_time"] = (row["total_run_time"] + max(0, running)) / 1e6
     document["estimated_start_time_delta"] = late / 1e6
-    document["empirical_policy"] = document["policy"]
     document["updated"] = document["state"]["timestamp"] if document["state"] else document["created"]
 
 
@@ -82,7 +79,7 @@ def _is_there(row: Row, now: datetime) -> bool:
 
 
 _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
-    "flow_runs": _flow_run, "task_runs": _task_run, "logs": _log,
+    **dict.fromkeys(RUNS, _run), "logs": _log,
     **dict.fromkeys(("work_pools", "work_queues", "deployments"), _asked_for),
     "block_documents": _block_document, "workers": _worker,
 }  # fmt: skip
