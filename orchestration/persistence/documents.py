@@ -19,8 +19,7 @@ from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
 from orchestration.persistence import values
-from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.schema import migrations
+from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction, migrations
 
 Source = Database | Transaction
 

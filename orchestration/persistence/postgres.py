@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import islice
@@ -24,8 +24,8 @@ from psycopg.types.numeric import FloatLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, StoreError
-from orchestration.persistence.database import NO_PARAMS, Database, Params, Row, storable
-from orchestration.persistence.schema import bring_up_to_date
+from orchestration.persistence import database
+from orchestration.persistence.database import NO_PARAMS, Database, Params, Row
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
 
@@ -71,7 +71,7 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: str) -> None:
         self._conninfo = _conninfo(url)
-        self._place = _place(self._conninfo)
+        self._place = re.sub(r"//([^:@/]*):[^@/]*@", r"//\1@", url.partition("?")[0])  # without a password
         self._pool: ConnectionPool[Connection] | None = None
         super().__init__()
         try:  # the pool would not say why
@@ -82,7 +82,7 @@ class PostgresDatabase(Database):
                 "see whether its server runs and whether ORCHESTRATION_DATABASE_URL is right."
             ) from error
         with self.session() as session:
-            bring_up_to_date(session)
+            database.bring_up_to_date(session)
 
     @contextmanager
     def session(self) -> Iterator[PostgresSession]:
@@ -148,7 +148,7 @@ class PostgresSession:
         while chunk := [dict(zip(names, row, strict=True)) for row in islice(remaining, BULK_ROWS)]:
             document = json.dumps(chunk)
             if _SUSPICIOUS.search(document):
-                document = json.dumps(storable(chunk, NUL))
+                document = json.dumps(database.storable(chunk, NUL))
             self.execute(f"{insert} {source} {conflict}", {"rows": document})
 
     def begin(self) -> None:
@@ -205,7 +205,7 @@ def _run(connection: Connection, sql: str, params: Params | None) -> list[Row]:
         cursor = connection.execute(sql.encode() if params is None else _translated(sql), params)
         return list(cursor.fetchall()) if cursor.description else []
     except (UnicodeEncodeError, psycopg.Error) as error:
-        if params and (safe := storable(params, NUL)) != params:
+        if params and (safe := database.storable(params, NUL)) != params:
             return _run(connection, sql, safe)
         raise _refusal(connection, error) from error
 
@@ -250,11 +250,3 @@ def _conninfo(url: str) -> str:
             "postgresql://user:password@host:5432/database, with %-escapes for what is special in a URL."
         ) from None
     return make_conninfo("", **{**_SURE, **given})
-
-
-def _place(conninfo: str) -> str:
-    """The database as a URL without its password."""
-    given: Mapping[str, Any] = conninfo_to_dict(conninfo)
-    port = f":{given['port']}" if given.get("port") else ""
-    user = f"{given['user']}@" if given.get("user") else ""
-    return f"postgresql://{user}{given.get('host', '')}{port}/{given.get('dbname', '')}"
