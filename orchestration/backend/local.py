@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from orchestration.backend import deployments
+from orchestration.backend import catalog
 from orchestration.backend.blocks import BlockStore
-from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.clock import DICE, new_id, utc_now
+from orchestration.backend.limits import LocalLimits
 from orchestration.backend.port import Documents
 from orchestration.backend.processes import DIED, is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
-from orchestration.domain.schemas import catalog, recording, wire
+from orchestration.domain.schemas import recording, wire
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.states import Crashed, State, StateType
-from orchestration.persistence import concurrency, documents, runs
+from orchestration.persistence import documents, runs
 from orchestration.persistence.database import STATEMENTS, Database, Transaction
 from orchestration.persistence.values import micros
 
@@ -29,7 +28,7 @@ T = TypeVar("T")
 LEFT_BEHIND = "The flow run around this task run has ended."
 
 
-class LocalBackend(LocalCatalog):
+class LocalBackend(LocalLimits):
     """Each method is one transaction on the database it is given."""
 
     def __init__(self, database: Database, blocks: BlockStore, revive: wire.Revive) -> None:
@@ -59,7 +58,7 @@ class LocalBackend(LocalCatalog):
     def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
         """Store a run of a deployment."""
         deployment = self.read("deployments", id=str(deployment_id))
-        return self.create_flow_run(deployments.run_of(deployment, wanted, utc_now()))
+        return self.create_flow_run(catalog.run_of(deployment, wanted, utc_now()))
 
     def flow_run(self, run_id: UUID) -> FlowRun:
         """The run of that id."""
@@ -112,34 +111,6 @@ class LocalBackend(LocalCatalog):
             due = [dict(row) for row in tx.execute(STATEMENTS["scheduled"], {**asked, "before": micros(before)})]
         return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
-    def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:
-        """All limits by name."""
-        return concurrency.read_limits(self._db, micros(utc_now()))
-
-    def try_acquire(
-        self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
-    ) -> float | None:
-        """Take slots of all the named limits, or none; slots of processes that died are free."""
-        now = micros(utc_now())
-        expires = concurrency.NEVER if math.isinf(seconds) else now + round(seconds * 1e6)
-        lease = concurrency.Lease(lease_id, names, slots, expires, None if remote else this_process())
-        wait = self._inside(concurrency.try_acquire, lease, now)
-        if wait is None or not self._release_dead_leases():
-            return wait
-        return self._inside(concurrency.try_acquire, lease, now)
-
-    def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
-        """Keep a lease for ``seconds`` from now."""
-        return self._inside(concurrency.renew, lease_id, micros(utc_now()) + round(seconds * 1e6))
-
-    def release_lease(self, lease_id: UUID) -> None:
-        """Give back the slots of a lease."""
-        self._inside(concurrency.release, lease_id)
-
-    def take_back(self, name: str, slots: int | None = None) -> None:
-        """Free slots of a limit that were taken for ever, or all its slots."""
-        self._inside(concurrency.take_back, name, slots)
-
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""
         suspects = runs.unfinished_of_host(self._db, this_process().host)
@@ -173,13 +144,6 @@ class LocalBackend(LocalCatalog):
             self._crash_inside(tx, run_id, message, now)
             _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(Crashed(message)), now)
         runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
-
-    def _release_dead_leases(self) -> bool:
-        held = concurrency.leases_of_host(self._db, this_process().host)
-        dead = [lease_id for lease_id, owner in held if is_dead(owner)]
-        for lease_id in dead:
-            self.release_lease(lease_id)
-        return bool(dead)
 
 
 def _stamped(state: State, now: datetime) -> State:

@@ -94,8 +94,10 @@ SELECT r.*, (SELECT t.slug FROM block_type t WHERE t.id = r.block_type_id) AS sl
 
 -- name: history
 SELECT (expected_start_time - :start) / :width AS span, state_type, state_name, COUNT(*) AS count_runs,
-    SUM(total_run_time + CASE state_type WHEN 'RUNNING' THEN :now - state_timestamp ELSE 0 END) AS run_time,
-    SUM(CASE WHEN began > expected_start_time THEN began - expected_start_time ELSE 0 END) AS lateness
+    SUM(total_run_time + CASE state_type WHEN 'RUNNING' THEN :now - state_timestamp ELSE 0 END) / 1e6
+        AS sum_estimated_run_time,
+    SUM(CASE WHEN began > expected_start_time THEN began - expected_start_time ELSE 0 END) / 1e6
+        AS sum_estimated_lateness
 FROM (
     SELECT *, CASE WHEN start_time IS NULL AND end_time IS NULL THEN :now
         ELSE COALESCE(start_time, expected_start_time) END AS began
