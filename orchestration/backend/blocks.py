@@ -68,16 +68,15 @@ class LocalBlockStore:
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
         """Store a document."""
         name, now = document.name or f"anonymous-{document.id}", utc_now()
-        plain, references = _split(document.data)
         with self._db.transaction() as tx:
             self._held(tx)
-            row = {**asdict(document), "name": name, "data": self._keyring.sealed(plain)}
+            row = {**asdict(document), "name": name, "data": self._sealed(document.data)}
             try:
                 documents.insert(tx, "block_documents", {**row, "created": now, "updated": now})
             except ObjectAlreadyExists:
                 said = f"The block document {name!r} exists already; pass overwrite=True to replace it."
                 raise ObjectAlreadyExists(said) from None
-            _write_references(tx, document.id, references)
+            _write_references(tx, document.id, document.data)
         return self.block_document(document.id)
 
     def update_block_document(
@@ -88,11 +87,10 @@ class LocalBlockStore:
             self._held(tx)
             row = documents.locked_row(tx, "block_documents", document_id)
             known = {**self._opened(row), **_references(tx, document_id)} if merge else {}
-            plain, references = _split({**known, **data})
-            changes = {"data": self._keyring.sealed(plain), "updated": utc_now()}
+            changes = {"data": self._sealed({**known, **data}), "updated": utc_now()}
             changes |= {"block_schema_id": block_schema_id} if block_schema_id else {}
             documents.update(tx, "block_documents", changes, {"id": document_id})
-            _write_references(tx, document_id, references)
+            _write_references(tx, document_id, {**known, **data})
 
     def rotate_key(self, key: str | None = None) -> str:
         """Encrypt every document anew and make ``key``, or a fresh one, the key; the new key is the answer.
@@ -124,8 +122,8 @@ class LocalBlockStore:
             data = masked(data, list(schema.fields.get("secret_fields", [])) if schema else ["*"])
         children = {
             name: self._document(child, secrets, depth + 1)
-            for name, target in _references(self._db, row["id"]).items()
-            for child in documents.rows(self._db, "block_documents", {"id": target["$ref"]["block_document_id"]})
+            for name, target in _targets(_references(self._db, row["id"])).items()
+            for child in documents.rows(self._db, "block_documents", {"id": target})
         }
         return record_of(
             BlockDocument, documents.to_document("block_documents", row),
@@ -135,6 +133,9 @@ class LocalBlockStore:
 
     def _first(self, resource: str, kind: type[T], row_id: str) -> T | None:
         return next((record_of(kind, each) for each in documents.read(self._db, resource, {"id": row_id})), None)
+
+    def _sealed(self, data: Mapping[str, Any]) -> str:
+        return self._keyring.sealed({name: data[name] for name in data.keys() - _targets(data)})
 
     def _opened(self, row: Row) -> dict[str, Any]:
         return self._keyring.opened(row["data"], _name(row))
@@ -162,29 +163,20 @@ def _references(source: documents.Source, document_id: UUID | str) -> dict[str, 
     return {each["name"]: {"$ref": {"block_document_id": each["reference_block_document_id"]}} for each in found}
 
 
-def _split(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, UUID]]:
-    """A document's own values, and the ids that its fields of references name."""
-    plain: dict[str, Any] = {}
-    references: dict[str, UUID] = {}
-    for name, value in data.items():
-        if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), Mapping):
-            plain[name] = value
-            continue
-        try:
-            references[name] = UUID(str(value["$ref"]["block_document_id"]))
-        except (KeyError, ValueError):
-            raise UsageError(f"The field {name!r} refers to a block without a valid block_document_id.") from None
-    return plain, references
+def _targets(data: Mapping[str, Any]) -> dict[str, str]:
+    """By field of a document that points to another one, the id of that one."""
+    pointing = {name: value.get("$ref") for name, value in data.items() if isinstance(value, Mapping)}
+    return {name: to.get("block_document_id", "") for name, to in pointing.items() if isinstance(to, Mapping)}
 
 
-def _write_references(tx: Transaction, document_id: UUID, references: Mapping[str, UUID]) -> None:
-    """Let a document point to these others, and to no more.
+def _write_references(tx: Transaction, document_id: UUID, data: Mapping[str, Any]) -> None:
+    """Let a document point to the others that its values name, and to no more.
 
     Raises:
         ObjectNotFound: one of them is not there.
     """
     documents.delete(tx, "block_references", {"parent_block_document_id": document_id})
-    for name, target in references.items():
+    for name, target in _targets(data).items():
         documents.locked_row(tx, "block_documents", target)
         reference = {"parent_block_document_id": document_id, "name": name, "reference_block_document_id": target}
         documents.insert(tx, "block_references", reference)

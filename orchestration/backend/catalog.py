@@ -26,15 +26,10 @@ from orchestration.persistence.database import NO_PARAMS, STATEMENTS, Database, 
 from orchestration.persistence.presenting import present
 from orchestration.persistence.values import micros
 
-# What goes with a document that is removed: resources, and the column that names the one they are part of.
-PARTS: Mapping[str, Sequence[tuple[str, str]]] = json.loads(Path(__file__).with_name("parts.json").read_text("ascii"))
+# What goes with a document that is removed: resources, and the column that names the one they are part of. What a run
+# of a deployment has besides what its deployment says, and what a schedule says.
+_TOLD = json.loads(Path(__file__).with_name("catalog.json").read_text("ascii"))
 DEPLOYMENT_LABEL = "prefect.deployment.id"
-_OF_THE_RUN = (
-    "context", "idempotency_key", "parent_task_run_id", "job_variables", "auto_scheduled", "created_by", "schedule_id",
-)  # fmt: skip
-SCHEDULE_FIELDS = (
-    "active", "schedule", "max_scheduled_runs", "parameters", "slug", "catchup", "max_lateness", "overlap",
-)  # fmt: skip
 
 
 class LocalCatalog:
@@ -127,7 +122,7 @@ def remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Docu
     """Remove the documents with these keys, and what is part of them; those that were there."""
     removed = documents.delete(tx, resource, keys)
     for document in removed:
-        for part, column in PARTS.get(resource, ()):
+        for part, column in _TOLD["parts"].get(resource, ()):
             remove(tx, part, {column: document["id"]})
         if resource in _FOLLOWED:
             _AFTER[resource](tx, document, document)
@@ -217,7 +212,7 @@ def _replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Map
     for given in wanted:
         _checked_schedule(tx, dict(given))
         same = next((each for each in known if _is_same(each, given)), None)
-        fields = {name: given[name] for name in SCHEDULE_FIELDS if given.get(name) is not None}
+        fields = {name: given[name] for name in _TOLD["of_schedule"] if given.get(name) is not None}
         if same is None and "schedule" not in fields:
             raise UsageError(f"There is no schedule {given.get('slug')!r} to change; a new one needs a 'schedule'.")
         if same is None:
@@ -258,7 +253,7 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
     if state.is_scheduled() and state.details.scheduled_time is None:
         state = states.Scheduled(now, name=state.name)
     run_id = new_id()
-    document = {name: wanted.get(name) for name in _OF_THE_RUN} | {
+    document = {name: wanted.get(name) for name in _TOLD["of_run"]} | {
         "flow_id": deployment["flow_id"], "flow_name": deployment["flow_name"],
         "deployment_id": deployment["id"], "deployment_version": deployment["version"],
         "work_queue_id": wanted.get("work_queue_id") or deployment["work_queue_id"],

@@ -84,7 +84,8 @@ class LocalBackend(LocalLimits):
     def record(self, batch: recording.Batch) -> None:
         """Store a batch of task runs and log lines, unless it came before."""
         with self._db.transaction() as tx:
-            if batch.id is None or runs.is_new_batch(tx, batch.id, utc_now()):
+            told = {"id": str(batch.id), "now": micros(utc_now())}
+            if batch.id is None or tx.execute(STATEMENTS["is_new_batch"], told):
                 runs.write_task_runs(tx, batch.task_runs, None if batch.is_foreign else this_process())
                 runs.write_logs(tx, batch.logs)
 
@@ -113,7 +114,7 @@ class LocalBackend(LocalLimits):
 
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""
-        suspects = runs.unfinished_of_host(self._db, this_process().host)
+        suspects = runs.owned(self._db.read(STATEMENTS["unfinished_of_host"], {"host": this_process().host}))
         lone_tasks = runs.unfinished_without_flow(self._db)
         crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._crash(run_id)]
         crash, dead = runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
@@ -140,9 +141,10 @@ class LocalBackend(LocalLimits):
 
     def _crash_inside(self, tx: Transaction, flow_run_id: UUID, message: str, now: datetime) -> None:
         """Crash what a flow run leaves behind, subflows within subflows as well."""
-        for run_id in runs.unfinished_subflows(tx, flow_run_id):
-            self._crash_inside(tx, run_id, message, now)
-            _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(Crashed(message)), now)
+        for row in tx.execute(STATEMENTS["unfinished_subflows"], {"run": str(flow_run_id)}):
+            run = runs.read_flow_run(tx, UUID(row["id"]), self._revive)
+            self._crash_inside(tx, run.id, message, now)
+            _settle(tx, run, Accept(Crashed(message)), now)
         runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
 
 

@@ -206,11 +206,9 @@ def bring_up_to_date(schema: Session) -> int:
         with schema.turn():
             _migrate(schema)
     if (version := schema.version()) > LATEST:
-        raise NewerSchemaError(
-            f"{schema.place} has schema {version}, and this version knows {LATEST}; "
-            "install the newer version of the package, or name another store by ORCHESTRATION_HOME or by "
-            "ORCHESTRATION_DATABASE_URL."
-        )
+        found_here = f"{schema.place} has schema {version}, and this version knows {LATEST}"
+        remedy = "or name another store by ORCHESTRATION_HOME or by ORCHESTRATION_DATABASE_URL"
+        raise NewerSchemaError(f"{found_here}; install the newer version of the package, {remedy}.")
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,13 +143,6 @@ def insert(tx: Transaction, resource: str, document: Mapping[str, Any], overwrit
     return to_document(resource, stored[0])
 
 
-def find_or_insert(tx: Transaction, resource: str, document: Mapping[str, Any]) -> Document:
-    """The document of the same key that is stored, or else this one, stored."""
-    with suppress(ObjectAlreadyExists):
-        return insert(tx, resource, document)
-    return read(tx, resource, {name: document[name] for name in SPECS[resource].key})[0]
-
-
 def rows(
     source: Source, resource: str, keys: Mapping[str, Any], limit: int = MANY, order: str = "id DESC", offset: int = 0
 ) -> list[Row]:
@@ -162,7 +154,7 @@ def rows(
     return ask(sql, _to_row(spec.shown, keys))
 
 
-def locked_row(source: Source, resource: str, row_id: UUID) -> Row:
+def locked_row(source: Source, resource: str, row_id: UUID | str) -> Row:
     """The row of that id; a transaction that reads it waits until no other one holds it, and holds it to its end.
 
     Raises:
@@ -189,8 +181,6 @@ def update(tx: Transaction, resource: str, changes: Mapping[str, Any], keys: Map
     """Change fields of the documents whose columns have these values; those documents, as they are then."""
     columns = SPECS[resource].columns
     row = _to_row(columns, changes)
-    if not row:
-        return read(tx, resource, keys)
     sets = ", ".join(f"{name} = :new_{name}" for name in row)
     params = {**{f"new_{name}": value for name, value in row.items()}, **_to_row(columns, keys)}
     sql = f"UPDATE {SPECS[resource].table} SET {sets} WHERE {_equal(keys)} RETURNING *"  # noqa: S608

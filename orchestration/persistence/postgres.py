@@ -77,10 +77,9 @@ class PostgresDatabase(Database):
         try:  # the pool would not say why
             psycopg.connect(self._conninfo).close()
         except psycopg.OperationalError as error:
-            raise StoreError(
-                f"The PostgreSQL database {self._place} cannot be reached ({_one_line(error)}); "
-                "see whether its server runs and whether ORCHESTRATION_DATABASE_URL is right."
-            ) from error
+            told = f"The PostgreSQL database {self._place} cannot be reached ({_one_line(error)})"
+            remedy = "see whether its server runs and whether ORCHESTRATION_DATABASE_URL is right"
+            raise StoreError(f"{told}; {remedy}.") from error
         with self.session() as session:
             database.bring_up_to_date(session)
 
@@ -100,10 +99,9 @@ class PostgresDatabase(Database):
                 with suppress(PoolClosed):  # by a fork in the meantime
                     connection = pool.getconn()
             except PoolTimeout:
-                raise StoreError(
-                    f"The PostgreSQL database {self._place} gave no connection within {WAIT_SECONDS:.0f} "
-                    "seconds; see whether its server runs, and whether others hold all of its connections."
-                ) from None
+                told = f"The PostgreSQL database {self._place} gave no connection within {WAIT_SECONDS:.0f} seconds"
+                remedy = "see whether its server runs, and whether others hold all of its connections"
+                raise StoreError(f"{told}; {remedy}.") from None
         try:
             yield PostgresSession(connection, f"The database {self._place}")
         finally:
@@ -159,9 +157,8 @@ class PostgresSession:
         """Commit by the driver's one blocking call: a Ctrl-C is seen before it or after it, never in doubt between."""
         result = self._connection.pgconn.exec_(b"COMMIT")
         if self._connection.closed:
-            raise StoreError(
-                "The connection to the database was lost during a commit; what was being written may stand or not."
-            )
+            told = "The connection to the database was lost during a commit"
+            raise StoreError(f"{told}; what was being written may stand or not.")
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise _refusal(self._connection, errors.error_from_result(result))
         if result.command_status != b"COMMIT":
@@ -245,8 +242,8 @@ def _conninfo(url: str) -> str:
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its text holds the URL, and the URL may hold a password
+        form = "postgresql://user:password@host:5432/database, with %-escapes for what is special in a URL"
         raise ConfigurationError(
-            "ORCHESTRATION_DATABASE_URL is not a valid PostgreSQL URL; it looks like "
-            "postgresql://user:password@host:5432/database, with %-escapes for what is special in a URL."
+            f"ORCHESTRATION_DATABASE_URL is not a valid PostgreSQL URL; it looks like {form}."
         ) from None
     return make_conninfo("", **{**_SURE, **given})

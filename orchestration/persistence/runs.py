@@ -8,12 +8,14 @@ appended to the row, costs a quarter of rows of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
+from orchestration.domain.errors import ObjectAlreadyExists
 from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
 from orchestration.domain.schemas.runs import FlowRun, Owner, Run, TaskRun
@@ -35,7 +37,9 @@ _FOLLOWING = (
 def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
     """The id of the flow of that name; it is made, with ``new_id``, when there is none."""
     flow = {"id": new_id, "name": name, "created": now, "updated": now}
-    return UUID(documents.find_or_insert(tx, "flows", flow)["id"])
+    with suppress(ObjectAlreadyExists):
+        documents.insert(tx, "flows", flow)
+    return UUID(documents.read(tx, "flows", {"name": name})[0]["id"])
 
 
 def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
@@ -80,16 +84,6 @@ def read_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
     return [values.state_from_row(row, revive=revive) for row in rows]
 
 
-def unfinished_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
-    """The runs that have not ended and whose process lives, or lived, on this host."""
-    return owned(db.read(STATEMENTS["unfinished_of_host"], {"host": host}))
-
-
-def unfinished_subflows(tx: Transaction, run_id: UUID) -> list[UUID]:
-    """The runs that have not ended and that this flow run's task runs stand for."""
-    return [UUID(row["id"]) for row in tx.execute(STATEMENTS["unfinished_subflows"], {"run": str(run_id)})]
-
-
 def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
     """Note which process the run lives in from now on."""
     documents.update(tx, "flow_runs", owner_columns(owner), {"id": run_id})
@@ -128,11 +122,6 @@ def after(run: R, state: State, now: datetime) -> R:
 def _flow_run(row: Row, revive: Revive) -> FlowRun:
     run = flow_run_of(run_document("flow_runs", row), revive)
     return run.evolve(owner=_owner(row) if row["owner_host"] else None)
-
-
-def is_new_batch(tx: Transaction, batch_id: UUID, now: datetime) -> bool:
-    """Whether a batch of that id was not stored before; from now on it was."""
-    return bool(tx.execute(STATEMENTS["is_new_batch"], {"id": str(batch_id), "now": values.micros(now)}))
 
 
 def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Owner | None) -> None:

@@ -150,8 +150,6 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
             connection.close()
             raise
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(
-            f"The orchestration database {path} cannot be opened ({error}); "
-            "set ORCHESTRATION_HOME to a folder that you may write to."
-        ) from error
+        remedy = "set ORCHESTRATION_HOME to a folder that you may write to"
+        raise StoreError(f"The orchestration database {path} cannot be opened ({error}); {remedy}.") from error
     return connection
