@@ -43,9 +43,11 @@ class LocalCatalog:
         from orchestration.persistence.listings import rows
 
         found = self._completed(resource, rows(self._db, resource, query))
-        if resource == "workers":
-            return [worker for worker in found if _has_status(worker, query.where.get("workers") or {})]
-        return found
+        wanted = (query.where.get(resource) or {}).get("status")  # it follows from the clock, and is no column
+        if not wanted:
+            return found
+        among, but = wanted.get("any_"), wanted.get("not_any_") or ()
+        return [each for each in found if (among is None or each["status"] in among) and each["status"] not in but]
 
     def count(self, resource: str, where: Mapping[str, Any] = NO_PARAMS) -> int:
         """How many there are that the filters let through."""
@@ -112,12 +114,6 @@ class LocalCatalog:
         return found
 
 
-def _has_status(worker: Document, wanted: Mapping[str, Any]) -> bool:
-    status = wanted.get("status") or {}
-    among, but = status.get("any_"), status.get("not_any_") or ()
-    return (among is None or worker["status"] in among) and worker["status"] not in but
-
-
 def remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:
     """Remove the documents with these keys, and what is part of them; those that were there."""
     removed = documents.delete(tx, resource, keys)
@@ -173,15 +169,13 @@ def _with_queue(tx: Transaction, deployment: Document) -> Document:
 
 def _queue_of(tx: Transaction, work_pool_id: str, name: str) -> Document:
     """The queue of that name in a pool; made when it is not there, less urgent than those that are."""
-    keys = {"work_pool_id": work_pool_id, "name": name}
     tx.lock(f"queues of {work_pool_id}")
-    found = documents.read(tx, "work_queues", keys)
-    if found:
-        return found[0]
-    now, others = utc_now(), documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})
-    priority = 1 + max((queue["priority"] for queue in others), default=0)
-    new = {"id": str(new_id()), "created": now, "updated": now, "priority": priority, **keys}
-    return documents.insert(tx, "work_queues", new)
+    known = {queue["name"]: queue for queue in documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})}
+    if name in known:
+        return known[name]
+    now, priority = utc_now(), 1 + max((queue["priority"] for queue in known.values()), default=0)
+    born = {"id": str(new_id()), "created": now, "updated": now, "work_pool_id": work_pool_id}
+    return documents.insert(tx, "work_queues", {**born, "name": name, "priority": priority})
 
 
 def _with_schedules(db: Database, found: Sequence[Document]) -> None:
