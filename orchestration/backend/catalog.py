@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +62,10 @@ class LocalCatalog:
         found: dict[int, list[Document]] = {}
         for row in history(self._db, resource, where, spans):
             found.setdefault(row["span"], []).append({name: row[name] for name in row.keys() if name != "span"})  # noqa: SIM118
-        edges = [start + timedelta(seconds=seconds * place) for place in range(number + 1)]
+        edges = [moment_text(start + timedelta(seconds=seconds * place)) for place in range(number + 1)]
         return [
-            {"interval_start": moment_text(begin), "interval_end": moment_text(end), "states": found.get(place, [])}
-            for place, (begin, end) in enumerate(pairwise(edges))
+            {"interval_start": edges[place], "interval_end": edges[place + 1], "states": found.get(place, [])}
+            for place in range(number)
         ]
 
     def read(self, resource: str, **keys: Any) -> Document:
