@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -106,7 +105,8 @@ class LocalBackend(LocalLimits):
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first."""
-        asked = {"pool": str(work_pool_id), "queues": json.dumps(list(queues)) if queues else "", "most": limit}
+        names = ",".join(f'"{name}"' for name in queues)
+        asked = {"pool": str(work_pool_id), "queues": names, "most": limit}
         with self._db.transaction() as tx:
             tx.execute(STATEMENTS["note_poll"], {**asked, "now": micros(utc_now())})
             due = [dict(row) for row in tx.execute(STATEMENTS["scheduled"], {**asked, "before": micros(before)})]

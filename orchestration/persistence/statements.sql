@@ -284,8 +284,8 @@ WHERE r.state_type = 'SCHEDULED' AND r.state_name = 'Scheduled' AND r.expected_s
     AND r.created <= r.expected_start_time + 60000000 AND r.deployment_id IS NOT NULL
 ORDER BY r.expected_start_time LIMIT 25
 
--- The most urgent runs of a pool that may start by then and that have a free slot; of which queues stands in a JSON list,
--- or it is empty.
+-- The most urgent runs of a pool that may start by then and that have a free slot; of which queues, each in quotes, or it
+-- is empty.
 
 -- name: scheduled
 WITH taken AS (
