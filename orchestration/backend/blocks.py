@@ -163,10 +163,15 @@ def _references(source: documents.Source, document_id: UUID | str) -> dict[str, 
     return {each["name"]: {"$ref": {"block_document_id": each["reference_block_document_id"]}} for each in found}
 
 
-def _targets(data: Mapping[str, Any]) -> dict[str, str]:
+def _targets(data: Mapping[str, Any]) -> dict[str, UUID]:
     """By field of a document that points to another one, the id of that one."""
-    pointing = {name: value.get("$ref") for name, value in data.items() if isinstance(value, Mapping)}
-    return {name: to.get("block_document_id", "") for name, to in pointing.items() if isinstance(to, Mapping)}
+    values = {name: value["$ref"] for name, value in data.items() if isinstance(value, Mapping) and "$ref" in value}
+    pointing = {name: value for name, value in values.items() if isinstance(value, Mapping)}
+    try:
+        return {name: UUID(str(value.get("block_document_id"))) for name, value in pointing.items()}
+    except ValueError:
+        named = " or ".join(map(repr, pointing))
+        raise UsageError(f"The field {named} refers to a block without a valid block_document_id.") from None
 
 
 def _write_references(tx: Transaction, document_id: UUID, data: Mapping[str, Any]) -> None:

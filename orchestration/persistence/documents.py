@@ -154,7 +154,7 @@ def rows(
     return ask(sql, _to_row(spec.shown, keys))
 
 
-def locked_row(source: Source, resource: str, row_id: UUID | str) -> Row:
+def locked_row(source: Source, resource: str, row_id: UUID) -> Row:
     """The row of that id; a transaction that reads it waits until no other one holds it, and holds it to its end.
 
     Raises:
@@ -181,6 +181,8 @@ def update(tx: Transaction, resource: str, changes: Mapping[str, Any], keys: Map
     """Change fields of the documents whose columns have these values; those documents, as they are then."""
     columns = SPECS[resource].columns
     row = _to_row(columns, changes)
+    if not row:
+        return read(tx, resource, keys)
     sets = ", ".join(f"{name} = :new_{name}" for name in row)
     params = {**{f"new_{name}": value for name, value in row.items()}, **_to_row(columns, keys)}
     sql = f"UPDATE {SPECS[resource].table} SET {sets} WHERE {_equal(keys)} RETURNING *"  # noqa: S608

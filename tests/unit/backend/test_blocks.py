@@ -97,8 +97,8 @@ def test_what_a_document_refers_to_is_read_with_it(store: LocalBlockStore) -> No
 
 
 @pytest.mark.parametrize("bad", [{"$ref": {}}, {"$ref": {"block_document_id": "7"}}])
-def test_a_reference_names_what_is_there(store: LocalBlockStore, bad: dict[str, Any]) -> None:
-    with pytest.raises(ObjectNotFound, match=r"There is no block document with the id '7?'"):
+def test_a_reference_names_an_id(store: LocalBlockStore, bad: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="The field 'part' refers to a block without a valid block_document_id"):
         store.create_block_document(document(registered(store), "a", {"part": bad}))
     assert store.block_documents() == []
 
