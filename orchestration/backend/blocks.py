@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain.errors import ConfigurationError, ObjectNotFound
-from orchestration.domain.schemas.blocks import BlockDocument
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
+from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType, masked
+from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.settings import Settings
-from orchestration.persistence import blocks as rows, crypto, documents
+from orchestration.persistence import crypto, documents
 from orchestration.persistence.database import Database, Row, Transaction
+
+T = TypeVar("T")
+
+# How far references are followed; documents that point to each other in a ring are refused there.
+DEEPEST = 50
 
 
 class BlockStore(Protocol):
@@ -49,9 +55,9 @@ class LocalBlockStore:
 
     def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
         """The document of that type and name."""
-        absent = ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
-        found = documents.rows(self._db, "block_documents", {"slug": slug, "name": name})
-        return self._document(_first(found, absent), include_secrets)
+        for row in documents.rows(self._db, "block_documents", {"slug": slug, "name": name}):
+            return self._document(row, include_secrets)
+        raise ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
@@ -61,72 +67,121 @@ class LocalBlockStore:
 
     def create_block_document(self, document: BlockDocument) -> BlockDocument:
         """Store a document."""
-        document = replace(document, created=utc_now())
+        name, now = document.name or f"anonymous-{document.id}", utc_now()
         with self._db.transaction() as tx:
-            key = self._writing_key(tx)
-            rows.insert_document(tx, document, lambda data: crypto.encrypt(data, key, self._keyring.describe()))
+            self._held(tx)
+            row = {**asdict(document), "name": name, "data": self._sealed(document.data)}
+            try:
+                documents.insert(tx, "block_documents", {**row, "created": now, "updated": now})
+            except ObjectAlreadyExists:
+                said = f"The block document {name!r} exists already; pass overwrite=True to replace it."
+                raise ObjectAlreadyExists(said) from None
+            _write_references(tx, document.id, document.data)
         return self.block_document(document.id)
 
     def update_block_document(
         self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False
     ) -> None:
         """Replace the values of a document, or with ``merge`` those that are named."""
-        plain, references = rows.split_references(data)
         with self._db.transaction() as tx:
-            key = self._writing_key(tx)
-            if merge:
-                known = documents.locked_row(tx, "block_documents", document_id)
-                known_plain = self._unseal(known["data"], f"The block document {document_id}")
-                known_references = rows.references_of(tx, document_id)
-                plain = {**{k: v for k, v in known_plain.items() if k not in references}, **plain}
-                references = {**{k: v for k, v in known_references.items() if k not in plain}, **references}
-            sealed = crypto.encrypt(plain, key, self._keyring.describe())
-            rows.update_document(tx, document_id, sealed, references, block_schema_id, utc_now())
+            self._held(tx)
+            row = documents.locked_row(tx, "block_documents", document_id)
+            known = {**self._opened(row), **_references(tx, document_id)} if merge else {}
+            changes = {"data": self._sealed({**known, **data}), "updated": utc_now()}
+            changes |= {"block_schema_id": block_schema_id} if block_schema_id else {}
+            documents.update(tx, "block_documents", changes, {"id": document_id})
+            _write_references(tx, document_id, {**known, **data})
 
     def rotate_key(self, key: str | None = None) -> str:
         """Encrypt every document anew and make ``key``, or a fresh one, the key; the new key is the answer.
 
-        The new key is on disk before the first document changes and takes the old one's place after the
-        last has, so that a crash at any moment leaves keys that open everything.
+        The new key is on disk before the first document changes, and the old one until the last has, so that a
+        crash at any moment leaves keys that open everything.
         """
         fresh = key or crypto.new_key()
-        crypto.cipher(fresh, "the new key")
+        crypto.cipher([fresh], "the new key")
         self._keyring.key()
         with self._keyring.alone():
             with self._db.transaction() as tx:
-                self._keyring.replace(self._writing_key(tx), fresh)
-            with self._db.transaction() as tx:
-                for row in rows.sealed_documents(tx):
-                    data = self._unseal(row["data"], f"The block document {row['id']}")
-                    documents.update(tx, "block_documents", {"data": crypto.encrypt(data, fresh)}, {"id": row["id"]})
+                opened = {row["id"]: self._opened(row) for row in self._held(tx, documents.MANY)}
+                self._keyring.replace(fresh, *self._keyring.keys())
+                for document_id, data in opened.items():
+                    sealed = {"data": self._keyring.sealed(data)}
+                    documents.update(tx, "block_documents", sealed, {"id": document_id})
             self._keyring.replace(fresh)
         return fresh
 
-    def _document(self, row: Row, secrets: bool) -> BlockDocument:
-        return rows.document_of(self._db, row, self._unseal, secrets)
+    def _document(self, row: Row, secrets: bool, depth: int = 0) -> BlockDocument:
+        """The document of a row, with the values of the documents that it points to."""
+        if depth > DEEPEST:
+            remedy = "save one of them without the reference"
+            raise UsageError(f"{_name(row)} points to blocks that point back to it; {remedy}.")
+        schema = self._first("block_schemas", BlockSchema, row["block_schema_id"])
+        data = self._opened(row)
+        if not secrets:
+            data = masked(data, list(schema.fields.get("secret_fields", [])) if schema else ["*"])
+        children = {
+            name: self._document(child, secrets, depth + 1)
+            for name, target in _targets(_references(self._db, row["id"])).items()
+            for child in documents.rows(self._db, "block_documents", {"id": target})
+        }
+        return record_of(
+            BlockDocument, documents.to_document("block_documents", row),
+            data={**data, **{name: child.data for name, child in children.items()}}, references=children,
+            block_schema=schema, block_type=self._first("block_types", BlockType, row["block_type_id"]),
+        )
 
-    def _unseal(self, token: str, what: str) -> dict[str, Any]:
-        return crypto.decrypt(token, self._keyring, what)
+    def _first(self, resource: str, kind: type[T], row_id: str) -> T | None:
+        return next((record_of(kind, each) for each in documents.read(self._db, resource, {"id": row_id})), None)
 
-    def _writing_key(self, tx: Transaction) -> str:
-        """The key that the documents already here were encrypted with, so that one store never needs two.
+    def _sealed(self, data: Mapping[str, Any]) -> str:
+        return self._keyring.sealed({name: data[name] for name in data.keys() - _targets(data)})
+
+    def _opened(self, row: Row) -> dict[str, Any]:
+        return self._keyring.opened(row["data"], _name(row))
+
+    def _held(self, tx: Transaction, limit: int = 1) -> list[Row]:
+        """The newest rows; until this transaction ends, no other one writes any.
 
         Raises:
-            ConfigurationError: there are documents, and no key at hand opens them.
+            ConfigurationError: the key at hand does not open the newest, and one store must never need two.
         """
-        newest = rows.sealed_documents(tx, limit=1)
-        if not newest:
-            return self._keyring.key()
-        key = crypto.opening_key(newest[0]["data"], self._keyring)
-        if key is None:
-            raise ConfigurationError(
-                f"The key in {self._keyring.describe()} does not open the blocks that are saved here; "
-                "put back the key that they were saved with, or delete them, before you save another."
-            )
-        return key
+        tx.lock("block documents")
+        found = documents.rows(tx, "block_documents", {}, limit)
+        for newest in found[:1]:
+            self._opened(newest)
+        return found
 
 
-def _first(found: Sequence[Row], absent: ObjectNotFound) -> Row:
-    if not found:
-        raise absent
-    return found[0]
+def _name(row: Row) -> str:
+    return f"The block {row['slug']}/{row['name']}"
+
+
+def _references(source: documents.Source, document_id: UUID | str) -> dict[str, Any]:
+    """By field, what points to other documents, as it was saved: ``{"$ref": {"block_document_id": ...}}``."""
+    found = documents.read(source, "block_references", {"parent_block_document_id": document_id})
+    return {each["name"]: {"$ref": {"block_document_id": each["reference_block_document_id"]}} for each in found}
+
+
+def _targets(data: Mapping[str, Any]) -> dict[str, UUID]:
+    """By field of a document that points to another one, the id of that one."""
+    values = {name: value["$ref"] for name, value in data.items() if isinstance(value, Mapping) and "$ref" in value}
+    pointing = {name: value for name, value in values.items() if isinstance(value, Mapping)}
+    try:
+        return {name: UUID(str(value.get("block_document_id"))) for name, value in pointing.items()}
+    except ValueError:
+        named = " or ".join(map(repr, pointing))
+        raise UsageError(f"The field {named} refers to a block without a valid block_document_id.") from None
+
+
+def _write_references(tx: Transaction, document_id: UUID, data: Mapping[str, Any]) -> None:
+    """Let a document point to the others that its values name, and to no more.
+
+    Raises:
+        ObjectNotFound: one of them is not there.
+    """
+    documents.delete(tx, "block_references", {"parent_block_document_id": document_id})
+    for name, target in _targets(data).items():
+        documents.locked_row(tx, "block_documents", target)
+        reference = {"parent_block_document_id": document_id, "name": name, "reference_block_document_id": target}
+        documents.insert(tx, "block_references", reference)

@@ -1,27 +1,34 @@
-"""Documents of this machine's database: the part of ``LocalBackend`` that knows no runs in the making."""
+"""Documents of this machine's database: the part of ``LocalBackend`` that knows no runs in the making.
+
+Most are kept as they come; deployments bring their queue and their schedules, which planned runs follow.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from orchestration.backend import deployments
-from orchestration.backend.clock import new_id, utc_now
+from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.port import Documents, Where
+from orchestration.domain import schedules, states, work
+from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.block_checksums import checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
-from orchestration.domain.schemas.wire import Document, moment_text
+from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.wire import Document, moment_text, policy_of, record_of, state_of
 from orchestration.persistence import documents
-from orchestration.persistence.database import NO_PARAMS, Database, Row, Transaction
+from orchestration.persistence.database import NO_PARAMS, STATEMENTS, Database, Row, Transaction
 from orchestration.persistence.presenting import present
 from orchestration.persistence.values import micros
 
-# What goes with a document that is removed: resources, and the column that names the one they are part of.
-PARTS: Mapping[str, Sequence[tuple[str, str]]] = json.loads(Path(__file__).with_name("parts.json").read_text("ascii"))
+# What goes with a document that is removed: resources, and the column that names the one they are part of. What a run
+# of a deployment has besides what its deployment says, and what a schedule says.
+_TOLD = json.loads(Path(__file__).with_name("catalog.json").read_text("ascii"))
+DEPLOYMENT_LABEL = "prefect.deployment.id"
 
 
 class LocalCatalog:
@@ -35,9 +42,11 @@ class LocalCatalog:
         from orchestration.persistence.listings import rows
 
         found = self._completed(resource, rows(self._db, resource, query))
-        if resource == "workers":
-            return [worker for worker in found if _has_status(worker, query.where.get("workers") or {})]
-        return found
+        wanted = (query.where.get(resource) or {}).get("status")  # it follows from the clock, and is no column
+        if not wanted:
+            return found
+        among, but = wanted.get("any_"), wanted.get("not_any_") or ()
+        return [each for each in found if (among is None or each["status"] in among) and each["status"] not in but]
 
     def count(self, resource: str, where: Mapping[str, Any] = NO_PARAMS) -> int:
         """How many there are that the filters let through."""
@@ -52,13 +61,11 @@ class LocalCatalog:
         spans = {"start": micros(start), "width": round(seconds * 1e6), "number": number, "now": micros(utc_now())}
         found: dict[int, list[Document]] = {}
         for row in history(self._db, resource, where, spans):
-            names = {name: row[name] for name in ("state_type", "state_name", "count_runs")}
-            sums = {f"sum_estimated_{name}": float(row[name] or 0) / 1e6 for name in ("run_time", "lateness")}
-            found.setdefault(row["span"], []).append({**names, **sums})
-        edges = [start + timedelta(seconds=seconds * place) for place in range(number + 1)]
+            found.setdefault(row["span"], []).append({name: row[name] for name in row.keys() if name != "span"})  # noqa: SIM118
+        edges = [moment_text(start + timedelta(seconds=seconds * place)) for place in range(number + 1)]
         return [
-            {"interval_start": moment_text(begin), "interval_end": moment_text(end), "states": found.get(place, [])}
-            for place, (begin, end) in enumerate(pairwise(edges))
+            {"interval_start": edges[place], "interval_end": edges[place + 1], "states": found.get(place, [])}
+            for place in range(number)
         ]
 
     def read(self, resource: str, **keys: Any) -> Document:
@@ -106,17 +113,11 @@ class LocalCatalog:
         return found
 
 
-def _has_status(worker: Document, wanted: Mapping[str, Any]) -> bool:
-    status = wanted.get("status") or {}
-    among, but = status.get("any_"), status.get("not_any_") or ()
-    return (among is None or worker["status"] in among) and worker["status"] not in but
-
-
 def remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Document]:
     """Remove the documents with these keys, and what is part of them; those that were there."""
     removed = documents.delete(tx, resource, keys)
     for document in removed:
-        for part, column in PARTS.get(resource, ()):
+        for part, column in _TOLD["parts"].get(resource, ()):
             remove(tx, part, {column: document["id"]})
         if resource in _FOLLOWED:
             _AFTER[resource](tx, document, document)
@@ -138,21 +139,12 @@ def _point_at_latest(tx: Transaction, artifact: Document, _given: Mapping[str, A
 
 def _with_default_queue(tx: Transaction, pool: Document, given: Mapping[str, Any]) -> None:
     if pool["default_queue_id"] is None:
-        queue = deployments.queue_of(tx, pool["id"], "default")
+        queue = _queue_of(tx, pool["id"], "default")
         documents.update(tx, "work_pools", {"default_queue_id": queue["id"]}, {"id": pool["id"]})
 
 
 def _with_checksum(_tx: Transaction, schema: Document) -> Document:
     return {**schema, "checksum": checksum_of(schema["fields"])}
-
-
-def _with_column(_tx: Transaction, limit: Document) -> Document:
-    return {**limit, **({"slot_limit": limit["limit"]} if "limit" in limit else {})}  # LIMIT is a word of SQL
-
-
-def _with_policy(_tx: Transaction, run: Document) -> Document:
-    """The run with its policy under the column's name, which documents have as ``empirical_policy``."""
-    return {**run, "policy": run["empirical_policy"]} if "empirical_policy" in run else run
 
 
 def _with_types(db: Database, found: Sequence[Document]) -> None:
@@ -162,18 +154,125 @@ def _with_types(db: Database, found: Sequence[Document]) -> None:
         schema["block_type"] = types.get(schema["block_type_id"])
 
 
+def _with_queue(tx: Transaction, deployment: Document) -> Document:
+    """The deployment with the queue of its pool; a queue that is named for the first time is made."""
+    pool_name, queue_name = deployment.get("work_pool_name"), deployment.get("work_queue_name")
+    if pool_name is None and queue_name is None:
+        return deployment
+    pools = tx.execute(STATEMENTS["pool_of_deployment"], {"name": pool_name, "deployment": str(deployment.get("id"))})
+    if not pools:
+        remedy = f"make it with `orchestrate work-pool create --type process {pool_name or 'NAME'}`"
+        raise ObjectNotFound(f"There is no work pool {pool_name!r}; {remedy}.")
+    return {**deployment, "work_queue_id": _queue_of(tx, pools[0]["id"], queue_name or "default")["id"]}
+
+
+def _queue_of(tx: Transaction, work_pool_id: str, name: str) -> Document:
+    """The queue of that name in a pool; made when it is not there, less urgent than those that are."""
+    tx.lock(f"queues of {work_pool_id}")
+    known = {queue["name"]: queue for queue in documents.read(tx, "work_queues", {"work_pool_id": work_pool_id})}
+    if name in known:
+        return known[name]
+    now, priority = utc_now(), 1 + max((queue["priority"] for queue in known.values()), default=0)
+    born = {"id": str(new_id()), "created": now, "updated": now, "work_pool_id": work_pool_id}
+    return documents.insert(tx, "work_queues", {**born, "name": name, "priority": priority})
+
+
+def _with_schedules(db: Database, found: Sequence[Document]) -> None:
+    """Put into each deployment the schedules that it has."""
+    for deployment in found:
+        rows = documents.rows(db, "schedules", {"deployment_id": deployment["id"]})
+        deployment["schedules"] = [present("schedules", row, utc_now()) for row in rows[::-1]]
+
+
+def _after_change(tx: Transaction, changed: Document, changes: Mapping[str, Any]) -> None:
+    """Keep the schedules that a deployment is given, or those that it has, and let the planned runs follow."""
+    wanted = changes.get("schedules")
+    if wanted is not None:
+        _replace_schedules(tx, changed["id"], wanted)
+    if wanted is not None or {"paused", "parameters"} & set(changes):
+        _forget_future_runs(tx, changed["id"])
+
+
+def _after_schedule(tx: Transaction, schedule: Document, _changes: Mapping[str, Any]) -> None:
+    """Let the planned runs follow a schedule."""
+    _forget_future_runs(tx, schedule["deployment_id"])
+
+
+def _replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Give a deployment these schedules; one that has a slug, or the same times, as before stays the same one."""
+    known = documents.read(tx, "schedules", {"deployment_id": deployment_id})
+    now = utc_now()
+    for given in wanted:
+        _checked_schedule(tx, dict(given))
+        same = next((each for each in known if _is_same(each, given)), None)
+        fields = {name: given[name] for name in _TOLD["of_schedule"] if given.get(name) is not None}
+        if same is None and "schedule" not in fields:
+            raise UsageError(f"There is no schedule {given.get('slug')!r} to change; a new one needs a 'schedule'.")
+        if same is None:
+            born = {"id": str(new_id()), "deployment_id": deployment_id, "created": now, "updated": now}
+            documents.insert(tx, "schedules", {**born, **fields})
+        else:
+            known.remove(same)
+            documents.update(tx, "schedules", {**fields, "updated": now}, {"id": same["id"]})
+    for each in known:
+        documents.delete(tx, "schedules", {"id": each["id"]})
+
+
+def _checked_schedule(_tx: Transaction, schedule: Document) -> Document:
+    """The schedule, if slots can be made of it; or the scheduler would stumble over it at every tick."""
+    work.check_policy(schedule)
+    if schedule.get("schedule") is not None:
+        schedules.schedule_of(schedule["schedule"])
+    return schedule
+
+
+def _is_same(known: Document, given: Mapping[str, Any]) -> bool:
+    names = {name for name in (given.get("replaces"), given.get("slug")) if name}
+    return known["slug"] in names if names else known["slug"] is None and known["schedule"] == given.get("schedule")
+
+
+def _forget_future_runs(tx: Transaction, deployment_id: str) -> None:
+    """Remove the runs of slots to come, so that they are planned anew; of a removed deployment those that wait, too."""
+    is_there = documents.read(tx, "deployments", {"id": deployment_id})
+    which = {"deployment": deployment_id, "now": micros(utc_now()) if is_there else 0}
+    tx.execute(STATEMENTS["plan_anew"], which)  # first, so that nobody plans by what was
+    for run in tx.execute(STATEMENTS["forget_planned"], which):
+        documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
+
+
+def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:
+    """A run of a deployment; ``wanted`` has what differs from it. Without a state it is due at once."""
+    state = state_of(wanted["state"]) if wanted.get("state") else states.Scheduled(now)
+    if state.is_scheduled() and state.details.scheduled_time is None:
+        state = states.Scheduled(now, name=state.name)
+    run_id = new_id()
+    document = {name: wanted.get(name) for name in _TOLD["of_run"]} | {
+        "flow_id": deployment["flow_id"], "flow_name": deployment["flow_name"],
+        "deployment_id": deployment["id"], "deployment_version": deployment["version"],
+        "work_queue_id": wanted.get("work_queue_id") or deployment["work_queue_id"],
+        "parameters": {**deployment["parameters"], **(wanted.get("parameters") or {})},
+        "tags": sorted({*deployment["tags"], *(wanted.get("tags") or ())}),
+        "labels": {**(deployment["labels"] or {}), **(wanted.get("labels") or {}), DEPLOYMENT_LABEL: deployment["id"]},
+    }
+    return record_of(
+        FlowRun, document, id=run_id, name=wanted.get("name") or made_up_name(), created=now,
+        state=state.evolve(details=replace(state.details, flow_run_id=run_id)),
+        policy=policy_of(wanted.get("empirical_policy")), expected_start_time=state.details.scheduled_time or now,
+    )
+
+
 # What a listing's documents show beyond their rows and the rows that these point to.
 _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
-    "deployments": deployments.with_schedules, "block_schemas": _with_types, "work_pools": deployments.with_status,
+    "deployments": _with_schedules, "block_schemas": _with_types,
 }
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
-    "deployments": deployments.with_queue, "block_schemas": _with_checksum, "concurrency_limits": _with_column,
-    "flow_runs": _with_policy, "schedules": deployments.checked_schedule,
+    "deployments": _with_queue, "block_schemas": _with_checksum,
+    "schedules": _checked_schedule,
 }
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
-    "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": deployments.after_change,
-    "schedules": deployments.after_schedule,
+    "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": _after_change,
+    "schedules": _after_schedule,
 }
 # Those whose removal changes others as a change of all their fields does.
 _FOLLOWED = ("artifacts", "schedules", "deployments")

@@ -57,7 +57,5 @@ def open_database(settings: Settings) -> Database:
             remedy = "install it with `pip install 'orchestration[postgres]'`"
             raise ConfigurationError(f"A PostgreSQL store needs its driver ({error}); {remedy}.") from error
         return PostgresDatabase("postgresql://" + url[server.end() :])
-    raise ConfigurationError(
-        "ORCHESTRATION_DATABASE_URL names no store that is known here; write "
-        "sqlite:////absolute/path/of/a/file.db or postgresql://user:password@host:5432/database."
-    )
+    known = "sqlite:////absolute/path/of/a/file.db or postgresql://user:password@host:5432/database"
+    raise ConfigurationError(f"ORCHESTRATION_DATABASE_URL names no store that is known here; write {known}.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -35,7 +36,6 @@ _PARENTS = ("work_pool_id", "work_pool_name", "flow_run_id", "deployment_id")
 _SENT_AS = {"work_queues": "work_pool_queues"}
 # Fields that only our server lets a client choose.
 _OURS_ALONE = ("id", "created", "updated")
-T = TypeVar("T")
 
 
 class HttpCatalog:
@@ -68,20 +68,12 @@ class HttpCatalog:
             StoreError: it cannot be reached.
             ConfigurationError: it is no API, or does not accept the credentials.
         """
-        if self._greeted("/x/", dict):
-            return True
-        if self._greeted("/admin/version", str):
-            return False
+        for path, kind in (("/x/", dict), ("/admin/version", str)):
+            with suppress(ObjectNotFound, ValueError):
+                if isinstance(self._transport.send("GET", path, None, self._patience).json(), kind):
+                    return kind is dict
         what = f"At {self._transport.url} there is no API of an orchestration server"
         raise ConfigurationError(f"{what}; ORCHESTRATION_API_URL usually ends in /api.")
-
-    def _greeted(self, path: str, kind: type[T]) -> T | None:
-        """The JSON at a path; ``None`` when there is none of that kind."""
-        try:
-            said = self._transport.send("GET", path, None, self._patience).json()
-        except (ObjectNotFound, ValueError):
-            return None
-        return said if isinstance(said, kind) else None
 
     # -- documents ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
@@ -23,6 +22,7 @@ from orchestration.backend.http_transport import MOST_SECONDS, Transport, encode
 from orchestration.domain import errors
 from orchestration.domain.schemas.events import events_of
 from orchestration.domain.schemas.recording import Batch, LogRow
+from orchestration.persistence.database import only_one_process
 
 # The most that a request holds, besides a line that is longer.
 BODY_BYTES = 1_000_000
@@ -76,8 +76,7 @@ class Spool:
             for path in files:
                 with suppress(OSError):
                     path.unlink()
-            said = f"What waits for the server cannot be kept in {self.folder}: {error}."
-            raise errors.StoreError(said) from error
+            raise errors.StoreError(f"What waits for the server cannot be kept in {self.folder}: {error}.") from error
         for path in files:
             path.rename(path.with_suffix(".waiting"))
 
@@ -88,9 +87,7 @@ class Spool:
         """
         if not self:
             return
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with only_one_process(self.folder.with_name(f"{self.folder.name}-lock")):
             while waiting := sorted(self.folder.glob("*.waiting")):
                 for file in waiting:
                     key, path, body = file.read_bytes().split(b" ", 2)
@@ -98,8 +95,6 @@ class Spool:
                         file.unlink()
                     else:
                         file.rename(file.with_suffix(".refused"))
-        finally:
-            os.close(folder)
 
 
 class Shipper:
@@ -146,10 +141,8 @@ class Shipper:
             return
         with self._changed:
             if not self._changed.wait_for(self._is_done, patience):
-                raise errors.StoreError(
-                    f"The server at {self._transport.url} was away for too long; what was recorded waits on this disk, "
-                    "and the next run here will send it."
-                )
+                kept = "what was recorded waits on this disk, and the next run here will send it"
+                raise errors.StoreError(f"The server at {self._transport.url} was away for too long; {kept}.")
 
     def close(self) -> None:
         """Give what is on the disk a last chance; what stays there is sent by the next process. All else ends."""

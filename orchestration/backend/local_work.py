@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from orchestration.backend import deployments
+from orchestration.backend import catalog
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.backend.local import LocalBackend, _decide, _settle, _stamped
 from orchestration.domain import states, work as rules
@@ -130,7 +130,7 @@ class LocalWork(LocalBackend):
                     "idempotency_key": key, "state": state_document(state), "parameters": schedule["parameters"],
                     "tags": ["auto-scheduled"], "auto_scheduled": True, "schedule_id": schedule_id,
                 }  # fmt: skip
-                self._create(tx, deployments.run_of(deployment, wanted, now))
+                self._create(tx, catalog.run_of(deployment, wanted, now))
             replan = micros(again) if again else sys.maxsize
             documents.update(tx, "schedules", {"planned": until, "replan": replan}, {"id": schedule_id})
 

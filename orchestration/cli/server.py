@@ -15,7 +15,7 @@ from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
 from orchestration.cli.worker import print_unit
 from orchestration.domain import errors, keys
 from orchestration.domain.addresses import HOST, PORT, url_of
-from orchestration.persistence import schema
+from orchestration.persistence.database import reset as reset_database
 from orchestration.services import background as processes
 
 server = new_app("Start, stop and look after a server.")
@@ -91,7 +91,7 @@ def reset(yes: Yes = False) -> None:
         raise errors.UsageError("This removes all runs, blocks and settings of the store; say --yes if that is meant.")
     may("Remove all runs, blocks and settings of the store?", yes)
     with closing(open_database(settings)) as opened_database:
-        schema.reset(opened_database, datetime.now(UTC))
+        reset_database(opened_database, datetime.now(UTC))
     typer.echo("The database is as new.")
 
 

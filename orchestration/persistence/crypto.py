@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,8 @@ VARIABLE = "ORCHESTRATION_ENCRYPTION_KEY"
 class Keyring:
     """Where the key is: given by the environment, or a 0600 file that the first process makes.
 
-    While a rotation is under way the file has a second line, the next key, so that whatever moment the power
-    fails at, one of the two opens the documents.
+    While a rotation is under way the file has a second line, the key before, so that whatever moment the power
+    fails at, one of the two opens each document; the first line is the key to encrypt with.
     """
 
     home: Path
@@ -34,7 +34,8 @@ class Keyring:
         """The key file."""
         return self.home / KEY_FILE
 
-    def describe(self) -> str:
+    @property
+    def place(self) -> str:
         """Where the user finds the key."""
         return VARIABLE if self.given else str(self.path)
 
@@ -51,6 +52,29 @@ class Keyring:
                 if not self.keys():
                     self.replace(new_key())
         return self.keys()[0]
+
+    def sealed(self, document: Mapping[str, Any]) -> str:
+        """The document as a token that only the current key opens."""
+        return str(cipher([self.key()], self.place).encrypt(json.dumps(document).encode()), "ascii")
+
+    def opened(self, token: str, what: str) -> dict[str, Any]:
+        """The document in a token; ``what`` is its name, for the error.
+
+        Raises:
+            ConfigurationError: there is no key, or none at hand opens it.
+        """
+        if not self.keys():
+            raise ConfigurationError(
+                f"There are encrypted blocks but no key: restore {self.place} from your backup, "
+                f"or set {VARIABLE} to the key that they were saved with."
+            )
+        try:
+            return dict(json.loads(cipher(self.keys(), self.place).decrypt(token.encode())))
+        except _fernet().InvalidToken:
+            raise ConfigurationError(
+                f"{what} was encrypted with another key than the one in {self.place}; "
+                f"put back the key that it was saved with (in {VARIABLE}, or the file {KEY_FILE} of your backup)."
+            ) from None
 
     def alone(self) -> AbstractContextManager[None]:
         """Let no other process make or change the keys meanwhile."""
@@ -75,59 +99,14 @@ def new_key() -> str:
     return str(_fernet().Fernet.generate_key(), "ascii")
 
 
-def encrypt(document: Mapping[str, Any], key: str, place: str = VARIABLE) -> str:
-    """The document as a token that only ``key``, which was found in ``place``, opens."""
-    return str(cipher(key, place).encrypt(json.dumps(document).encode()), "ascii")
-
-
-def decrypt(token: str, keyring: Keyring, what: str) -> dict[str, Any]:
-    """The document in a token.
-
-    Args:
-        what: the document's name, for the error.
+def cipher(keys: Sequence[str], place: str) -> Any:
+    """What encrypts with the first of some keys, which were found in ``place``, and opens what any of them encrypted.
 
     Raises:
-        ConfigurationError: there is no key, or none at hand opens it.
-    """
-    key = opening_key(token, keyring)
-    if key is None:
-        raise ConfigurationError(
-            f"{what} was encrypted with another key than the one in {keyring.describe()}; "
-            f"put back the key that it was saved with (in {VARIABLE}, or the file {KEY_FILE} of your backup)."
-        )
-    document: dict[str, Any] = json.loads(cipher(key, keyring.describe()).decrypt(token.encode()))
-    return document
-
-
-def opening_key(token: str, keyring: Keyring) -> str | None:
-    """The key at hand that opens a token.
-
-    Raises:
-        ConfigurationError: there is no key at all.
-    """
-    known = keyring.keys()
-    if not known:
-        raise ConfigurationError(
-            f"There are encrypted blocks but no key: restore {keyring.describe()} from your backup, "
-            f"or set {VARIABLE} to the key that they were saved with."
-        )
-    for key in known:
-        try:
-            cipher(key, keyring.describe()).decrypt(token.encode())
-        except _fernet().InvalidToken:
-            continue
-        return key
-    return None
-
-
-def cipher(key: str, place: str) -> Any:
-    """What encrypts with a key.
-
-    Raises:
-        ConfigurationError: the text in that place is not a key.
+        ConfigurationError: one of them is no key.
     """
     try:
-        return _fernet().Fernet(key.encode())
+        return _fernet().MultiFernet([_fernet().Fernet(key.encode()) for key in keys])
     except ValueError:
         raise ConfigurationError(
             f"The encryption key in {place} is not one: it must be 32 bytes in URL-safe base64 "

@@ -1,6 +1,7 @@
 """What the rest of the package asks of a database, whichever it is, and what all databases do alike.
 
-A connection that two processes share is broken in both, so none is open while a process forks.
+A connection that two processes share is broken in both, so none is open while a process forks. The schema's changes lie
+in ``migrations``, numbered and forward only; what brings a store up to date takes the same steps in every database.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from orchestration.domain.errors import StoreError
+from orchestration.domain.errors import NewerSchemaError, StoreError
 
 Row = Mapping[str, Any]
 Params = Mapping[str, Any]
 NO_PARAMS: Params = {}
+# The number of the newest migration; a test holds it to the files.
+LATEST = 4
 # The note on an exception that ended a transaction too late to undo it, such as a Ctrl-C during the commit.
 STANDS = "What was being written stands: the interruption came when it was committed."
 
@@ -174,3 +178,44 @@ def storable(value: Any, nul: str = "\0") -> Any:
     if isinstance(value, list | tuple):
         return [storable(each, nul) for each in value]
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", nul) if isinstance(value, str) else value
+
+
+def migrations() -> list[tuple[int, str]]:
+    """All migrations as (number, SQL), lowest first; ``{sequence}`` stands for the dialect's counting key."""
+    paths = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
+    return [(int(path.name[:4]), path.read_text(encoding="utf-8")) for path in paths]
+
+
+def reset(database: Database, now: datetime) -> None:
+    """Remove everything that a database holds and make its tables anew; a SQLite file is copied first."""
+    with database.session() as schema, schema.turn():
+        schema.back_up(f"before-reset-{now:%Y%m%d-%H%M%S}")
+        tables = re.findall(r"CREATE TABLE (\w+)", "".join(sql for _, sql in migrations()))
+        schema.script("".join(f"DROP TABLE IF EXISTS {table}; " for table in tables), 0)
+        _migrate(schema)
+
+
+def bring_up_to_date(schema: Session) -> int:
+    """Run the migrations that a database has not seen; the version it had.
+
+    Raises:
+        NewerSchemaError: it has seen some that this version does not know.
+    """
+    found = schema.version()
+    if found < LATEST:
+        with schema.turn():
+            _migrate(schema)
+    if (version := schema.version()) > LATEST:
+        found_here = f"{schema.place} has schema {version}, and this version knows {LATEST}"
+        remedy = "or name another store by ORCHESTRATION_HOME or by ORCHESTRATION_DATABASE_URL"
+        raise NewerSchemaError(f"{found_here}; install the newer version of the package, {remedy}.")
+    return found
+
+
+def _migrate(schema: Session) -> None:
+    version = schema.version()
+    if 0 < version < LATEST:
+        schema.back_up(f"before-{version + 1:04d}")
+    for number, sql in migrations():
+        if number > version:
+            schema.script(sql, number)

@@ -6,10 +6,11 @@ listings, and the way between a row and the JSON document that travels over the 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,39 +18,19 @@ from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.retries import RetryPolicy
 from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
 from orchestration.persistence import values
-from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.schema import migrations
+from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction, migrations
 
 Source = Database | Transaction
 
 # A limit that limits nothing.
 MANY = 2**62
 
-# By table, whose rows it holds where that is not its plural.
-_RESOURCES = {
-    "flow_run_input": "inputs", "deployment_schedule": "schedules", "block_document_reference": "block_references",
-    "concurrency_lease": "leases", "audit": "audit",
-}  # fmt: skip
-_BY_TYPE = {"BIGINT": "time", "INTEGER": "number", "{sequence}": "number", "DOUBLE": "number"}
-_NAMES = {
-    "json": "tags labels parameters context job_variables created_by updated_by data metadata metadata_ version_info "
-    "task_inputs concurrency_options parameter_openapi_schema pull_steps schedule base_job_template filter fields "
-    "storage_configuration capabilities resource related payload",
-    "flag": "auto_scheduled paused enforce_parameter_schema active is_paused is_protected is_anonymous",
-    "duration": "total_run_time", "policy": "policy", "value": "value",
-    "time": "created next_scheduled_start_time work_queue_last_polled",
-}
-# What is in a column: told by its name, with its table where tables differ, or else by its type.
-_BY_NAME = {
-    **{name: kind for kind, names in _NAMES.items() for name in names.split()},
-    "block_document.data": "text",  # sealed
-    "flow_run_state.data": "text",
-    "flow_run_input.value": "text",
-    "run_claim.expires": "number",
-    "deployment_schedule.replan": "number",
-    "concurrency_lease.expires": "number",  # microseconds that may lie beyond the last of dates
-}
-
+# What the migrations do not say: by table, the resource that it holds, unless that is its plural; by kind, the columns
+# that hold it, named with their table where tables differ (what is in the others, their types tell); the columns that
+# documents call otherwise; and those that they do not show, since they are the store's own or another field tells.
+_TOLD = json.loads(Path(__file__).with_name("columns.json").read_text(encoding="ascii"))
+_KINDS = {name: kind for kind, names in _TOLD["kinds"].items() for name in names.split()}
+HIDDEN: Sequence[str] = _TOLD["hidden"].split()
 
 # What makes a row unique besides its id, as the migrations say it: of several columns, or of one.
 _KEY = re.compile(r"(?m)^    (?:(?:UNIQUE|PRIMARY KEY) \((?P<all>.*)\)|(?!id )(?P<one>\w+) .*(?:UNIQUE|PRIMARY KEY))")
@@ -82,7 +63,7 @@ def _spec(resource: str, table: str, made: str) -> Spec:
     source = STATEMENTS.get(resource, f"SELECT * FROM {table}")  # noqa: S608 - a fixed text
     further = [(name, "TEXT") for name in re.findall(r" AS (\w+)", source)]
     kinds = {
-        name: _BY_NAME.get(f"{table}.{name}") or _BY_NAME.get(name) or _BY_TYPE.get(kind, "text")
+        name: _KINDS.get(f"{table}.{name}") or _KINDS.get(name) or _TOLD["types"].get(kind, "text")
         for name, kind in (*typed, *further)
     }
     shown = {name: kind for name, kind in kinds.items() if name[:3] not in ("by_", "if_")}
@@ -99,7 +80,7 @@ def _spec(resource: str, table: str, made: str) -> Spec:
 SPECS: Mapping[str, Spec] = {
     resource: _spec(resource, table, made)
     for table, made in re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", _SQL, re.DOTALL)
-    for resource in (_RESOURCES.get(table, f"{table}s"),)
+    for resource in (_TOLD["resources"].get(table, f"{table}s"),)
 }
 
 
@@ -128,7 +109,8 @@ _WRITE: Mapping[str, Callable[[Any], Any]] = {
 
 def _to_row(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that a document sets, by name; what is no column is left out."""
-    given = {name: value for name, value in document.items() if name in kinds}
+    named = {_TOLD["aliases"].get(name, name): value for name, value in document.items()}
+    given = {name: value for name, value in named.items() if name in kinds}
     return {name: _WRITE[kinds[name]](value) if kinds[name] in _WRITE else value for name, value in given.items()}
 
 
@@ -159,13 +141,6 @@ def insert(tx: Transaction, resource: str, document: Mapping[str, Any], overwrit
         key = {name: row[name] for name in spec.key or ("id",)}
         raise ObjectAlreadyExists(f"There is already {_describe(resource, key)}.")
     return to_document(resource, stored[0])
-
-
-def find_or_insert(tx: Transaction, resource: str, document: Mapping[str, Any]) -> Document:
-    """The document of the same key that is stored, or else this one, stored."""
-    with suppress(ObjectAlreadyExists):
-        return insert(tx, resource, document)
-    return read(tx, resource, {name: document[name] for name in SPECS[resource].key})[0]
 
 
 def rows(

@@ -18,6 +18,7 @@ from orchestration.persistence.values import encode, micros_of
 
 Column = sa.ColumnElement[Any]
 Operation = Callable[[Column, Any], Column]
+Tie = Callable[[Column, Column, Column], Column]
 
 # Standard SQL: what is asked here, SQLite and PostgreSQL understand in the same words.
 _DIALECT = DefaultDialect(paramstyle="named")
@@ -44,7 +45,7 @@ def count(db: Database, resource: str, where: Mapping[str, Any]) -> int:
     """How many rows the filters let through."""
     table = _table(resource)
     statement = sa.select(sa.func.count().label("number")).select_from(table)
-    return int(db.read(*_compiled(statement.where(*_conditions(resource, table, where))))[0]["number"])
+    return int(db.read(*_compiled(statement.where(*_conditions(resource, table, where, _among))))[0]["number"])
 
 
 def history(db: Database, resource: str, where: Mapping[str, Any], spans: Mapping[str, int]) -> list[Row]:
@@ -82,11 +83,21 @@ def _column(table: sa.Subquery, purpose: str, name: str) -> Column:
     return table.c[special if special in table.c else name]
 
 
-def _conditions(resource: str, table: sa.Subquery, where: Mapping[str, Any]) -> Iterator[Column]:
+def _has_one(column: Column, theirs: Column, wanted: Column) -> Column:
+    """Whether a row has one over there that is as wanted: quick to say of the few rows of a page, one by one."""
+    return sa.exists().where(theirs == column, wanted)
+
+
+def _among(column: Column, theirs: Column, wanted: Column) -> Column:
+    """The same for all rows at once: quick when they are counted."""
+    return column.in_(sa.select(theirs).where(wanted))
+
+
+def _conditions(resource: str, table: sa.Subquery, where: Mapping[str, Any], tie: Tie = _has_one) -> Iterator[Column]:
     """What rows of ``table`` must fulfil so that every filter of ``where`` lets them through."""
     for other, wanted in where.items():
         if wanted and set(wanted) - {"operator"}:
-            yield _tied(_way(resource, other), table, wanted)
+            yield _tied(_way(resource, other), table, wanted, tie)
 
 
 def _way(start: str, end: str) -> list[str]:
@@ -100,13 +111,13 @@ def _way(start: str, end: str) -> list[str]:
     raise LookupError(f"{start} and {end} have nothing to do with one another")
 
 
-def _tied(way: list[str], table: sa.Subquery, wanted: Mapping[str, Any]) -> Column:
+def _tied(way: list[str], table: sa.Subquery, wanted: Mapping[str, Any], tie: Tie) -> Column:
     """Whether, at the end of the way, there is a row that the filter lets through."""
     if len(way) == 1:
         return _fulfils(table, GRAMMAR[way[0]], wanted)
     own, theirs = _TIES[way[0], way[1]]
     there = _table(way[1])
-    return sa.exists().where(there.c[theirs] == table.c[own], _tied(way[1:], there, wanted))
+    return tie(table.c[own], there.c[theirs], _tied(way[1:], there, wanted, tie))
 
 
 def _fulfils(table: sa.Subquery, grammar: Fields | Field, wanted: Mapping[str, Any], name: str = "") -> Column:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import islice
@@ -24,8 +24,8 @@ from psycopg.types.numeric import FloatLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, StoreError
-from orchestration.persistence.database import NO_PARAMS, Database, Params, Row, storable
-from orchestration.persistence.schema import bring_up_to_date
+from orchestration.persistence import database
+from orchestration.persistence.database import NO_PARAMS, Database, Params, Row
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
 
@@ -71,18 +71,17 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: str) -> None:
         self._conninfo = _conninfo(url)
-        self._place = _place(self._conninfo)
+        self._place = re.sub(r"//([^:@/]*):[^@/]*@", r"//\1@", url.partition("?")[0])  # without a password
         self._pool: ConnectionPool[Connection] | None = None
         super().__init__()
         try:  # the pool would not say why
             psycopg.connect(self._conninfo).close()
         except psycopg.OperationalError as error:
-            raise StoreError(
-                f"The PostgreSQL database {self._place} cannot be reached ({_one_line(error)}); "
-                "see whether its server runs and whether ORCHESTRATION_DATABASE_URL is right."
-            ) from error
+            told = f"The PostgreSQL database {self._place} cannot be reached ({_one_line(error)})"
+            remedy = "see whether its server runs and whether ORCHESTRATION_DATABASE_URL is right"
+            raise StoreError(f"{told}; {remedy}.") from error
         with self.session() as session:
-            bring_up_to_date(session)
+            database.bring_up_to_date(session)
 
     @contextmanager
     def session(self) -> Iterator[PostgresSession]:
@@ -100,10 +99,9 @@ class PostgresDatabase(Database):
                 with suppress(PoolClosed):  # by a fork in the meantime
                     connection = pool.getconn()
             except PoolTimeout:
-                raise StoreError(
-                    f"The PostgreSQL database {self._place} gave no connection within {WAIT_SECONDS:.0f} "
-                    "seconds; see whether its server runs, and whether others hold all of its connections."
-                ) from None
+                told = f"The PostgreSQL database {self._place} gave no connection within {WAIT_SECONDS:.0f} seconds"
+                remedy = "see whether its server runs, and whether others hold all of its connections"
+                raise StoreError(f"{told}; {remedy}.") from None
         try:
             yield PostgresSession(connection, f"The database {self._place}")
         finally:
@@ -148,7 +146,7 @@ class PostgresSession:
         while chunk := [dict(zip(names, row, strict=True)) for row in islice(remaining, BULK_ROWS)]:
             document = json.dumps(chunk)
             if _SUSPICIOUS.search(document):
-                document = json.dumps(storable(chunk, NUL))
+                document = json.dumps(database.storable(chunk, NUL))
             self.execute(f"{insert} {source} {conflict}", {"rows": document})
 
     def begin(self) -> None:
@@ -159,9 +157,8 @@ class PostgresSession:
         """Commit by the driver's one blocking call: a Ctrl-C is seen before it or after it, never in doubt between."""
         result = self._connection.pgconn.exec_(b"COMMIT")
         if self._connection.closed:
-            raise StoreError(
-                "The connection to the database was lost during a commit; what was being written may stand or not."
-            )
+            told = "The connection to the database was lost during a commit"
+            raise StoreError(f"{told}; what was being written may stand or not.")
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise _refusal(self._connection, errors.error_from_result(result))
         if result.command_status != b"COMMIT":
@@ -205,7 +202,7 @@ def _run(connection: Connection, sql: str, params: Params | None) -> list[Row]:
         cursor = connection.execute(sql.encode() if params is None else _translated(sql), params)
         return list(cursor.fetchall()) if cursor.description else []
     except (UnicodeEncodeError, psycopg.Error) as error:
-        if params and (safe := storable(params, NUL)) != params:
+        if params and (safe := database.storable(params, NUL)) != params:
             return _run(connection, sql, safe)
         raise _refusal(connection, error) from error
 
@@ -245,16 +242,8 @@ def _conninfo(url: str) -> str:
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its text holds the URL, and the URL may hold a password
+        form = "postgresql://user:password@host:5432/database, with %-escapes for what is special in a URL"
         raise ConfigurationError(
-            "ORCHESTRATION_DATABASE_URL is not a valid PostgreSQL URL; it looks like "
-            "postgresql://user:password@host:5432/database, with %-escapes for what is special in a URL."
+            f"ORCHESTRATION_DATABASE_URL is not a valid PostgreSQL URL; it looks like {form}."
         ) from None
     return make_conninfo("", **{**_SURE, **given})
-
-
-def _place(conninfo: str) -> str:
-    """The database as a URL without its password."""
-    given: Mapping[str, Any] = conninfo_to_dict(conninfo)
-    port = f":{given['port']}" if given.get("port") else ""
-    user = f"{given['user']}@" if given.get("user") else ""
-    return f"postgresql://{user}{given.get('host', '')}{port}/{given.get('dbname', '')}"

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, StoredDocument, state_document
+from orchestration.domain.schemas.wire import PROCESS_LABEL, Document, state_document
 from orchestration.persistence import values
 from orchestration.persistence.database import Row
-from orchestration.persistence.documents import to_document
+from orchestration.persistence.documents import HIDDEN, to_document
 
-# Columns that are the store's own, or that another field tells of.
-HIDDEN = (
-    "owner", "owner_host", "owner_boot", "owner_pid", "owner_started", "history", "policy", "state_timestamp",
-    "state_message", "state_details", "state_data", "metadata", "planned", "replan",
-)  # fmt: skip
+RUNS = ("flow_runs", "task_runs")
 
-# After so many heartbeats that did not come a worker counts as offline, as with Prefect.
+# After so many heartbeats that did not come a worker counts as offline, as with Prefect; statements know it as well.
 HEARTBEATS_MISSED = 3
 HEARTBEAT_SECONDS = 30
-
-# A queue whose runs nobody has asked for in so long counts as not ready, as with Prefect.
-POLLED_SECONDS = 60
 
 
 def present(resource: str, row: Row, now: datetime) -> Document:
     """The document of a row, as seen at ``now`` (UTC)."""
-    document = to_document(resource, row, shown=True)
+    document = run_document(resource, row) if resource in RUNS else to_document(resource, row, shown=True)
     add = _ADDITIONS.get(resource)
     if add is not None:
         add(document, row, now)
@@ -38,33 +30,28 @@ def present(resource: str, row: Row, now: datetime) -> Document:
     return document
 
 
-def _flow_run(document: Document, row: Row, now: datetime) -> None:
-    state = values.state_from_row(row, StoredDocument, "state_") if row["state_id"] else None
-    document["state"] = state and state_document(state)
-    if row["owner_host"] is None and document["labels"]:  # no process holds the run any more
+def run_document(resource: str, row: Row) -> Document:
+    """The document of a flow run or task run, with its state: what of it does not depend on the time."""
+    document, is_task = to_document(resource, row, shown=True), resource == "task_runs"
+    document["empirical_policy"], document["state"] = document["policy"], None
+    if row["state_id"]:
+        held = values.state_in(row["history"], row["state_id"]) if is_task else values.state_from_row(row, "state_")
+        document["state"] = state_document(held)
+    if is_task:  # what all states of a run say alike is not written with each, and what is empty not at all
+        document["state"]["state_details"].update(flow_run_id=row["flow_run_id"], task_run_id=row["id"])
+        document |= {"tags": document["tags"] or [], "labels": document["labels"] or {}}
+        document["task_inputs"] = document["task_inputs"] or {}
+    elif row["owner_host"] is None:  # no process holds the run any more
         document["labels"].pop(PROCESS_LABEL, None)
-    _run(document, row, now)
-
-
-def _task_run(document: Document, row: Row, now: datetime) -> None:
-    state = values.state_in(row["history"], row["state_id"], StoredDocument) if row["state_id"] else None
-    document["state"] = state and state_document(state)
-    if state is not None:  # what all states of a run say alike is not written with each
-        ids = {"flow_run_id": row["flow_run_id"], "task_run_id": row["id"]}
-        document["state"]["state_details"].update(ids)
-    for name, empty in (("tags", []), ("labels", {}), ("task_inputs", {})):
-        document[name] = document[name] or empty
-    _run(document, row, now)
+    return document
 
 
 def _run(document: Document, row: Row, now: datetime) -> None:
-    """What flow runs and task runs have in common."""
     instant, began, expected = values.micros(now), row["start_time"], row["expected_start_time"]
     running = instant - row["state_timestamp"] if row["state_type"] == "RUNNING" else 0
     late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
     document["estimated_run_time"] = (row["total_run_time"] + max(0, running)) / 1e6
     document["estimated_start_time_delta"] = late / 1e6
-    document["empirical_policy"] = document["policy"]
     document["updated"] = document["state"]["timestamp"] if document["state"] else document["created"]
 
 
@@ -72,11 +59,10 @@ def _log(document: Document, _row: Row, _now: datetime) -> None:
     document["id"] = str(UUID(int=document["sequence"]))
 
 
-def _asked_for(document: Document, _row: Row, now: datetime) -> None:
-    """A queue, or a deployment, is ready while workers ask for its runs, or for those of its queue."""
-    asked = (document.get("last_polled"), document.pop("work_queue_last_polled", None))
-    ready = any(_is_recent(each, now, POLLED_SECONDS) for each in asked)
-    document["status"] = "PAUSED" if document.get("is_paused") else "READY" if ready else "NOT_READY"
+def _asked_for(document: Document, row: Row, now: datetime) -> None:
+    """What workers take runs from is ready as long as they have shown life, or asked for its runs, lately."""
+    status = "READY" if _is_there(row, now) else "NOT_READY"
+    document["status"] = "PAUSED" if document.get("is_paused") else status
 
 
 def _block_document(document: Document, _row: Row, _now: datetime) -> None:
@@ -84,22 +70,16 @@ def _block_document(document: Document, _row: Row, _now: datetime) -> None:
     del document["data"]
 
 
-def _worker(document: Document, _row: Row, now: datetime) -> None:
-    document["status"] = "ONLINE" if is_online(document, now) else "OFFLINE"
+def _worker(document: Document, row: Row, now: datetime) -> None:
+    document["status"] = "ONLINE" if _is_there(row, now) else "OFFLINE"
 
 
-def is_online(worker: Mapping[str, Any], now: datetime) -> bool:
-    """Whether a worker has shown life lately."""
-    patience = HEARTBEATS_MISSED * (worker["heartbeat_interval_seconds"] or HEARTBEAT_SECONDS)
-    return _is_recent(worker["last_heartbeat_time"], now, patience)
-
-
-def _is_recent(moment: str | None, now: datetime, seconds: float) -> bool:
-    return moment is not None and (now - datetime.fromisoformat(moment)).total_seconds() <= seconds
+def _is_there(row: Row, now: datetime) -> bool:
+    return (row["ready_until"] or 0) >= values.micros(now)
 
 
 _ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
-    "flow_runs": _flow_run, "task_runs": _task_run, "logs": _log,
+    **dict.fromkeys(RUNS, _run), "logs": _log,
     **dict.fromkeys(("work_pools", "work_queues", "deployments"), _asked_for),
     "block_documents": _block_document, "workers": _worker,
 }  # fmt: skip

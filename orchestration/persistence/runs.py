@@ -8,19 +8,22 @@ appended to the row, costs a quarter of rows of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from contextlib import suppress
+from dataclasses import fields
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
+from orchestration.domain.errors import ObjectAlreadyExists
 from orchestration.domain.retries import NEVER
 from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
 from orchestration.domain.schemas.runs import FlowRun, Owner, Run, TaskRun
-from orchestration.domain.schemas.wire import Revive, record_of
+from orchestration.domain.schemas.wire import Revive, flow_run_of, task_run_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
+from orchestration.persistence.presenting import run_document
 
 R = TypeVar("R", bound=Run)
 
@@ -34,7 +37,9 @@ _FOLLOWING = (
 def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
     """The id of the flow of that name; it is made, with ``new_id``, when there is none."""
     flow = {"id": new_id, "name": name, "created": now, "updated": now}
-    return UUID(documents.find_or_insert(tx, "flows", flow)["id"])
+    with suppress(ObjectAlreadyExists):
+        documents.insert(tx, "flows", flow)
+    return UUID(documents.read(tx, "flows", {"name": name})[0]["id"])
 
 
 def insert_flow_run(tx: Transaction, run: FlowRun) -> None:
@@ -76,17 +81,7 @@ def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
 def read_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
     """All states of a flow run, oldest first."""
     rows = documents.rows(db, "flow_run_states", {"flow_run_id": run_id}, order="timestamp, id")
-    return [values.state_from_row(row, revive) for row in rows]
-
-
-def unfinished_of_host(db: Database, host: str) -> list[tuple[UUID, Owner]]:
-    """The runs that have not ended and whose process lives, or lived, on this host."""
-    return owned(db.read(STATEMENTS["unfinished_of_host"], {"host": host}))
-
-
-def unfinished_subflows(tx: Transaction, run_id: UUID) -> list[UUID]:
-    """The runs that have not ended and that this flow run's task runs stand for."""
-    return [UUID(row["id"]) for row in tx.execute(STATEMENTS["unfinished_subflows"], {"run": str(run_id)})]
+    return [values.state_from_row(row, revive=revive) for row in rows]
 
 
 def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
@@ -125,15 +120,8 @@ def after(run: R, state: State, now: datetime) -> R:
 
 
 def _flow_run(row: Row, revive: Revive) -> FlowRun:
-    state = values.state_from_row(row, revive, "state_") if row["state_id"] is not None else None
-    owner = _owner(row) if row["owner_host"] else None
-    document = documents.to_document("flow_runs", row, shown=True)
-    return record_of(FlowRun, document, state=state, policy=values.policy_of(row["policy"]), owner=owner)
-
-
-def is_new_batch(tx: Transaction, batch_id: UUID, now: datetime) -> bool:
-    """Whether a batch of that id was not stored before; from now on it was."""
-    return bool(tx.execute(STATEMENTS["is_new_batch"], {"id": str(batch_id), "now": values.micros(now)}))
+    run = flow_run_of(run_document("flow_runs", row), revive)
+    return run.evolve(owner=_owner(row) if row["owner_host"] else None)
 
 
 def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Owner | None) -> None:
@@ -187,21 +175,13 @@ def read_task_run(source: documents.Source, run_id: UUID, revive: Revive) -> Tas
     Raises:
         ObjectNotFound: there is none of that id.
     """
-    return _task_run(documents.locked_row(source, "task_runs", run_id), revive)
+    return task_run_of(run_document("task_runs", documents.locked_row(source, "task_runs", run_id)), revive)
 
 
 def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
     """All states of a task run, oldest first."""
     rows = documents.rows(db, "task_runs", {"id": run_id})
     return values.states_of(rows[0]["history"], revive) if rows else []
-
-
-def _task_run(row: Row, revive: Revive) -> TaskRun:
-    state = values.state_in(row["history"], row["state_id"], revive)
-    run_id, flow_run_id = UUID(row["id"]), UUID(row["flow_run_id"]) if row["flow_run_id"] else None
-    state = state.evolve(details=replace(state.details, flow_run_id=flow_run_id, task_run_id=run_id))
-    document = documents.to_document("task_runs", row)
-    return record_of(TaskRun, document, state=state, policy=values.policy_of(row["policy"]))
 
 
 def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:

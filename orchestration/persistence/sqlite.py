@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.domain.errors import ObjectAlreadyExists, StoreError
-from orchestration.persistence.database import NO_PARAMS, Database, Params, Row, only_one_process, storable
-from orchestration.persistence.schema import bring_up_to_date
+from orchestration.persistence import database
+from orchestration.persistence.database import NO_PARAMS, Database, Params, Row
 
 # How long a writer waits for its turn; turns last milliseconds, so only a stuck disk gets near it.
 BUSY_SECONDS = 120.0
@@ -88,7 +88,7 @@ class SqliteSession:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """A lock on a file beside the database."""
-        with only_one_process(self._beside("lock")):
+        with database.only_one_process(self._beside("lock")):
             if self.version() == 0:
                 self._path.chmod(0o600)
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -120,7 +120,7 @@ def _run(connection: sqlite3.Connection, sql: str, params: Params | Sequence[Any
     except sqlite3.Error as error:
         raise _refusal(error) from error
     except UnicodeEncodeError:
-        return _run(connection, sql, storable(params))
+        return _run(connection, sql, database.storable(params))
 
 
 def _refusal(error: sqlite3.Error) -> StoreError:
@@ -145,13 +145,11 @@ def _open(path: Path, synchronous: str) -> sqlite3.Connection:
         try:
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA synchronous = {synchronous}")
-            bring_up_to_date(SqliteSession(connection, path))
+            database.bring_up_to_date(SqliteSession(connection, path))
         except BaseException:
             connection.close()
             raise
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(
-            f"The orchestration database {path} cannot be opened ({error}); "
-            "set ORCHESTRATION_HOME to a folder that you may write to."
-        ) from error
+        remedy = "set ORCHESTRATION_HOME to a folder that you may write to"
+        raise StoreError(f"The orchestration database {path} cannot be opened ({error}); {remedy}.") from error
     return connection

@@ -53,17 +53,35 @@ SELECT r.*,
     r.name || '/' || COALESCE((SELECT f.name FROM flow f WHERE f.id = r.flow_id), '') AS if_flow_or_deployment_name,
     (SELECT q.name FROM work_queue q WHERE q.id = r.work_queue_id) AS work_queue_name,
     (SELECT q.work_pool_id FROM work_queue q WHERE q.id = r.work_queue_id) AS work_queue_work_pool_id,
-    (SELECT q.last_polled FROM work_queue q WHERE q.id = r.work_queue_id) AS work_queue_last_polled,
+    60000000 + CASE
+        WHEN r.last_polled > COALESCE((SELECT q.last_polled FROM work_queue q WHERE q.id = r.work_queue_id), 0)
+            THEN r.last_polled
+        ELSE (SELECT q.last_polled FROM work_queue q WHERE q.id = r.work_queue_id)
+    END AS ready_until,
     (SELECT p.name FROM work_queue q JOIN work_pool p ON p.id = q.work_pool_id WHERE q.id = r.work_queue_id)
         AS work_pool_name,
     NULL AS global_concurrency_limit
 FROM deployment r
 
+-- What is ready, or a worker that is there, is so until 60 seconds after it was last asked for its runs, as with Prefect,
+-- or until the third heartbeat that did not come.
+
+-- name: work_pools
+SELECT r.*, (
+    SELECT MAX(w.last_heartbeat_time + 3000000 * COALESCE(NULLIF(w.heartbeat_interval_seconds, 0), 30))
+    FROM worker w WHERE w.work_pool_id = r.id
+) AS ready_until
+FROM work_pool r
+
 -- name: work_queues
-SELECT r.*, (SELECT p.name FROM work_pool p WHERE p.id = r.work_pool_id) AS work_pool_name FROM work_queue r
+SELECT r.*, (SELECT p.name FROM work_pool p WHERE p.id = r.work_pool_id) AS work_pool_name,
+    r.last_polled + 60000000 AS ready_until
+FROM work_queue r
 
 -- name: workers
-SELECT r.*, COALESCE(r.last_heartbeat_time, 0) AS by_last_heartbeat_time FROM worker r
+SELECT r.*, COALESCE(r.last_heartbeat_time, 0) AS by_last_heartbeat_time,
+    r.last_heartbeat_time + 3000000 * COALESCE(NULLIF(r.heartbeat_interval_seconds, 0), 30) AS ready_until
+FROM worker r
 
 -- name: block_schemas
 SELECT r.*, r.capabilities AS if_block_capabilities FROM block_schema r
@@ -76,8 +94,10 @@ SELECT r.*, (SELECT t.slug FROM block_type t WHERE t.id = r.block_type_id) AS sl
 
 -- name: history
 SELECT (expected_start_time - :start) / :width AS span, state_type, state_name, COUNT(*) AS count_runs,
-    SUM(total_run_time + CASE state_type WHEN 'RUNNING' THEN :now - state_timestamp ELSE 0 END) AS run_time,
-    SUM(CASE WHEN began > expected_start_time THEN began - expected_start_time ELSE 0 END) AS lateness
+    SUM(total_run_time + CASE state_type WHEN 'RUNNING' THEN :now - state_timestamp ELSE 0 END) / 1e6
+        AS sum_estimated_run_time,
+    SUM(CASE WHEN began > expected_start_time THEN began - expected_start_time ELSE 0 END) / 1e6
+        AS sum_estimated_lateness
 FROM (
     SELECT *, CASE WHEN start_time IS NULL AND end_time IS NULL THEN :now
         ELSE COALESCE(start_time, expected_start_time) END AS began
@@ -185,6 +205,13 @@ UPDATE concurrency_limit SET decaying_slots = 0 WHERE name = :name
 -- name: active
 ('PENDING', 'RUNNING', 'CANCELLING')
 
+-- The pool of that name, or without a name the one whose queue the deployment has.
+
+-- name: pool_of_deployment
+SELECT p.id FROM work_pool p WHERE p.name = :name OR CAST(:name AS TEXT) IS NULL AND p.id IN (
+    SELECT q.work_pool_id FROM deployment d JOIN work_queue q ON q.id = d.work_queue_id WHERE d.id = :deployment
+)
+
 -- name: to_plan
 SELECT s.id FROM deployment_schedule s JOIN deployment d ON d.id = s.deployment_id
 WHERE s.active = 1 AND d.paused = 0 AND s.replan <= :now ORDER BY s.replan, s.id LIMIT :most
@@ -256,6 +283,33 @@ LEFT JOIN work_pool p ON p.id = q.work_pool_id
 WHERE r.state_type = 'SCHEDULED' AND r.state_name = 'Scheduled' AND r.expected_start_time < :late
     AND r.created <= r.expected_start_time + 60000000 AND r.deployment_id IS NOT NULL
 ORDER BY r.expected_start_time LIMIT 25
+
+-- The most urgent runs of a pool that may start by then and that have a free slot; of which queues, each in quotes, or it
+-- is empty.
+
+-- name: scheduled
+WITH taken AS (
+    SELECT a.work_queue_id AS id, COUNT(*) AS number FROM flow_run a JOIN work_queue o ON o.id = a.work_queue_id
+    WHERE o.work_pool_id = :pool AND a.state_type IN {active} GROUP BY a.work_queue_id
+), due AS (
+    SELECT r.id, q.work_pool_id, r.work_queue_id, r.expected_start_time, q.priority,
+        q.concurrency_limit - COALESCE((SELECT t.number FROM taken t WHERE t.id = q.id), 0) AS free_of_queue,
+        p.concurrency_limit - (SELECT COALESCE(SUM(t.number), 0) FROM taken t) AS free_of_pool,
+        ROW_NUMBER() OVER (PARTITION BY q.id ORDER BY r.expected_start_time, r.id) AS place
+    FROM work_pool p
+    JOIN work_queue q ON q.work_pool_id = p.id
+    JOIN flow_run r ON r.work_queue_id = q.id
+    LEFT JOIN deployment d ON d.id = r.deployment_id
+    WHERE p.id = :pool AND p.is_paused = 0 AND q.is_paused = 0 AND r.state_type = 'SCHEDULED'
+        AND r.expected_start_time <= :before AND (r.auto_scheduled = 0 OR COALESCE(d.paused, 0) = 0)
+        AND (:queues = '' OR REPLACE(:queues, '"' || q.name || '"', '') <> :queues)
+), urgent AS (
+    SELECT id, work_pool_id, work_queue_id, free_of_pool,
+        ROW_NUMBER() OVER (ORDER BY priority, expected_start_time, id) AS place
+    FROM due WHERE free_of_queue IS NULL OR place <= free_of_queue
+)
+SELECT id, work_pool_id, work_queue_id FROM urgent
+WHERE place <= :most AND (free_of_pool IS NULL OR place <= free_of_pool) ORDER BY place
 
 -- name: expired_claims
 SELECT id FROM run_claim WHERE expires <= :now

@@ -71,9 +71,7 @@ def details_text(details: StateDetails) -> str | None:
 
 def details_of(text: str | None) -> StateDetails:
     """What a column says of a state."""
-    told = json.loads(text) if text else {}  # times were whole microseconds in the first schema
-    read = {name: plain(moment(value)) if type(value) is int else value for name, value in told.items()}
-    return record_of(StateDetails, read) if read else NO_DETAILS
+    return record_of(StateDetails, json.loads(text)) if text else NO_DETAILS
 
 
 def data_text(state: State) -> str | None:
@@ -96,7 +94,7 @@ def states_of(history: str, revive: Revive) -> list[State]:
     return sorted(states.values(), key=attrgetter("timestamp"))
 
 
-def state_in(history: str, state_id: str, revive: Revive) -> State:
+def state_in(history: str, state_id: str, revive: Revive = wire.StoredDocument) -> State:
     """The state of that id in a task run's history."""
     start = history.rindex(f'["{state_id}"')
     return _state(json.loads(history[start : history.index("\n", start)]), revive)
@@ -110,7 +108,7 @@ def _state(fields: list[Any], revive: Revive) -> State:
     )
 
 
-def state_from_row(row: Mapping[str, Any], revive: Revive, prefix: str = "") -> State:
+def state_from_row(row: Mapping[str, Any], prefix: str = "", revive: Revive = wire.StoredDocument) -> State:
     """The state that a row holds in columns whose names begin with ``prefix``."""
     return _state([row[prefix + name] for name in STATE_FIELDS], revive)
 

@@ -152,9 +152,9 @@ def test_a_run_of_a_deployment_may_be_for_later_and_is_made_once(backend: Backen
 
 def test_workers_are_given_what_is_due_most_urgent_first(backend: Backend) -> None:
     pool = _pool(backend)
-    made = _deployment(backend, work_pool_name="trips", work_queue_name="slow")
+    made = _deployment(backend, work_pool_name="trips", work_queue_name="träge")
     urgent = backend.create("work_queues", {"work_pool_id": pool["id"], "name": "urgent", "priority": 1})
-    backend.change("work_queues", {"priority": 9}, work_pool_id=pool["id"], name="slow")
+    backend.change("work_queues", {"priority": 9}, work_pool_id=pool["id"], name="träge")
     now = utc_now()
     slow = made["work_queue_id"]
     for name, queue, minutes in (("b", slow, 1), ("a", slow, 2), ("c", urgent["id"], 0)):
@@ -165,9 +165,9 @@ def test_workers_are_given_what_is_due_most_urgent_first(backend: Backend) -> No
     backend.create_run_of_deployment(UUID(made["id"]), later)
     assert _due(backend, pool) == ["c", "a", "b"]
     assert _due(backend, pool, limit=2) == ["c", "a"]
-    assert _due(backend, pool, "slow") == ["a", "b"]
+    assert _due(backend, pool, "träge") == ["a", "b"]
     polled = {each["name"]: each["last_polled"] is not None for each in backend.find("work_queues")}
-    assert polled == {"default": True, "slow": True, "urgent": True}
+    assert polled == {"default": True, "träge": True, "urgent": True}
 
 
 def test_a_limit_of_pool_or_queue_leaves_runs_for_later(backend: Backend) -> None:

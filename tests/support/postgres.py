@@ -25,8 +25,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from orchestration.persistence.database import migrations
 from orchestration.persistence.postgres import PostgresDatabase
-from orchestration.persistence.schema import migrations
 
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:16]
 FOLDER = Path(tempfile.gettempdir()) / f"orchestration-postgres-{RUN}"

@@ -179,7 +179,7 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
     current, fresh = keyring.key(), crypto.new_key()
     if committed:
         store.rotate_key(fresh)
-    keyring.replace(current, fresh)  # as it was before the new key took its place
+    keyring.replace(fresh, current)  # as it was before the old key went
     after = LocalBlockStore(database, Settings(tmp_path))
     assert after.block_document_by_name("car", "a", True).data == {"pin": "1"}
     after.create_block_document(document(schema, "b", {"pin": "2"}))
@@ -192,7 +192,7 @@ def test_a_store_never_needs_two_keys(database: SqliteDatabase, tmp_path: Path) 
     schema = registered(LocalBlockStore(database, Settings(tmp_path)))
     LocalBlockStore(database, Settings(tmp_path)).create_block_document(document(schema, "a", {"pin": "1"}))
     stranger = LocalBlockStore(database, Settings(tmp_path, encryption_key=crypto.new_key()))
-    with pytest.raises(ConfigurationError, match=r"^The key in ORCHESTRATION_ENCRYPTION_KEY does not open the blocks"):
+    with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
         stranger.create_block_document(document(schema, "b", {}))
     with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
         stranger.block_document_by_name("car", "a")

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import Inspector
 
+from orchestration.persistence.database import LATEST, migrations
 from orchestration.persistence.documents import SPECS
-from orchestration.persistence.schema import LATEST, migrations
 from orchestration.persistence.sqlite import SqliteDatabase
 
 

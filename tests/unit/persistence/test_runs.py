@@ -24,6 +24,7 @@ from orchestration.domain.states import (
     State,
 )
 from orchestration.persistence import runs
+from orchestration.persistence.database import STATEMENTS
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.properties import quick
 from tests.support.records import BORN, at, flow_run, later
@@ -166,4 +167,5 @@ def test_only_this_hosts_unfinished_runs_are_suspected(database: SqliteDatabase,
         if host == "host" and not state.is_final():
             suspected.add((run.id, OWNER))
     _stored(database)
-    assert set(runs.unfinished_of_host(database, host)) == suspected
+    found = database.read(STATEMENTS["unfinished_of_host"], {"host": host})
+    assert set(runs.owned(found)) == suspected

@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import NewerSchemaError, StoreError
-from orchestration.persistence import schema, sqlite
-from orchestration.persistence.database import STANDS
-from orchestration.persistence.schema import LATEST, migrations
+from orchestration.persistence import database as store, sqlite
+from orchestration.persistence.database import LATEST, STANDS, migrations
 from orchestration.persistence.sqlite import SqliteDatabase
 
 INSERT = "INSERT INTO variable (id, name, value, created, updated)"
@@ -146,8 +145,8 @@ def test_the_file_is_copied_before_a_migration(path: Path, monkeypatch: pytest.M
     with closing(SqliteDatabase(path)) as old:
         _insert(old, 3)
     steps = [*migrations(), (LATEST + 1, "ALTER TABLE variable ADD COLUMN note TEXT;")]
-    monkeypatch.setattr(schema, "LATEST", LATEST + 1)
-    monkeypatch.setattr(schema, "migrations", lambda: steps)
+    monkeypatch.setattr(store, "LATEST", LATEST + 1)
+    monkeypatch.setattr(store, "migrations", lambda: steps)
     with closing(SqliteDatabase(path)) as new:
         assert [row["note"] for row in new.read("SELECT note FROM variable")] == [None] * 3
     copy = path.with_name(f"orchestration.db.before-{LATEST + 1:04d}")
@@ -162,8 +161,8 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatc
     SqliteDatabase(path).close()
     steps = [(LATEST + 1, "CREATE TABLE half (id TEXT PRIMARY KEY); CREATE TABLE flow (id TEXT);")]
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "LATEST", LATEST + 1)
-        patched.setattr(schema, "migrations", lambda: steps)
+        patched.setattr(store, "LATEST", LATEST + 1)
+        patched.setattr(store, "migrations", lambda: steps)
         with pytest.raises(StoreError, match="table flow already exists"):
             SqliteDatabase(path)
     with closing(SqliteDatabase(path)) as database:

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestration.domain.errors import NewerSchemaError, StoreError
-from orchestration.persistence import schema
-from orchestration.persistence.database import Database
+from orchestration.persistence import database as store
+from orchestration.persistence.database import LATEST, Database, bring_up_to_date, migrations, reset
 from orchestration.persistence.postgres import PostgresDatabase
-from orchestration.persistence.schema import LATEST, bring_up_to_date, migrations, reset
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.postgres import bare_database
 
@@ -45,8 +44,8 @@ def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 def _next(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
     """Let there be a migration more."""
     steps = [*migrations(), (LATEST + 1, sql)]
-    monkeypatch.setattr(schema, "LATEST", LATEST + 1)
-    monkeypatch.setattr(schema, "migrations", lambda: steps)
+    monkeypatch.setattr(store, "LATEST", LATEST + 1)
+    monkeypatch.setattr(store, "migrations", lambda: steps)
 
 
 def _store(database: Database) -> None:

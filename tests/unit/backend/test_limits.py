@@ -2,51 +2,43 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from hypothesis import given, strategies as st
 
-from orchestration.backend.catalog import remove
 from orchestration.backend.clock import new_id
-from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.runs import Owner
-from orchestration.persistence import concurrency, documents
-from orchestration.persistence.concurrency import Lease
+from orchestration.backend.limits import LocalLimits
 from orchestration.persistence.sqlite import SqliteDatabase
+from orchestration.persistence.values import micros
 from tests.support.properties import quick
-from tests.support.records import BORN
 
-HERE = Owner("host", "boot", 12, "345")
-SECOND = 1_000_000
-START = 1_700_000_000 * SECOND
+START = datetime(2023, 11, 14, tzinfo=UTC)
 
 
-class Slots:
+class Slots(LocalLimits):
     """A store with its limits, asked at times of the test's choosing (seconds)."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
-        self.database = database
+    at = 0.0
+
+    def _instant(self) -> int:
+        return micros(START) + round(self.at * 1_000_000)
 
     def limit(self, name: str, slots: int, decay: float = 0.0, active: bool = True) -> None:
-        with self.database.transaction() as tx:
-            limit = ConcurrencyLimit(new_id(), name, slots, BORN, BORN, active, 0, decay)
-            new = {**asdict(limit), "slot_limit": slots}
-            documents.insert(tx, "concurrency_limits", new, overwrite=True)
+        new = {"name": name, "limit": slots, "slot_decay_per_second": decay, "active": active}
+        self.create("concurrency_limits", new, overwrite=True)
 
     def acquire(
         self, names: str, slots: int = 1, at: float = 0.0, lasts: float = 60.0, lease: UUID | None = None
     ) -> float | None:
-        now = START + round(at * SECOND)
-        wanted = Lease(lease or new_id(), names.split(), slots, now + round(lasts * SECOND), HERE)
-        with self.database.transaction() as tx:
-            return concurrency.try_acquire(tx, wanted, now)
+        self.at = at
+        return self.try_acquire(lease or new_id(), names.split(), slots, lasts)
 
     def taken(self, at: float = 0.0) -> dict[str, int]:
-        limits = concurrency.read_limits(self.database, START + round(at * SECOND))
-        return {limit.name: limit.active_slots for limit in limits}
+        self.at = at
+        return {limit.name: limit.active_slots for limit in self.concurrency_limits()}
 
 
 @pytest.fixture
@@ -79,12 +71,10 @@ def test_a_renewed_lease_lasts_longer(slots: Slots) -> None:
     slots.limit("db", 1)
     lease = new_id()
     slots.acquire("db", at=0, lasts=10, lease=lease)
-    with slots.database.transaction() as tx:
-        assert concurrency.renew(tx, lease, START + 20 * SECOND)
-        assert not concurrency.renew(tx, new_id(), START + 20 * SECOND)
+    assert slots.renew_lease(lease, 20)
+    assert not slots.renew_lease(new_id(), 20)
     assert [slots.acquire("db", at=at) for at in (19.999, 20)] == [0.0, None]
-    with slots.database.transaction() as tx:
-        assert not concurrency.renew(tx, lease, START + 99 * SECOND), "somebody else has its slot by now"
+    assert not slots.renew_lease(lease, 99), "somebody else has its slot by now"
 
 
 def test_all_the_named_limits_or_none(slots: Slots) -> None:
@@ -148,20 +138,16 @@ def test_a_changed_limit_counts_what_is_held(slots: Slots) -> None:
 def test_a_limit_goes_with_its_leases(slots: Slots) -> None:
     slots.limit("db", 1)
     slots.acquire("db")
-    with slots.database.transaction() as tx:
-        assert [len(remove(tx, "concurrency_limits", {"name": "db"})) for _ in range(2)] == [1, 0]
+    slots.delete("concurrency_limits", name="db")
     slots.limit("db", 1)
     assert slots.acquire("db") is None
 
 
-def test_the_leases_of_a_host_are_told_with_their_processes(slots: Slots) -> None:
+def test_a_lease_that_is_given_back_frees_all_its_slots(slots: Slots) -> None:
     slots.limit("db", 5)
     slots.limit("api", 5)
     lease = new_id()
     slots.acquire("db api", lease=lease)
-    assert concurrency.leases_of_host(slots.database, "host") == [(lease, HERE)]
-    assert concurrency.leases_of_host(slots.database, "elsewhere") == []
-    with slots.database.transaction() as tx:
-        concurrency.release(tx, lease)
-    assert concurrency.leases_of_host(slots.database, "host") == []
+    assert slots.taken() == {"api": 1, "db": 1}
+    slots.release_lease(lease)
     assert slots.taken() == {"api": 0, "db": 0}
