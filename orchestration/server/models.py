@@ -84,14 +84,6 @@ def _labels(given: Any) -> Any:
     return {} if given is None else given
 
 
-def _base_url(request: Request) -> str:
-    return str(request.base_url)
-
-
-def _csrf_tokens(request: Request) -> Any:
-    return request.app.state.csrf
-
-
 def _sent_again(key: Annotated[UUID | None, Header(alias="Idempotency-Key")] = None) -> UUID | None:
     return key
 
@@ -110,8 +102,7 @@ _KINDS: dict[str, Any] = {
     "schedule": Annotated[Document, AfterValidator(_times)],
     "resource": Annotated[dict[str, str | None], AfterValidator(_known)],
     "page_token": Annotated[str, InAddress(alias="page-token")],
-    "idempotency_key": Annotated[Any, Depends(_sent_again)], "base_url": Annotated[str, Depends(_base_url)],
-    "csrf_tokens": Annotated[Any, Depends(_csrf_tokens)],
+    "idempotency_key": Annotated[Any, Depends(_sent_again)], "request": Request,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import HTTPException
+from starlette.datastructures import URL
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.schemas.filters import Query
@@ -39,7 +40,7 @@ def find(backend: AnnouncingBackend, keys: Keys, body: Any) -> Document:
     wanted: Document = body.filter.whole() if body.filter else {"order": "DESC"}
     span = {"since": moment_text(now - LOOK_BACK), "until": moment_text(now)}
     given = {name: moment for name, moment in (wanted.get("occurred") or {}).items() if moment}
-    return _page(backend, keys["base_url"], {**wanted, "occurred": {**span, **given}}, body.limit, 0)
+    return _page(backend, keys["request"].base_url, {**wanted, "occurred": {**span, **given}}, body.limit, 0)
 
 
 def find_next(backend: AnnouncingBackend, keys: Keys, _body: None) -> Document:
@@ -47,12 +48,12 @@ def find_next(backend: AnnouncingBackend, keys: Keys, _body: None) -> Document:
     try:
         wanted, limit, offset = json.loads(base64.urlsafe_b64decode(keys["page_token"]))
         page = kind_of("EventListing")(filter=wanted, limit=limit)
-        return _page(backend, keys["base_url"], page.filter.whole(), page.limit, max(0, int(offset)))
+        return _page(backend, keys["request"].base_url, page.filter.whole(), page.limit, max(0, int(offset)))
     except (ValueError, TypeError, AttributeError) as error:
         raise HTTPException(403, "This page-token is none that this server gave.") from error
 
 
-def _page(backend: AnnouncingBackend, base_url: str, wanted: Document, limit: int, offset: int) -> Document:
+def _page(backend: AnnouncingBackend, base_url: URL, wanted: Document, limit: int, offset: int) -> Document:
     if is_found_by_store(wanted):
         where = where_of(wanted)
         total = backend.count("events", where)
