@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -14,8 +13,7 @@ from starlette.exceptions import HTTPException
 
 from orchestration.domain import errors
 from orchestration.domain.rules import Decision
-from orchestration.domain.schemas.wire import decision_document, moment_of, state_document
-from orchestration.domain.states import State
+from orchestration.domain.schemas.wire import decision_document, moment_of
 
 # What an error is to the caller; the first kind that fits counts.
 STATUS: dict[type[Exception], int] = {
@@ -46,14 +44,6 @@ def of_decision(decision: Decision, began: datetime) -> Json:
     document = decision_document(decision, None)
     entered = moment_of(document["state"]["timestamp"]) if document["state"] else None
     return Json(document, 201 if entered is not None and entered >= began else 200)
-
-
-def of_state(states: list[State], state_id: UUID | None = None) -> Json:
-    """The answer that tells the states of a run, or one of them."""
-    documents = [state_document(state) for state in states if state_id in (None, state.id)]
-    if state_id is not None and not documents:
-        raise errors.ObjectNotFound(f"There is no state with the id {state_id}.")
-    return Json(documents if state_id is None else documents[0])
 
 
 def refusal(status: int, sentence: str) -> Json:

@@ -26,7 +26,7 @@ from orchestration.domain.settings import Settings
 from orchestration.server import streams, worker_channel
 from orchestration.server.announcing import AnnouncingBackend
 from orchestration.server.answers import Json, add_error_answers
-from orchestration.server.api import admin, blocks, claims, concurrency, documents, events, flow_runs, task_runs, work
+from orchestration.server.api import admin, claims, concurrency, documents, events, runs, work
 from orchestration.server.api.admin import Metrics
 from orchestration.server.api.documents import Keys
 from orchestration.server.auth import Access, Gate
@@ -65,8 +65,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 
 
 MODULES = {
-    "admin": admin, "blocks": blocks, "claims": claims, "concurrency": concurrency, "events": events,
-    "flow_runs": flow_runs, "task_runs": task_runs, "work": work,
+    "admin": admin, "claims": claims, "concurrency": concurrency, "events": events, "runs": runs, "work": work,
 }  # fmt: skip
 # Names in paths that say what something is part of: the resource that they name, and the field that has its id.
 WITHIN = {"pool": ("work_pools", "work_pool_id"), "flow_name": ("flows", "flow_id")}

@@ -13,7 +13,7 @@ from fastapi import HTTPException
 
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
+from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.domain.schemas.wire import Document, plain
 from orchestration.server.api.documents import Keys
@@ -80,23 +80,19 @@ def reset_tag_limit(backend: Backend, keys: Keys, _body: None) -> None:
 
 def create_limit(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Make a limit."""
-    if any(limit.name == body.name for limit in backend.concurrency_limits()):
-        raise ObjectAlreadyExists(f"There is already a concurrency limit {body.name!r}.")
-    backend.create("concurrency_limits", {name: getattr(body, name) for name in _SET}, overwrite=True)
+    backend.create("concurrency_limits", {name: getattr(body, name) for name in _SET})
     return _document(_limit(backend, {"name": body.name}))
 
 
 def change_limit(backend: Backend, keys: Keys, body: Any) -> None:
     """Change a limit; ``active_slots`` frees all its slots, and then takes so many of them for ever."""
-    limit = _limit(backend, keys)
-    new = {**_document(limit), "active_slots": None, **body.model_dump(exclude_none=True)}
-    if new["name"] != limit.name:
-        backend.change("concurrency_limits", {"name": new["name"]}, id=str(limit.id))
-    backend.create("concurrency_limits", {name: new[name] for name in _SET}, overwrite=True)
-    if new["active_slots"] is not None:
-        backend.take_back(new["name"])
-    if new["active_slots"]:
-        backend.try_acquire(new_id(), [new["name"]], new["active_slots"], math.inf, remote=True)
+    limit, changes = _limit(backend, keys), body.model_dump(exclude_none=True)
+    taken, name = changes.pop("active_slots", None), changes.get("name", limit.name)
+    backend.change("concurrency_limits", changes, id=str(limit.id))
+    if taken is not None:
+        backend.take_back(name)
+    if taken:
+        backend.try_acquire(new_id(), [name], taken, math.inf, remote=True)
 
 
 # -- slots -------------------------------------------------------------------------------------------------------------
