@@ -23,14 +23,13 @@ from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import moment_of
 from orchestration.domain.settings import Settings
-from orchestration.server import streams, worker_channel
-from orchestration.server.announcing import AnnouncingBackend
+from orchestration.server import streams
 from orchestration.server.answers import Json, add_error_answers
 from orchestration.server.api import admin, claims, concurrency, documents, events, runs, work
 from orchestration.server.api.admin import Metrics
 from orchestration.server.api.documents import Keys
 from orchestration.server.auth import Access, Gate
-from orchestration.server.feed import Feed
+from orchestration.server.feed import AnnouncingBackend, Feed
 from orchestration.server.models import field_of, kind_of, listing_model
 
 # Requests that are in the store at once; more wait their turn.
@@ -52,7 +51,7 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
     add_error_answers(app)
-    for each in (admin.router, streams.router, worker_channel.router, claims.router, _table()):
+    for each in (admin.router, streams.router, claims.router, _table()):
         app.include_router(each)
     app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app
