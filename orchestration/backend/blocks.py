@@ -9,7 +9,7 @@ from uuid import UUID
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
-from orchestration.domain.schemas.blocks import BlockDocument
+from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.domain.settings import Settings
 from orchestration.persistence import blocks as rows, crypto, documents
 from orchestration.persistence.database import Database, Row, Transaction

@@ -12,7 +12,7 @@ from typing import Any
 from orchestration.backend import deployments
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Documents, Where
-from orchestration.domain.schemas.block_checksums import checksum_of
+from orchestration.domain.schemas.catalog import checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.persistence import documents

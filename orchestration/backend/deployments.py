@@ -10,11 +10,10 @@ from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schedules import schedule_of
+from orchestration.domain.schedules import check_policy, schedule_of
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, policy_of, record_of, state_of
 from orchestration.domain.states import Scheduled
-from orchestration.domain.work import check_policy
 from orchestration.persistence import documents
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
 from orchestration.persistence.presenting import is_online, present

@@ -16,8 +16,8 @@ from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.backend.port import Documents
 from orchestration.backend.processes import DIED, is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
-from orchestration.domain.schemas import catalog, recording, wire
-from orchestration.domain.schemas.runs import FlowRun, TaskRun
+from orchestration.domain.schemas import catalog, wire
+from orchestration.domain.schemas.runs import Batch, FlowRun, TaskRun, changed_task_run
 from orchestration.domain.states import Crashed, State, StateType
 from orchestration.persistence import concurrency, documents, runs
 from orchestration.persistence.database import Database, Transaction
@@ -82,7 +82,7 @@ class LocalBackend(LocalCatalog):
                 self._crash_inside(tx, run_id, LEFT_BEHIND, now)
             return decision
 
-    def record(self, batch: recording.Batch) -> None:
+    def record(self, batch: Batch) -> None:
         """Store a batch of task runs and log lines, unless it came before."""
         with self._db.transaction() as tx:
             if batch.id is None or runs.is_new_batch(tx, batch.id, utc_now()):
@@ -106,7 +106,7 @@ class LocalBackend(LocalCatalog):
             decision = Accept(proposed) if force else _decide(run, proposed, now)
             if isinstance(decision, Accept | Reject) and decision.state is not run.state:
                 decision = replace(decision, state=_stamped(decision.state, now))
-                changed = recording.changed_task_run(runs.after(run, decision.state, now), [decision.state])
+                changed = changed_task_run(runs.after(run, decision.state, now), [decision.state])
                 runs.write_task_runs(tx, [changed], None)
             return decision
 

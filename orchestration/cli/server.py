@@ -14,7 +14,7 @@ from orchestration.cli.kinds import group, kind_of
 from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
 from orchestration.cli.worker import print_unit
 from orchestration.domain import errors, keys
-from orchestration.domain.addresses import HOST, PORT, url_of
+from orchestration.domain.keys import HOST, PORT, url_of
 from orchestration.persistence import schema
 from orchestration.services import background as processes
 

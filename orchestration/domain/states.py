@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.domain import errors
-from orchestration.domain.awaitable import Ready, in_async_code
+from orchestration.domain.functions import Ready, in_async_code
 
 
 class StateType(StrEnum):

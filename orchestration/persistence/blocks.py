@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists, UsageError
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType, masked
+from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType, masked
 from orchestration.domain.schemas.wire import Document, record_of
 from orchestration.persistence import documents
 from orchestration.persistence.database import Row, Transaction

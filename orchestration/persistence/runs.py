@@ -14,9 +14,8 @@ from operator import itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
-from orchestration.domain.retries import NEVER
-from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
-from orchestration.domain.schemas.runs import FlowRun, Owner, Run, TaskRun
+from orchestration.domain.rules import NEVER
+from orchestration.domain.schemas.runs import PENDING, FlowRun, LogRow, Owner, Run, TaskRun, TaskRunChange
 from orchestration.domain.schemas.wire import Revive, record_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values

@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
-from orchestration.domain.schemas.block_checksums import checksum_of, without_keys
+from orchestration.domain.schemas.catalog import checksum_of, without_keys
 from orchestration.sdk.block_registry import CLASSES, class_of
 from orchestration.sdk.redaction import remember_secret
 

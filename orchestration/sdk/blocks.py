@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
+from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.wire import record_of
 from orchestration.sdk import block_registry as registry
 from orchestration.sdk.awaiting import awaited, either, in_thread

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 from weakref import ref
 
-from orchestration.domain.schemas import recording, runs
+from orchestration.domain.schemas import runs
 from orchestration.domain.settings import Settings
 from orchestration.sdk import results, runners, serializers
 from orchestration.sdk.futures import TaskFuture
@@ -79,7 +79,7 @@ class FlowRunContext:
 class TaskRunContext:
     """The task run that surrounds the running code."""
 
-    record: recording.TaskRunRecord
+    record: runs.TaskRunRecord
     session: Session
     parameters: dict[str, Any]
     task_name: str
@@ -119,7 +119,7 @@ def flow_log_fields(run: runs.FlowRun) -> Mapping[str, Any]:
     return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None}
 
 
-def task_log_fields(record: recording.TaskRunRecord) -> Mapping[str, Any]:
+def task_log_fields(record: runs.TaskRunRecord) -> Mapping[str, Any]:
     """The fields that a log record carries for a task run."""
     return {"prefix": f"Task run {record.name!r} - ", "flow_run_id": record.flow_run_id, "task_run_id": record.id}
 

@@ -11,8 +11,7 @@ from uuid import UUID
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.processes import this_process
 from orchestration.domain import errors, rules
-from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.runs import FlowRun, TaskRunRecord
 from orchestration.domain.states import Cancelled, Failed, Pending, State, StateDetails
 from orchestration.sdk import awaiting, lifecycle, logs, parameters, results, runners, start, task_engine, upstream
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, flow_log_fields, within

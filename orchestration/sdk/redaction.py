@@ -11,7 +11,7 @@ from types import TracebackType
 from urllib.parse import quote
 
 from orchestration.domain.errors import ConfigurationError, StoreError
-from orchestration.domain.schemas.blocks import MASK
+from orchestration.domain.schemas.catalog import MASK
 
 # Secrets of fewer characters are not looked for: they would blot out ordinary words.
 SHORTEST = 4

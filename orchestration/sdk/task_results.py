@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.caching import DEFAULT, CacheKeyFnPolicy, NoCache
 from orchestration.domain.errors import HashError
-from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.domain.states import Cached, RolledBack, State, StateDetails
 from orchestration.sdk import hashing, logs, results, runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions, task_log_fields

@@ -19,11 +19,9 @@ from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, StoreError, UsageError
 from orchestration.domain.rules import Accept, Decision, Reject
-from orchestration.domain.schemas.events import FLOW_RUN, ID, ROLE, changes_of, is_told_by_client
 from orchestration.domain.schemas.filters import PAGE, Query
-from orchestration.domain.schemas.recording import Batch
-from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, moment_text
+from orchestration.domain.schemas.runs import Batch, FlowRun
+from orchestration.domain.schemas.wire import FLOW_RUN, ID, ROLE, Document, changes_of, is_told_by_client, moment_text
 from orchestration.domain.states import State, StateDetails
 
 # Between two looks at the store, where other servers may have written.

@@ -19,9 +19,8 @@ from pydantic import AfterValidator, BaseModel, Field as Limits, conlist, create
 
 from orchestration.domain.errors import UsageError
 from orchestration.domain.schedules import document_of, schedule_of
-from orchestration.domain.schemas.events import ID
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schemas.wire import ID, Document
 from orchestration.domain.states import StateDetails, StateType
 
 # Dates beyond have no span after them.

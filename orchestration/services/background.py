@@ -17,8 +17,8 @@ from typing import NamedTuple
 from urllib.request import ProxyHandler, build_opener
 
 from orchestration.backend.processes import is_dead, process
-from orchestration.domain.addresses import url_of
 from orchestration.domain.errors import OrchestrationError
+from orchestration.domain.keys import url_of
 from orchestration.domain.schemas.runs import Owner
 
 FILE, LOG = "server.json", "server.log"

@@ -13,7 +13,7 @@ import uvicorn
 
 from orchestration.backend.connect import open_backend
 from orchestration.backend.local_work import LocalWork
-from orchestration.domain.addresses import check_exposure, is_loopback
+from orchestration.domain.keys import check_exposure, is_loopback
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
 from orchestration.server.app import create_app

@@ -16,7 +16,7 @@ from fastapi import HTTPException
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.blocks import BlockDocument
+from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document, plain
 from orchestration.server.models import where_of

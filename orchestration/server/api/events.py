@@ -17,9 +17,8 @@ from fastapi import HTTPException
 from starlette.datastructures import URL
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain.schemas.events import ID, ROLE
 from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.wire import Document, moment_text
+from orchestration.domain.schemas.wire import ID, ROLE, Document, moment_text
 from orchestration.server.api.documents import Keys
 from orchestration.server.feed import AnnouncingBackend
 from orchestration.server.models import kind_of

@@ -20,7 +20,7 @@ from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.rules import Abort
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.recording import Batch, LogRow, changed_task_run
+from orchestration.domain.schemas.runs import Batch, LogRow, changed_task_run
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Pending, Running, Scheduled, State
 from orchestration.server.answers import Json, of_decision

@@ -10,7 +10,7 @@ import pytest
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.blocks import UNVERSIONED, BlockDocument, BlockSchema
+from orchestration.domain.schemas.catalog import UNVERSIONED, BlockDocument, BlockSchema
 from orchestration.domain.settings import Settings
 from orchestration.persistence import crypto
 from orchestration.persistence.sqlite import SqliteDatabase

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.domain.addresses import check_exposure, is_loopback, server_type, url_of
 from orchestration.domain.errors import ConfigurationError
+from orchestration.domain.keys import check_exposure, is_loopback, server_type, url_of
 from orchestration.domain.settings import Settings
 
 OPEN = Settings(Path("home"))

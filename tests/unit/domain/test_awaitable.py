@@ -2,7 +2,7 @@
 
 import asyncio
 
-from orchestration.domain.awaitable import RUN_IS_ASYNC, Ready, in_async_code
+from orchestration.domain.functions import RUN_IS_ASYNC, Ready, in_async_code
 
 
 async def _told() -> bool:

@@ -4,7 +4,7 @@ from uuid import RFC_4122, UUID
 
 from hypothesis import given, strategies as st
 
-from orchestration.domain.ids import uuid7
+from orchestration.domain.schemas.runs import uuid7
 from tests.support.properties import quick
 
 stamps = st.integers(0, (1 << 48) - 1)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.moments import moment_meant, span_meant
+from orchestration.domain.schedules import moment_meant, span_meant
 
 NOW = datetime(2024, 5, 17, 8, 30, 12, tzinfo=timezone(timedelta(hours=-4)))
 

@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
-from orchestration.domain.profiles import DEFAULT, Profiles, effective_environ, profiles_of, text_of, variable
-from orchestration.domain.settings import CHOICE, read_settings
+from orchestration.domain.settings import (
+    CHOICE,
+    DEFAULT,
+    Profiles,
+    effective_environ,
+    profiles_of,
+    read_settings,
+    text_of,
+    variable,
+)
 
 URL, KEY = "ORCHESTRATION_API_URL", "ORCHESTRATION_API_KEY"
 TEXT = f"""

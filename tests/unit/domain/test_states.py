@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from orchestration.domain import errors, states
-from orchestration.domain.awaitable import Ready
+from orchestration.domain.functions import Ready
 from orchestration.domain.states import (
     NO_DATA,
     TERMINAL,

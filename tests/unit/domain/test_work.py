@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.retries import RetryPolicy
-from orchestration.domain.schedules import Cron, Interval, slot_key
+from orchestration.domain.rules import RetryPolicy
+from orchestration.domain.schedules import (
+    MOST_PASSED,
+    VANISHED,
+    Cron,
+    Interval,
+    check_policy,
+    left_behind,
+    plan,
+    slot_key,
+)
 from orchestration.domain.states import (
     Cancelling,
     Completed,
@@ -19,7 +28,6 @@ from orchestration.domain.states import (
     State,
     Suspended,
 )
-from orchestration.domain.work import MOST_PASSED, VANISHED, check_policy, left_behind, plan
 from tests.support.records import flow_run
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)

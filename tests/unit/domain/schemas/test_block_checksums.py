@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestration.domain.schemas.block_checksums import checksum_of
+from orchestration.domain.schemas.catalog import checksum_of
 
 
 def test_which_fields_are_secret_does_not_change_the_checksum() -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from orchestration.domain.schemas.blocks import MASK, BlockDocument, BlockType, masked
+from orchestration.domain.schemas.catalog import MASK, BlockDocument, BlockType, masked
 
 
 @pytest.mark.parametrize(

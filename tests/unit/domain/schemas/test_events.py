@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from orchestration.backend.clock import new_id
-from orchestration.domain.retries import RetryPolicy
-from orchestration.domain.schemas.events import changes_of, events_of
-from orchestration.domain.schemas.recording import PENDING, TaskRunChange
-from orchestration.domain.schemas.wire import StoredDocument
+from orchestration.domain.rules import RetryPolicy
+from orchestration.domain.schemas.runs import PENDING, TaskRunChange
+from orchestration.domain.schemas.wire import StoredDocument, changes_of, events_of
 from orchestration.domain.states import (
     NO_DATA,
     Cached,

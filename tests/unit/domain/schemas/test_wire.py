@@ -9,8 +9,7 @@ from hypothesis import given
 from orchestration.backend.clock import new_id
 from orchestration.domain.rules import Abort, Accept, Decision, Reject, Wait
 from orchestration.domain.schemas.catalog import artifact_of, variable_of
-from orchestration.domain.schemas.recording import changed_task_run
-from orchestration.domain.schemas.runs import Owner, TaskRun
+from orchestration.domain.schemas.runs import Owner, TaskRun, changed_task_run
 from orchestration.domain.schemas.wire import (
     PROCESS_LABEL,
     StoredDocument,
