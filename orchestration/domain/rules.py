@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.states import TRANSITIONS, Failed, State, StateType, awaiting_retry
+from orchestration.domain.states import TRANSITIONS, AwaitingRetry, Failed, State, StateType
 
 MOST_DELAYS = 50
 
@@ -136,7 +136,7 @@ def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision
     has_failed = current.is_running() and proposed.is_failed()  # code which was running, and which nobody is cancelling
     if has_failed and attempt.retriable and attempt.policy.allows(attempt.run_count):
         delay = attempt.policy.delay(attempt.run_count, attempt.unit_random)
-        return Reject(awaiting_retry(attempt.now, delay, proposed.message), "Retrying")
+        return Reject(AwaitingRetry(attempt.now + timedelta(seconds=delay), proposed.message), "Retrying")
     return Accept(proposed)
 
 

@@ -276,8 +276,8 @@ def left_behind(run: FlowRun, message: str | None, now: datetime, unit_random: f
         return [states.Scheduled(run.expected_start_time or now, f"{VANISHED} Another one may start it.")]
     found = [] if state.is_final() else [states.Crashed(message or VANISHED, timestamp=now)]
     if (found or state.is_crashed()) and run.policy.allows(run.run_count):
-        delay = run.policy.delay(run.run_count, unit_random)
-        found.append(states.awaiting_retry(now, delay, "Retrying after a crash."))
+        delay = timedelta(seconds=run.policy.delay(run.run_count, unit_random))
+        found.append(states.AwaitingRetry(now + delay, "Retrying after a crash."))
     return found
 
 

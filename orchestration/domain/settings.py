@@ -114,10 +114,6 @@ def _number(text: str, kind: type[Any] = int, least: int = 0) -> Any:
     return number
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name for part in text.split(",") if (name := part.strip()))
-
-
 def _choice(*allowed: str) -> tuple[Callable[[str], Any], str]:
     return lambda text: {each: each for each in allowed}[text.upper()], f"one of {', '.join(sorted(allowed))}"
 
@@ -129,7 +125,7 @@ _READERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "int | None": (partial(_number, least=1), "a whole number, 1 or more"),
     "float": (partial(_number, kind=float), "a number of seconds, 0 or more"),
     "bool": (lambda text: _FLAGS[text.lower()], "true or false"),
-    "tuple[str, ...]": (_names, "names with commas between them"),
+    "tuple[str, ...]": (lambda text: tuple(text.replace(",", " ").split()), "names with commas between them"),
     "Path | None": (lambda text: Path(text).expanduser().absolute(), "a path"),
     "sqlite_synchronous": _choice("NORMAL", "FULL"), "logging_level": _choice(*LOG_LEVELS),
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from orchestration.domain import errors
@@ -28,15 +29,7 @@ class Json(Response):
     media_type = "application/json"
 
     def __init__(self, content: Any, status_code: int = 200) -> None:
-        super().__init__(_text(content), status_code)
-
-
-def _text(content: Any) -> str:
-    try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        finite = json.loads(json.dumps(content), parse_constant=lambda _: None)
-        return json.dumps(finite, separators=(",", ":"))
+        super().__init__(to_json(content, inf_nan_mode="null"), status_code)
 
 
 def of_decision(decision: Decision, began: datetime) -> Json:

@@ -46,10 +46,11 @@ class Feed:
         self._last = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._written = asyncio.Event()
 
     def wake(self) -> None:
         """Look for new rows at once; to be called from any thread."""
-        self._soon(self._look_at_once)
+        self._soon(self._written.set)
 
     def tell(self, rows: list[Document]) -> None:
         """Hand over rows that are not stored; to be called from any thread."""
@@ -59,9 +60,6 @@ class Feed:
         if self._loop is not None:
             with suppress(RuntimeError):  # the server is ending
                 self._loop.call_soon_threadsafe(do, *with_these)
-
-    def _look_at_once(self) -> None:
-        self._written.set()
 
     def _publish(self, rows: list[Document]) -> None:
         for waiting in self._listeners.values():
@@ -102,22 +100,17 @@ class Feed:
 
     async def _look_once(self) -> None:
         if not self._ready.is_set():
-            self._gaps, self._last = {}, await run_sync(self._newest)
+            newest = await run_sync(self._backend.find, "events", Query(sort="SEQUENCE_DESC", limit=1))
+            self._gaps, self._last = {}, max((event["sequence"] for event in newest), default=0)
             self._ready.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._written.wait(), SECONDS)
         self._written.clear()
-        found = await run_sync(self._read_from, min(self._gaps, default=self._last + 1))
+        unseen = {"events": {"sequence": {"ge_": min(self._gaps, default=self._last + 1)}}}
+        found = await run_sync(self._backend.find, "events", Query(unseen, "SEQUENCE_ASC"))
         self._publish(self._new(found))
         if len(found) >= PAGE:
             self._written.set()
-
-    def _newest(self) -> int:
-        found = self._backend.find("events", Query(sort="SEQUENCE_DESC", limit=1))
-        return int(found[0]["sequence"]) if found else 0
-
-    def _read_from(self, number: int) -> list[Document]:
-        return self._backend.find("events", Query({"events": {"sequence": {"ge_": number}}}, "SEQUENCE_ASC"))
 
     def _new(self, rows: list[Document]) -> list[Document]:
         """Those that were not handed over before; takes note of numbers that are missing among them."""

@@ -164,9 +164,9 @@ def checksum_of(fields: Mapping[str, Any]) -> str:
     """
     counted = without_keys({"secret_fields"}, dict(fields))
     if counted.get("definitions"):
-        definitions = counted.pop("definitions")
-        kept = _definitions_without_blocks({**counted, "definitions": definitions}, definitions)
-        if kept:
+        referred = set(_REFERENCE.findall(json.dumps(counted)))
+        definitions = {name: each for name, each in counted.pop("definitions").items() if name in referred and each}
+        if kept := {name: each for name, each in definitions.items() if each.get("block_type_slug") is None}:
             counted["definitions"] = kept
     text = json.dumps([[counted], {}], sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -177,10 +177,3 @@ def without_keys(keys: set[str], value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {key: without_keys(keys, inner) for key, inner in value.items() if key not in keys}
-
-
-def _definitions_without_blocks(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """The definitions that anything in the schema refers to, except those of blocks."""
-    names = set(_REFERENCE.findall(json.dumps(schema)))
-    referred = {name: definition for name, definition in definitions.items() if name in names and definition}
-    return {name: each for name, each in referred.items() if each.get("block_type_slug") is None}

@@ -53,19 +53,15 @@ _CHECKS: Mapping[str, _Check] = {
 }
 
 
-def where_of(wanted: Document) -> Document:
-    """What of a filter the store can find by."""
+def where_of(wanted: Document) -> tuple[Document, bool]:
+    """What of a filter the store can find by, and whether that is all of it."""
     where: dict[str, Document] = {}
-    for part, name, given in _conditions(wanted):
-        if (part, name) in _STORED:
-            field, operator = _STORED[part, name]
+    conditions = [((part, name), given) for part, one in _parts(wanted) for name, given in one]
+    for condition, given in conditions:
+        if condition in _STORED:
+            field, operator = _STORED[condition]
             where.setdefault(field, {})[operator] = given
-    return {"events": where}
-
-
-def is_found_by_store(wanted: Document) -> bool:
-    """Whether the store alone can tell which events these are."""
-    return all((part, name) in _STORED for part, name, _ in _conditions(wanted))
+    return {"events": where}, all(condition in _STORED for condition, _ in conditions)
 
 
 def includes(wanted: Document, event: Document) -> bool:
@@ -75,23 +71,17 @@ def includes(wanted: Document, event: Document) -> bool:
     about["text"] = [event]
     about |= {name: [{ID: event[name]}] for name in ("occurred", "event", "id")}
     return all(
-        any(all(_CHECKS[name](given, each) for name, given in _given(one)) for each in about[part])
-        for part, one in _parts(wanted)
+        any(all(_CHECKS[name](given, each) for name, given in conditions) for each in about[part])
+        for part, conditions in _parts(wanted)
     )
 
 
-def _parts(wanted: Document) -> Iterator[tuple[str, Document]]:
+def _parts(wanted: Document) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """The parts of a filter that say anything, each with its conditions and what is wanted."""
     for part, given in wanted.items():
-        if part != "order":
-            yield from ((part, one) for one in (given if isinstance(given, list) else [given or {}]) if one)
-
-
-def _given(part: Document) -> Iterator[tuple[str, Any]]:
-    return ((name, given) for name, given in part.items() if given and name in _CHECKS)
-
-
-def _conditions(wanted: Document) -> Iterator[tuple[str, str, Any]]:
-    return ((part, name, given) for part, one in _parts(wanted) for name, given in _given(one))
+        for one in given if isinstance(given, list) else [given if isinstance(given, dict) else {}]:
+            if conditions := [(name, said) for name, said in one.items() if said and name in _CHECKS]:
+                yield part, conditions
 
 
 def _is_labelled(resource: Mapping[str, Any], name: str, patterns: str | list[str]) -> bool:
@@ -147,8 +137,8 @@ def find_next(backend: AnnouncingBackend, keys: Keys, _body: None) -> Document:
 
 
 def _page(backend: AnnouncingBackend, base_url: URL, wanted: Document, limit: int, offset: int) -> Document:
-    if is_found_by_store(wanted):
-        where = where_of(wanted)
+    where, is_all = where_of(wanted)
+    if is_all:
         total = backend.count("events", where)
         found = backend.find("events", Query(where, f"OCCURRED_{wanted['order']}", limit, offset))
     else:
@@ -163,5 +153,5 @@ def _page(backend: AnnouncingBackend, base_url: URL, wanted: Document, limit: in
 
 def looked_through(backend: AnnouncingBackend, wanted: Document) -> list[Document]:
     """The newest events that a filter lets through, looked at one by one."""
-    query = Query(where_of(wanted), f"OCCURRED_{wanted['order']}", MOST_LOOKED_AT)
+    query = Query(where_of(wanted)[0], f"OCCURRED_{wanted['order']}", MOST_LOOKED_AT)
     return [event for event in backend.find("events", query) if includes(wanted, event)]

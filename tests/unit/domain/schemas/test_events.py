@@ -2,6 +2,7 @@
 
 import copy
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from orchestration.domain.schemas.runs import PENDING, TaskRunChange
 from orchestration.domain.schemas.wire import StoredDocument, changes_of, events_of
 from orchestration.domain.states import (
     NO_DATA,
+    AwaitingRetry,
     Cached,
     Completed,
     Paused,
@@ -19,7 +21,6 @@ from orchestration.domain.states import (
     State,
     StateDetails,
     StateType,
-    awaiting_retry,
 )
 from tests.support.records import BORN, at, born, later, task_record, went_on
 
@@ -85,7 +86,7 @@ def test_the_birth_of_a_run_is_its_first_state() -> None:
 
 def test_details_beyond_the_runs_own_arrive() -> None:
     record = task_record(new_id())
-    waiting = at(awaiting_retry(BORN, 5, "again"), 1)
+    waiting = at(AwaitingRetry(BORN + timedelta(seconds=5), "again"), 1)
     paused = at(Paused("wait", later(60), True, "key"), 2)
 
     arrived = there_and_back(went_on(record, waiting, paused))
