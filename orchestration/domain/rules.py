@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from orchestration.domain.errors import UsageError
 from orchestration.domain.states import TRANSITIONS, AwaitingRetry, Failed, State, StateType
@@ -79,8 +80,7 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
 
 # -- decisions ---------------------------------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What the rules must know of the run besides its state."""
 
     now: datetime
@@ -105,16 +105,14 @@ class Reject:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing changes; propose again after ``seconds``."""
 
     seconds: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
+class Abort(NamedTuple):
     """Nothing changes, and the run must not go on."""
 
     reason: str

@@ -23,14 +23,12 @@ from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import moment_of
 from orchestration.domain.settings import Settings
-from orchestration.server import streams
-from orchestration.server.answers import Json, add_error_answers
-from orchestration.server.api import admin, claims, concurrency, documents, events, runs, work
+from orchestration.server.api import admin, concurrency, documents, events, runs, work
 from orchestration.server.api.admin import Metrics
 from orchestration.server.api.documents import Keys
 from orchestration.server.auth import Access, Gate
 from orchestration.server.feed import AnnouncingBackend, Feed
-from orchestration.server.models import field_of, kind_of, listing_model
+from orchestration.server.models import HANDLERS, Json, field_of, kind_of, listing_model
 
 # Requests that are in the store at once; more wait their turn.
 THREADS = 16
@@ -43,15 +41,15 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """The application; all that it keeps is in its ``state``."""
     app = FastAPI(
-        title="Orchestration", docs_url=None, redoc_url=None, lifespan=_lifespan, responses=ERRORS,
+        title="Orchestration", docs_url=None, redoc_url=None, lifespan=_lifespan,
+        responses=ERRORS, exception_handlers=HANDLERS,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip
     state, access = app.state, Access(settings, backend)
     state.settings, state.metrics, state.csrf = settings, Metrics(), access.csrf
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
-    add_error_answers(app)
-    for each in (admin.router, streams.router, claims.router, _table()):
+    for each in (admin.router, events.router, work.router, _table()):
         app.include_router(each)
     app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app
@@ -63,9 +61,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-MODULES = {
-    "admin": admin, "claims": claims, "concurrency": concurrency, "events": events, "runs": runs, "work": work,
-}  # fmt: skip
+MODULES = {"admin": admin, "concurrency": concurrency, "events": events, "runs": runs, "work": work}
 # Names in paths that say what something is part of: the resource that they name, and the field that has its id.
 WITHIN = {"pool": ("work_pools", "work_pool_id"), "flow_name": ("flows", "flow_id")}
 

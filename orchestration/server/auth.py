@@ -31,8 +31,8 @@ from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.keys import Role, digest
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.domain.settings import Settings
-from orchestration.server.answers import refusal_of
 from orchestration.server.api.admin import Metrics
+from orchestration.server.models import refusal_of
 
 # Paths, compared whole, that tell everybody whether the server lives, and nothing else.
 OPEN = frozenset({"/api/health", "/api/ready"})

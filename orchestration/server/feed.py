@@ -200,19 +200,13 @@ def state_event(run: Document, state: State, before: State | None) -> Document:
     gone = state.timestamp - before.timestamp if before and before.timestamp and state.timestamp else None
     resource_id = f"{FLOW_RUN}{run['id']}"
     return {
-        "id": str(state.id),
-        "occurred": moment_text(state.timestamp),
-        "received": moment_text(utc_now()),
-        "event": FLOW_RUN + state.name,
-        "resource_id": resource_id,
+        "id": str(state.id), "event": FLOW_RUN + state.name, "resource_id": resource_id,
+        "occurred": moment_text(state.timestamp), "received": moment_text(utc_now()),
         "resource": {
-            ID: resource_id,
-            "prefect.resource.name": run["name"],
-            "prefect.run-count": str(run["run_count"]),
+            ID: resource_id, "prefect.resource.name": run["name"], "prefect.run-count": str(run["run_count"]),
+            "prefect.state-type": state.type.value, "prefect.state-name": state.name,
             "prefect.state-message": (state.message or "")[:LONGEST],
-            "prefect.state-name": state.name,
             "prefect.state-timestamp": moment_text(state.timestamp),
-            "prefect.state-type": state.type.value,
         },
         "related": list(_related(run)),
         "payload": {
@@ -221,7 +215,7 @@ def state_event(run: Document, state: State, before: State | None) -> Document:
             "validated_state": _payload(state),
         },
         "follows": str(before.id) if before and gone is not None and abs(gone) < TIGHT else None,
-    }
+    }  # fmt: skip
 
 
 def _related(run: Document) -> Iterator[Document]:

@@ -156,8 +156,7 @@ class TaskRunChange(NamedTuple):
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """What the recorder hands over at once: task runs, each with its new states, and log lines."""
 
     task_runs: Sequence[TaskRunChange]

@@ -19,8 +19,8 @@ from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import among
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import StateType
-from orchestration.server.answers import Json
 from orchestration.server.api.documents import Keys
+from orchestration.server.models import Json
 
 STORAGE = "default_result_storage"
 # By package and kind: what a kind of worker is, and what a work pool of it may be told.
@@ -106,9 +106,7 @@ async def health() -> Json:
 def read_metrics(request: Request) -> PlainTextResponse:
     """Figures for Prometheus."""
     state = request.app.state
-    path: Path = state.settings.database_path
-    size = path.stat().st_size if path.exists() else None
-    text = "\n".join([*state.metrics.lines(state.backend, size), ""])
+    text = "\n".join([*state.metrics.lines(state.backend, state.settings.database_path), ""])
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
@@ -130,8 +128,8 @@ class Metrics:
         self._requests[f'method="{method}",route="{route}",status="{status}"'] += 1
         self._seconds += seconds
 
-    def lines(self, backend: Backend, size: int | None) -> Iterator[str]:
-        """All figures, those of the store among them; ``size`` is its bytes on disk where that is known."""
+    def lines(self, backend: Backend, database: Path) -> Iterator[str]:
+        """All figures, those of the store among them, and of its file where there is one."""
         yield from _figures("orchestration_requests_total", "counter", self._requests)
         yield "# TYPE orchestration_request_seconds summary"
         yield f"orchestration_request_seconds_sum {self._seconds:.6f}"
@@ -139,8 +137,8 @@ class Metrics:
         states = {kind.value: among("flow_runs", state_type=[kind.value]) for kind in StateType}
         runs = {f'state="{kind}"': backend.count("flow_runs", where) for kind, where in states.items()}
         yield from _figures("orchestration_flow_runs", "gauge", runs)
-        if size is not None:
-            yield from _figures("orchestration_database_bytes", "gauge", {"": size})
+        if database.exists():
+            yield from _figures("orchestration_database_bytes", "gauge", {"": database.stat().st_size})
 
 
 def _figures(name: str, kind: str, values: Mapping[str, float]) -> Iterator[str]:

@@ -116,24 +116,15 @@ def _take(backend: Backend, names: list[str], body: Any, lease_id: UUID, seconds
     return [_in_short(limit) for limit in limits]
 
 
-def _of_tags(body: Any) -> list[str]:
-    return [TAG + name for name in body.names]
-
-
-def take_tags(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
-    """Take a slot of each tag for a task run, which keeps them until it gives them back."""
-    return _take(backend, _of_tags(body), body, body.task_run_id)
+def take(begin: str, backend: Backend, _keys: Keys, body: Any) -> list[Document]:
+    """Take slots until they are given back: those of tags by the task run that holds them, others by number."""
+    return _take(backend, [begin + name for name in body.names], body, body.task_run_id if begin else new_id())
 
 
 def give_tags(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
     """Give back the slots of a task run."""
     backend.release_lease(body.task_run_id)
-    return [_in_short(limit) for limit in _named(backend, _of_tags(body))]
-
-
-def take_slots(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
-    """Take slots until they are given back by number."""
-    return _take(backend, body.names, body, new_id())
+    return [_in_short(limit) for limit in _named(backend, [TAG + name for name in body.names])]
 
 
 def give_slots(backend: Backend, _keys: Keys, body: Any) -> list[Document]:

@@ -1,27 +1,34 @@
-"""Events: told by clients, and listed.
-
-Which events a request or a stream wants: the part that the store can find by, and all of it as a predicate.
-"""
+"""Events: told by clients, listed, and streamed as Prefect's clients want them."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from fastapi import HTTPException
+from anyio import create_task_group
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, HTTPException, WebSocket, WebSocketDisconnect, WebSocketException
 from starlette.datastructures import URL
 
 from orchestration.backend.clock import utc_now
+from orchestration.domain.errors import UsageError
 from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.wire import ID, ROLE, Document, moment_text
+from orchestration.domain.schemas.wire import ID, ROLE, Document, moment_of, moment_text
 from orchestration.server.api.documents import Keys
 from orchestration.server.feed import AnnouncingBackend
 from orchestration.server.models import kind_of
+
+# Events that a request looks through one by one, where the store cannot find them by itself.
+MOST_LOOKED_AT = 10_000
+# So far back a request looks, and a stream, unless told otherwise.
+LOOK_BACK, BACKFILL = timedelta(days=180), timedelta(days=5)
+PROTOCOL_ERROR, INVALID, REFUSED = 1002, 1003, 1008
 
 # Conditions of a filter that the store has too, by its own names for them.
 _STORED = {
@@ -35,9 +42,8 @@ _STORED = {
 # Where words are looked for.
 _WORDS = ("event", "resource", "related", "payload")
 _time = datetime.fromisoformat
-_Check = Callable[[Any, Mapping[str, Any]], bool]
 # Conditions by their names in a filter, for a resource; what is no resource stands for itself as one with that id.
-_CHECKS: Mapping[str, _Check] = {
+_CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], bool]] = {
     "id": lambda wanted, about: about[ID] in wanted,
     "name": lambda wanted, about: about[ID] in wanted,
     "exclude_name": lambda wanted, about: about[ID] not in wanted,
@@ -51,6 +57,9 @@ _CHECKS: Mapping[str, _Check] = {
     "query": lambda wanted, event: _mentions(wanted, [event[name] for name in _WORDS]),
     "labels": lambda wanted, about: all(_is_labelled(about, *label) for label in wanted.items()),
 }
+
+router = APIRouter(prefix="/api/events")
+
 
 
 def where_of(wanted: Document) -> tuple[Document, bool]:
@@ -99,11 +108,6 @@ def _mentions(query: str, parts: list[Any]) -> bool:
     for sign, phrase, word in re.findall(r'([-+!]?)(?:"([^"]+)"|(\S+))', query.lower()):
         found[sign].append((phrase or word) in said)
     return (any(found[""]) or not found[""]) and all(found["+"]) and not any(found["-"] + found["!"])
-
-
-# Events that a request looks through one by one, where the store cannot find them by itself.
-MOST_LOOKED_AT = 10_000
-LOOK_BACK = timedelta(days=180)
 
 
 def create(backend: AnnouncingBackend, keys: Keys, body: list[Any]) -> None:
@@ -155,3 +159,79 @@ def looked_through(backend: AnnouncingBackend, wanted: Document) -> list[Documen
     """The newest events that a filter lets through, looked at one by one."""
     query = Query(where_of(wanted)[0], f"OCCURRED_{wanted['order']}", MOST_LOOKED_AT)
     return [event for event in backend.find("events", query) if includes(wanted, event)]
+
+
+# -- by websocket ------------------------------------------------------------------------------------------------------
+
+
+async def accept(websocket: WebSocket) -> None:
+    """Take a connection; a client that speaks Prefect's protocol first says who it is, which is the gate's to judge."""
+    speaks = "prefect" in websocket.scope["subprotocols"]
+    await websocket.accept("prefect" if speaks else None)
+    if speaks:
+        if (await next_message(websocket)).get("type") != "auth":
+            raise WebSocketException(REFUSED, "Expected 'auth' message")
+        await websocket.send_json({"type": "auth_success"})
+
+
+async def next_message(websocket: WebSocket) -> Document:
+    """The next message as a document; an empty one when it is none."""
+    try:
+        said = await websocket.receive_json()
+    except (ValueError, KeyError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+@router.websocket("/in")
+async def take(websocket: WebSocket) -> None:
+    """Take events one by one."""
+    with suppress(WebSocketDisconnect):
+        await accept(websocket)
+        async for text in websocket.iter_text():
+            try:
+                event = document_of(kind_of("Event").model_validate_json(text))
+                await run_sync(websocket.app.state.backend.take_events, [event])
+            except (ValueError, UsageError) as error:
+                raise WebSocketException(INVALID, f"Invalid event: {error}"[:120]) from error
+
+
+@router.websocket("/out")
+async def send(websocket: WebSocket) -> None:
+    """Send the events that a filter lets through: those of late, unless they are not wanted, and those that come."""
+    with suppress(WebSocketDisconnect):
+        await accept(websocket)
+        said = await next_message(websocket)
+        try:
+            if said.get("type") != "filter":
+                raise ValueError("Expected 'filter' message")
+            wanted = kind_of("EventFilter").model_validate(said.get("filter")).whole()
+        except ValueError as error:
+            raise WebSocketException(PROTOCOL_ERROR, f"Invalid filter: {error}"[:120]) from error
+        await _send_all(websocket, wanted, said.get("backfill", True))
+
+
+async def _send_all(websocket: WebSocket, wanted: Document, backfill: bool) -> None:
+    """Send events until the client goes: with ``backfill`` those of late, then those that come."""
+    occurred, earliest = wanted["occurred"] or {}, utc_now() - BACKFILL
+    since = max(moment_of(occurred.get("since")) or earliest, earliest)
+    wanted |= {"order": "ASC", "occurred": {**occurred, "since": moment_text(since)}}
+    state = websocket.app.state
+    async with state.events.listen() as events:
+        seen = set()
+        for event in await run_sync(looked_through, state.backend, wanted) if backfill else ():
+            seen.add(event["id"])
+            await websocket.send_json({"type": "event", "event": event})
+        async with create_task_group() as group:
+            group.start_soon(_send, websocket, events, wanted, seen)
+            with suppress(WebSocketDisconnect, RuntimeError):  # it has gone, or says so
+                while True:
+                    await websocket.receive()
+            group.cancel_scope.cancel()
+
+
+async def _send(websocket: WebSocket, events: AsyncIterator[Document], wanted: Document, seen: Container[str]) -> None:
+    with suppress(WebSocketDisconnect):
+        async for event in events:
+            if event["id"] not in seen and includes(wanted, event):
+                await websocket.send_json({"type": "event", "event": event})

@@ -23,8 +23,8 @@ from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.runs import Batch, LogRow, changed_task_run
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Pending, Running, Scheduled, State
-from orchestration.server.answers import Json, of_decision
 from orchestration.server.api.documents import Keys
+from orchestration.server.models import Json, of_decision
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_NODES = 10_000
@@ -233,30 +233,25 @@ def graph(
             nodes[edge["id"]]["children"].append({"id": key})
     ordered = sorted(nodes.items(), key=lambda item: (item[1]["start_time"], item[1]["end_time"] or "~"))
     return {
-        "start_time": run["start_time"] or run["expected_start_time"],
-        "end_time": run["end_time"],
+        "start_time": run["start_time"] or run["expected_start_time"], "end_time": run["end_time"],
         "root_node_ids": [key for key, node in ordered if not node["parents"]],
         "nodes": [[key, node] for key, node in ordered if _is_recent(node, since)],
         "artifacts": held.get(None, []),
         "states": [{name: wire.state_document(state)[name] for name in _STATE} for state in states],
-    }
+    }  # fmt: skip
 
 
 def _node(task: Document, subflow: Document | None, names: Mapping[str, str], artifacts: list[Document]) -> Document:
     shown = subflow or task
     is_done = task["state_type"] == "COMPLETED"
     return {
-        "kind": "flow-run" if subflow else "task-run",
-        "id": shown["id"],
+        "kind": "flow-run" if subflow else "task-run", "id": shown["id"], "state_type": shown["state_type"],
         "label": f"{subflow['flow_name']} / {subflow['name']}" if subflow else task["name"],
-        "state_type": shown["state_type"],
         "start_time": shown["start_time"] or shown["expected_start_time"],
         "end_time": shown["end_time"] or task["end_time"] or (task["expected_start_time"] if is_done else None),
-        "parents": _edges(task, names, are_parents=False),
-        "children": [],
-        "encapsulating": _edges(task, names, are_parents=True),
-        "artifacts": artifacts,
-    }
+        "parents": _edges(task, names, are_parents=False), "children": [],
+        "encapsulating": _edges(task, names, are_parents=True), "artifacts": artifacts,
+    }  # fmt: skip
 
 
 def _edges(task: Document, names: Mapping[str, str], are_parents: bool) -> list[Document]:
