@@ -12,7 +12,7 @@ import typer
 
 from orchestration.backend.surroundings import current_settings, read_profiles
 from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields
-from orchestration.domain import errors, keys, settings as names
+from orchestration.domain import errors, settings as names
 
 version = new_app("Show versions, and where runs are kept.")
 profile = new_app("Make and choose named sets of settings.")
@@ -32,7 +32,7 @@ def show(as_json: AsJson = False) -> None:
     facts = {
         "Version": next((each.version for each in distributions(name="orchestration")), "not installed"),
         "Python version": platform.python_version(), "OS/Arch": f"{platform.system().lower()}/{platform.machine()}",
-        "Profile": names.chosen(os.environ, read_profiles()), "Server type": keys.server_type(settings.api_url),
+        "Profile": names.chosen(os.environ, read_profiles()), "Server type": names.server_type(settings.api_url),
         "Home": str(settings.home),
     }  # fmt: skip
     print_fields({**facts, **({"Server": settings.api_url} if settings.api_url else database)}, as_json)

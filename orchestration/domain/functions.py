@@ -1,7 +1,5 @@
 """What can be told of a function without loading ``inspect``, and whether its caller may await."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Generator
 from contextvars import ContextVar

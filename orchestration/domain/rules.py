@@ -1,7 +1,5 @@
 """Which proposed state a run gets, and whether a failed one starts again: the one place where that is decided."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

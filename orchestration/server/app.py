@@ -3,8 +3,6 @@
 Each route of ``routes.toml`` parses, lets a handler make its call to the backend, and answers in JSON.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -32,10 +30,8 @@ from orchestration.server.models import HANDLERS, Json, field_of, kind_of, listi
 
 # Requests that are in the store at once; more wait their turn.
 THREADS = 16
-ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "What was wrong, in `detail`."},
-    "5XX": {"description": "What the server lacks."},
-}
+_FAULTS = {"4XX": "What was wrong, in `detail`.", "5XX": "What the server lacks."}
+ERRORS: dict[int | str, dict[str, Any]] = {status: {"description": said} for status, said in _FAULTS.items()}
 
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:

@@ -1,11 +1,9 @@
 """The one middleware, over every request and every stream: who asks, what they send, and what came of it.
 
 Who may do what is asked by nobody as long as there is neither an auth string nor an API key;
-``domain.addresses.check_exposure`` then lets the server be reached from its own machine alone. A basic auth string
+``domain.settings.check_exposure`` then lets the server be reached from its own machine alone. A basic auth string
 stands for an admin, as with Prefect; keys have roles.
 """
-
-from __future__ import annotations
 
 import asyncio
 import base64
@@ -28,9 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.keys import Role, digest
 from orchestration.domain.schemas.wire import Document, moment_text
-from orchestration.domain.settings import Settings
+from orchestration.domain.settings import Role, Settings, digest
 from orchestration.server.api.admin import Metrics
 from orchestration.server.models import refusal_of
 

@@ -3,8 +3,6 @@
 Flow runs' new states as events, for whoever watches: workers, runners, command lines and pages.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping

@@ -3,8 +3,6 @@
 So what is refused here, and what ``/openapi.json`` says, is what the store understands.
 """
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -281,8 +279,7 @@ async def _of_validation(_request: Request, error: RequestValidationError) -> Re
         {name: _plain(value) for name, value in each.items() if name in ("type", "loc", "msg", "input")}
         for each in error.errors()
     ]
-    first = found[0] if found else {"loc": ["request"], "msg": "is not valid"}
-    sentence = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    sentence = f"{'.'.join(map(str, found[0]['loc']))}: {found[0]['msg']}"
     return Json({"exception_message": "Invalid request received.", "exception_detail": found, "detail": sentence}, 422)
 
 

@@ -1,7 +1,5 @@
 """Flow runs, task runs and what they log, and what the recorder carries of them to the store."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What a client or a watcher asks of the server itself: whether it lives, its figures, and what it offers."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -3,8 +3,6 @@
 A tag's limit is one whose name begins with ``tag:``, so both interfaces speak of the same limits.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 from uuid import UUID

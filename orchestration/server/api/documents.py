@@ -3,8 +3,6 @@
 Blocks have their own forms of these, since their secrets are masked and they point to one another.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace

@@ -1,7 +1,5 @@
 """Events: told by clients, listed, and streamed as Prefect's clients want them."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re
@@ -41,7 +39,6 @@ _STORED = {
 
 # Where words are looked for.
 _WORDS = ("event", "resource", "related", "payload")
-_time = datetime.fromisoformat
 # Conditions by their names in a filter, for a resource; what is no resource stands for itself as one with that id.
 _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], bool]] = {
     "id": lambda wanted, about: about[ID] in wanted,
@@ -50,8 +47,8 @@ _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], bool]] = {
     "prefix": lambda wanted, about: about[ID].startswith(tuple(wanted)),
     "id_prefix": lambda wanted, about: about[ID].startswith(tuple(wanted)),
     "exclude_prefix": lambda wanted, about: not about[ID].startswith(tuple(wanted)),
-    "since": lambda wanted, about: _time(about[ID]) >= _time(wanted),
-    "until": lambda wanted, about: _time(about[ID]) <= _time(wanted),
+    "since": lambda wanted, about: datetime.fromisoformat(about[ID]) >= datetime.fromisoformat(wanted),
+    "until": lambda wanted, about: datetime.fromisoformat(about[ID]) <= datetime.fromisoformat(wanted),
     "role": lambda wanted, about: about.get(ROLE) in wanted,
     "resources_in_roles": lambda wanted, about: [about[ID], about.get(ROLE)] in wanted,
     "query": lambda wanted, event: _mentions(wanted, [event[name] for name in _WORDS]),

@@ -1,7 +1,5 @@
 """Flow runs and task runs: made, changed, moved from state to state, given inputs, and drawn; and what they log."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

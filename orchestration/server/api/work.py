@@ -1,7 +1,5 @@
 """Deployments with their schedules, and work pools with their queues, workers and claims: what runs come from."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Mapping

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.domain.keys import check_exposure, is_loopback, server_type, url_of
-from orchestration.domain.settings import Settings
+from orchestration.domain.settings import Settings, check_exposure, is_loopback, server_type, url_of
 
 OPEN = Settings(Path("home"))
 

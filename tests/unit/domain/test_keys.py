@@ -3,13 +3,13 @@
 from base64 import urlsafe_b64decode
 from hashlib import sha256
 
-from orchestration.domain.keys import PREFIX, Role, digest, new_key
+from orchestration.domain.settings import KEY_PREFIX, Role, digest, new_key
 
 
 def test_a_key_has_256_bits_and_is_known_by_its_beginning() -> None:
     key = new_key()
-    assert key.startswith(PREFIX)
-    assert len(urlsafe_b64decode(key.removeprefix(PREFIX) + "=")) == 32
+    assert key.startswith(KEY_PREFIX)
+    assert len(urlsafe_b64decode(key.removeprefix(KEY_PREFIX) + "=")) == 32
     assert new_key() != key
 
 
