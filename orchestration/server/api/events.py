@@ -73,8 +73,7 @@ def where_of(wanted: Document) -> tuple[Document, bool]:
 def includes(wanted: Document, event: Document) -> bool:
     """Whether an event fulfils all of a filter; where it names a kind of resource, one of those must."""
     own, related = event["resource"], event["related"]
-    about: dict[str, list[Document]] = {"resource": [own], "related": related, "any_resource": [own, *related]}
-    about["text"] = [event]
+    about = {"resource": [own], "related": related, "any_resource": [own, *related], "text": [event]}
     about |= {name: [{ID: event[name]}] for name in ("occurred", "event", "id")}
     return all(
         any(all(_CHECKS[name](given, each) for name, given in conditions) for each in about[part])
@@ -198,14 +197,11 @@ async def send(websocket: WebSocket) -> None:
     """Send the events that a filter lets through: those of late, unless they are not wanted, and those that come."""
     with suppress(WebSocketDisconnect):
         await accept(websocket)
-        said = await next_message(websocket)
         try:
-            if said.get("type") != "filter":
-                raise ValueError("Expected 'filter' message")
-            wanted = kind_of("EventFilter").model_validate(said.get("filter")).whole()
+            wanted = kind_of("EventsWanted").model_validate(await next_message(websocket))
         except ValueError as error:
             raise WebSocketException(PROTOCOL_ERROR, f"Invalid filter: {error}"[:120]) from error
-        await _send_all(websocket, wanted, said.get("backfill", True))
+        await _send_all(websocket, wanted.filter.whole(), wanted.backfill)
 
 
 async def _send_all(websocket: WebSocket, wanted: Document, backfill: bool) -> None:

@@ -29,7 +29,7 @@ POLL_SECONDS = 0.1
 # What the channel of a worker speaks.
 VERSION = "work_pool_worker_channel.v1"
 OFFERED = frozenset({"worker_heartbeat.v1", "work_pool_snapshot.v1"})
-HELLO, READY, BEAT, SNAPSHOT = "worker.hello.v1", "worker.ready.v1", "worker.heartbeat.v1", "work_pool.snapshot.v1"
+READY, BEAT, SNAPSHOT = "worker.ready.v1", "worker.heartbeat.v1", "work_pool.snapshot.v1"
 
 router = APIRouter()
 
@@ -249,9 +249,7 @@ async def connect(websocket: WebSocket, pool: str) -> None:
 
 def _greeting(said: Document) -> Any:
     """What a worker says of itself in its first frame."""
-    if said.get("type") != HELLO:
-        raise ValueError(f"The first frame is to be {HELLO}.")
-    worker = kind_of("Greeting").model_validate(said.get("payload"))
+    worker = kind_of("Hello").model_validate(said).payload
     if VERSION not in worker.supported_channel_versions:
         raise WebSocketException(REFUSED, "unsupported_version")
     return worker
@@ -268,18 +266,16 @@ def _ready(backend: Backend, name: str, worker: Any) -> tuple[Document, Document
     if worker.default_base_job_template and not pool["base_job_template"]:
         backend.change("work_pools", {"base_job_template": worker.default_base_job_template}, id=pool["id"])
     shown = _beat(backend, name, worker)
-    where = among("work_queues", work_pool_id=[pool["id"]])
-    queues = {each["name"]: each["id"] for each in backend.find("work_queues", Query(where))}
-    wanted = worker.work_queue_names or []
+    every = _queues_of(backend, {"work_pool_id": pool["id"]})
+    queues = {each["name"]: {"id": each["id"], "name": each["name"]} for each in every}
     return {
         "consumer_id": str(worker.consumer_id),
         "worker_id": backend.read("workers", work_pool_id=pool["id"], name=worker.worker_name)["id"],
-        "selected_channel_version": VERSION,
+        "selected_channel_version": VERSION, "initial_snapshot": _snapshot(1, "initial", shown),
         "effective_heartbeat_interval_seconds": worker.heartbeat_interval_seconds or 30,
         "accepted_capabilities": sorted(OFFERED),
         "rejected_capabilities": sorted({*worker.requested_capabilities} - OFFERED),
-        "resolved_work_queues": [{"id": queues[each], "name": each} for each in wanted if each in queues],
-        "initial_snapshot": _snapshot(1, "initial", shown),
+        "resolved_work_queues": [queues[name] for name in worker.work_queue_names if name in queues],
     }, shown  # fmt: skip
 
 
