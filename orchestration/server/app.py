@@ -21,7 +21,7 @@ from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import moment_of
 from orchestration.domain.settings import Settings
-from orchestration.server.api import admin, concurrency, documents, events, runs, work
+from orchestration.server.api import admin, documents, events, runs, work
 from orchestration.server.api.admin import Metrics
 from orchestration.server.api.documents import Keys
 from orchestration.server.auth import Access, Gate
@@ -57,7 +57,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-MODULES = {"admin": admin, "concurrency": concurrency, "events": events, "runs": runs, "work": work}
+MODULES = {"admin": admin, "events": events, "runs": runs, "work": work}
 # Names in paths that say what something is part of: the resource that they name, and the field that has its id.
 WITHIN = {"pool": ("work_pools", "work_pool_id"), "flow_name": ("flows", "flow_id")}
 

@@ -125,11 +125,6 @@ class BlockDocument:
     created: datetime | None = None
     updated: datetime | None = None
 
-    @property
-    def block_type_name(self) -> str | None:
-        """The name of the block's type."""
-        return self.block_type.name if self.block_type else None
-
 
 def masked(data: Mapping[str, Any], secret_fields: list[str]) -> dict[str, Any]:
     """A copy of a document's data with a mask in place of each secret.
