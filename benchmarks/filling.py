@@ -10,9 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.local import LocalBackend
-from orchestration.domain.ids import uuid7
-from orchestration.domain.schemas.recording import TaskRunChange, TaskRunRecord
-from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.runs import FlowRun, TaskRunChange, TaskRunRecord, uuid7
 from orchestration.domain.states import Completed, Crashed, Failed, Running, Scheduled, State
 from orchestration.persistence import runs
 from orchestration.persistence.values import micros

@@ -14,7 +14,7 @@ from orchestration.domain.caching import (
     CacheKeyFnPolicy as CacheKeyFnPolicy,
     CachePolicy as CachePolicy,
 )
-from orchestration.domain.retries import exponential_backoff as exponential_backoff
+from orchestration.domain.rules import exponential_backoff as exponential_backoff
 from orchestration.domain.states import (
     AwaitingRetry as AwaitingRetry,
     Cached as Cached,

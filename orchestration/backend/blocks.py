@@ -9,7 +9,7 @@ from uuid import UUID
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType, masked
+from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType, masked
 from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.settings import Settings
 from orchestration.persistence import crypto, documents

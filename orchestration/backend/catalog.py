@@ -14,9 +14,9 @@ from typing import Any
 
 from orchestration.backend.clock import made_up_name, new_id, utc_now
 from orchestration.backend.port import Documents, Where
-from orchestration.domain import schedules, states, work
+from orchestration.domain import schedules, states
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schemas.block_checksums import checksum_of
+from orchestration.domain.schemas.catalog import checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, moment_text, policy_of, record_of, state_of
@@ -220,7 +220,7 @@ def _replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Map
 
 def _checked_schedule(_tx: Transaction, schedule: Document) -> Document:
     """The schedule, if slots can be made of it; or the scheduler would stumble over it at every tick."""
-    work.check_policy(schedule)
+    schedules.check_policy(schedule)
     if schedule.get("schedule") is not None:
         schedules.schedule_of(schedule["schedule"])
     return schedule

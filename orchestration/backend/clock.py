@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from orchestration.domain.ids import uuid7
+from orchestration.domain.schemas.runs import uuid7
 
 # Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next.
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets

@@ -14,7 +14,7 @@ from orchestration.backend.http_client import httpx
 from orchestration.backend.http_transport import retry_after
 from orchestration.backend.port import Documents
 from orchestration.domain import errors, rules
-from orchestration.domain.schemas import catalog, filters, recording, runs, wire
+from orchestration.domain.schemas import catalog, filters, runs, wire
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import State
 
@@ -74,7 +74,7 @@ class HttpBackend(HttpCatalog):
         final = state.details.retriable is False  # which for flow runs the interface can say by force alone
         return self._proposed("flow_runs", run_id, state, force or final)
 
-    def record(self, batch: recording.Batch) -> None:
+    def record(self, batch: runs.Batch) -> None:
         """Send task runs and log lines beside the run; while the server is away they wait on the disk."""
         if batch.task_runs or batch.logs:
             self._shipper.ship(batch)

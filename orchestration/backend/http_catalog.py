@@ -19,7 +19,7 @@ from orchestration.backend.http_shipping import Shipper
 from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
 from orchestration.backend.port import Documents, Where
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.blocks import BlockDocument, BlockSchema, BlockType
+from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType
 from orchestration.domain.schemas.filters import EVERYTHING, PAGE, Query, among
 from orchestration.domain.schemas.wire import Document, plain, record_of
 from orchestration.domain.settings import Settings

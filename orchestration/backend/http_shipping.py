@@ -20,8 +20,8 @@ from uuid import UUID, uuid5
 from orchestration.backend.clock import new_id
 from orchestration.backend.http_transport import MOST_SECONDS, Transport, encoded
 from orchestration.domain import errors
-from orchestration.domain.schemas.events import events_of
-from orchestration.domain.schemas.recording import Batch, LogRow
+from orchestration.domain.schemas.runs import Batch, LogRow
+from orchestration.domain.schemas.wire import events_of
 from orchestration.persistence.database import only_one_process
 
 # The most that a request holds, besides a line that is longer.

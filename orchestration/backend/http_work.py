@@ -11,9 +11,9 @@ from uuid import UUID
 from orchestration.backend.clock import DICE, utc_now
 from orchestration.backend.http import HttpBackend
 from orchestration.domain.rules import Accept
+from orchestration.domain.schedules import left_behind
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Pending
-from orchestration.domain.work import left_behind
 
 _log = logging.getLogger("orchestration")
 

@@ -15,8 +15,8 @@ from orchestration.backend.limits import LocalLimits
 from orchestration.backend.port import Documents
 from orchestration.backend.processes import DIED, is_dead, this_process
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
-from orchestration.domain.schemas import recording, wire
-from orchestration.domain.schemas.runs import FlowRun, TaskRun
+from orchestration.domain.schemas import wire
+from orchestration.domain.schemas.runs import Batch, FlowRun, TaskRun, changed_task_run
 from orchestration.domain.states import Crashed, State, StateType
 from orchestration.persistence import documents, runs
 from orchestration.persistence.database import STATEMENTS, Database, Transaction
@@ -80,7 +80,7 @@ class LocalBackend(LocalLimits):
                 self._crash_inside(tx, run_id, LEFT_BEHIND, now)
             return decision
 
-    def record(self, batch: recording.Batch) -> None:
+    def record(self, batch: Batch) -> None:
         """Store a batch of task runs and log lines, unless it came before."""
         with self._db.transaction() as tx:
             told = {"id": str(batch.id), "now": micros(utc_now())}
@@ -165,7 +165,7 @@ def _settle(tx: Transaction, run: FlowRun | TaskRun, decision: Decision, now: da
     state = _stamped(decision.state, now)
     changed = runs.after(run, state, now)
     if isinstance(changed, TaskRun):
-        runs.write_task_runs(tx, [recording.changed_task_run(changed, [state])], None)
+        runs.write_task_runs(tx, [changed_task_run(changed, [state])], None)
     elif not runs.write_state(tx, changed, run.state_id):
         return Abort("Another process changed the run's state at the same moment.")
     elif state.details.pause_reschedule:  # suspended: its process ends by intent, and another one will go on

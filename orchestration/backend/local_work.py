@@ -14,7 +14,7 @@ from uuid import UUID
 from orchestration.backend import catalog
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.backend.local import LocalBackend, _decide, _settle, _stamped
-from orchestration.domain import states, work as rules
+from orchestration.domain import schedules, states
 from orchestration.domain.rules import Accept
 from orchestration.domain.schedules import Schedule, schedule_of, slot_key
 from orchestration.domain.schemas.wire import Document, state_document
@@ -71,7 +71,7 @@ class LocalWork(LocalBackend):
         for row in self._db.read(STATEMENTS["overdue"], {"now": micros(now)}):
             self._inside(self._enter, UUID(row["id"]), [states.Cancelled(row["reason"], name="Missed")], now)
         alive = now - timedelta(seconds=presenting.HEARTBEAT_SECONDS * presenting.HEARTBEATS_MISSED)
-        for row in self._db.read(STATEMENTS["late"], {"late": micros(now - rules.GRACE), "alive": micros(alive)}):
+        for row in self._db.read(STATEMENTS["late"], {"late": micros(now - schedules.GRACE), "alive": micros(alive)}):
             state = states.Late(moment(row["slot"]), row["reason"])
             self._inside(self._enter, UUID(row["id"]), [state], now)
 
@@ -108,7 +108,7 @@ class LocalWork(LocalBackend):
         """Remove a claim that was not renewed beyond ``before`` (microseconds), and let its run follow."""
         for row in tx.execute(STATEMENTS["end_claim"], {"id": str(claim_id), "now": before}):
             run = runs.read_flow_run(tx, UUID(row["flow_run_id"]), self._revive)
-            self._enter(tx, run.id, rules.left_behind(run, message, now, DICE.random()), now)
+            self._enter(tx, run.id, schedules.left_behind(run, message, now, DICE.random()), now)
             runs.set_owner(tx, run.id, None)
 
     def _enter(self, tx: Transaction, run_id: UUID, entered: Iterable[states.State], now: datetime) -> None:
@@ -123,7 +123,7 @@ class LocalWork(LocalBackend):
             row = documents.rows(tx, "deployments", {"id": schedule["deployment_id"]})[0]
             deployment, times = presenting.present("deployments", row, now), _times(json.dumps(schedule["schedule"]))
             since = datetime.fromisoformat(schedule["planned"] or schedule["created"]).astimezone(UTC)
-            slots, until, again = rules.plan(times, since, now, schedule["max_scheduled_runs"])
+            slots, until, again = schedules.plan(times, since, now, schedule["max_scheduled_runs"])
             for slot in slots:
                 key, state = slot_key(deployment["id"], schedule["slug"] or schedule_id, slot), states.Scheduled(slot)
                 wanted = {
@@ -142,4 +142,4 @@ def _times(document: str) -> Schedule:
 
 
 def _end_of_lease(now: datetime) -> int:
-    return micros(now) + round(rules.LEASE_SECONDS * 1e6)
+    return micros(now) + round(schedules.LEASE_SECONDS * 1e6)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from orchestration.backend.blocks import BlockStore
 from orchestration.domain import rules, states
-from orchestration.domain.schemas import catalog, filters, recording, runs, wire
+from orchestration.domain.schemas import catalog, filters, runs, wire
 
 Documents = list[wire.Document]
 Where = Mapping[str, Any]
@@ -75,7 +75,7 @@ class Backend(Protocol):
         With a run that crashed or was cancelled ends what it leaves behind: task runs, and subflows with theirs.
         """
 
-    def record(self, batch: recording.Batch) -> None:
+    def record(self, batch: runs.Batch) -> None:
         """Store task runs and log lines; all of them, or none. A batch that was stored before changes nothing.
 
         It may be on its way when this returns; all that is asked afterwards waits for it.

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from weakref import WeakSet
 
-from orchestration.domain.schemas.recording import Batch, LogRow, TaskRunChange, TaskRunRecord
+from orchestration.domain.schemas.runs import Batch, LogRow, TaskRunChange, TaskRunRecord
 from orchestration.domain.states import State
 from orchestration.persistence.database import STANDS
 

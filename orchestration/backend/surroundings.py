@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.domain.profiles import FILE, Profiles, effective_environ, profiles_of
-from orchestration.domain.settings import CHOICE, Settings, home_of, read_settings
+from orchestration.domain.settings import (
+    CHOICE,
+    FILE,
+    Profiles,
+    Settings,
+    effective_environ,
+    home_of,
+    profiles_of,
+    read_settings,
+)
 
 
 def current_settings() -> Settings:

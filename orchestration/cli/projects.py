@@ -17,8 +17,7 @@ from orchestration.cli.kinds import Name, store, value_of
 from orchestration.cli.output import AsJson, Yes, may, new_app, print_documents
 from orchestration.cli.runs import DEPLOYMENT, SCHEDULE, At, In, Params, Watch, deployment, watch
 from orchestration.domain.errors import UsageError
-from orchestration.domain.moments import moment_meant, span_meant
-from orchestration.domain.schedules import schedule_of, slot_key
+from orchestration.domain.schedules import moment_meant, schedule_of, slot_key, span_meant
 from orchestration.domain.schemas.wire import Document, moment_text, state_document
 from orchestration.domain.states import Scheduled
 

@@ -13,8 +13,8 @@ from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, kind_of
 from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
 from orchestration.cli.worker import print_unit
-from orchestration.domain import errors, keys
-from orchestration.domain.addresses import HOST, PORT, url_of
+from orchestration.domain import errors
+from orchestration.domain.settings import HOST, PORT, Role, digest, new_key, url_of
 from orchestration.persistence.database import reset as reset_database
 from orchestration.services import background as processes
 
@@ -30,7 +30,7 @@ Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="ORC
 Port = Annotated[int, typer.Option(help="Of that address.", envvar="ORCHESTRATION_SERVER_API_PORT", min=1, max=65535)]
 Background = Annotated[bool, typer.Option("--background", "-b", help="Return when it answers, and leave it running.")]
 NoServices = Annotated[bool, typer.Option("--no-services", help="Only the interface.")]
-RoleOf = Annotated[keys.Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
+RoleOf = Annotated[Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
 
 
 @server.command("start")
@@ -96,10 +96,10 @@ def reset(yes: Yes = False) -> None:
 
 
 @key.command("create")
-def create(name: str, role: RoleOf = keys.Role.OPERATOR) -> None:
+def create(name: str, role: RoleOf = Role.OPERATOR) -> None:
     """Make an API key and print it; nobody can read it again."""
-    made = keys.new_key()
-    KEYS.create({"name": name, "role": role.value, "digest": keys.digest(made)})
+    made = new_key()
+    KEYS.create({"name": name, "role": role.value, "digest": digest(made)})
     typer.echo(made)
     typer.echo(f"Keep it: it is not shown again. Clients use it as ORCHESTRATION_API_KEY, as {role}.", err=True)
 

@@ -12,7 +12,7 @@ import typer
 
 from orchestration.backend.surroundings import current_settings, read_profiles
 from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields
-from orchestration.domain import addresses, errors, profiles as files, settings as names
+from orchestration.domain import errors, settings as names
 
 version = new_app("Show versions, and where runs are kept.")
 profile = new_app("Make and choose named sets of settings.")
@@ -32,7 +32,7 @@ def show(as_json: AsJson = False) -> None:
     facts = {
         "Version": next((each.version for each in distributions(name="orchestration")), "not installed"),
         "Python version": platform.python_version(), "OS/Arch": f"{platform.system().lower()}/{platform.machine()}",
-        "Profile": files.chosen(os.environ, read_profiles()), "Server type": addresses.server_type(settings.api_url),
+        "Profile": names.chosen(os.environ, read_profiles()), "Server type": names.server_type(settings.api_url),
         "Home": str(settings.home),
     }  # fmt: skip
     print_fields({**facts, **({"Server": settings.api_url} if settings.api_url else database)}, as_json)
@@ -42,7 +42,7 @@ def show(as_json: AsJson = False) -> None:
 def ls(as_json: AsJson = False) -> None:
     """List profiles."""
     profiles = read_profiles()
-    in_use, every = files.chosen(os.environ, profiles), profiles.by_name.items()
+    in_use, every = names.chosen(os.environ, profiles), profiles.by_name.items()
     rows = [{"name": name, "active": name == in_use, "settings": len(values)} for name, values in every]
     print_documents(rows, columns("Name name text", "Active active exact", "Settings settings exact"), as_json, "")
 
@@ -68,14 +68,14 @@ def create(name: str) -> None:
 def inspect(name: NameOrNone = None, as_json: AsJson = False) -> None:
     """Show the settings of a profile."""
     profiles = read_profiles()
-    print_fields(masked(profiles.values(name or files.chosen(os.environ, profiles))), as_json)
+    print_fields(masked(profiles.values(name or names.chosen(os.environ, profiles))), as_json)
 
 
 @config.command("view")
 def view(show_secrets: Secrets = False, as_json: AsJson = False) -> None:
     """Show the settings, set or not."""
     settings = current_settings()
-    values = {names.CHOICE: files.chosen(os.environ, read_profiles())}
+    values = {names.CHOICE: names.chosen(os.environ, read_profiles())}
     for name, field in sorted((name, field) for field, name in names.VARIABLES.items()):
         values[name] = "" if getattr(settings, field) is None else str(getattr(settings, field))
     print_fields(values if show_secrets else masked(values), as_json)
@@ -86,22 +86,22 @@ def set_(settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...")
     """Set settings in the profile in use."""
     if not all("=" in text for text in settings):
         raise errors.UsageError("Give each setting as NAME=VALUE.")
-    _change({files.variable(name): value for name, _, value in (text.partition("=") for text in settings)}, "Set")
+    _change({names.variable(name): value for name, _, value in (text.partition("=") for text in settings)}, "Set")
 
 
 @config.command("unset")
 def unset(settings: Annotated[list[str], typer.Argument(metavar="NAME ...")]) -> None:
     """Remove settings from the profile in use."""
-    _change(dict.fromkeys(map(files.variable, settings)), "Unset")
+    _change(dict.fromkeys(map(names.variable, settings)), "Unset")
 
 
-def write(profiles: files.Profiles) -> None:
+def write(profiles: names.Profiles) -> None:
     """Put these profiles in the place of those in the home folder, at once and for their owner's eyes only."""
     home = names.home_of(os.environ, Path.home())
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=home, prefix=files.FILE, delete=False) as file:
-        file.write(files.text_of(profiles))  # a temporary file has the mode 0600 from its birth
-    Path(file.name).replace(home / files.FILE)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=home, prefix=names.FILE, delete=False) as file:
+        file.write(names.text_of(profiles))  # a temporary file has the mode 0600 from its birth
+    Path(file.name).replace(home / names.FILE)
 
 
 def masked(values: Mapping[str, str]) -> dict[str, str]:
@@ -111,7 +111,7 @@ def masked(values: Mapping[str, str]) -> dict[str, str]:
 
 def _change(changes: Mapping[str, str | None], done: str) -> None:
     profiles = read_profiles()
-    name = files.chosen(os.environ, profiles)
+    name = names.chosen(os.environ, profiles)
     merged = {**profiles.values(name), **changes}
     values = {key: value for key, value in merged.items() if value is not None}
     names.read_settings(values, Path.home())  # a value that is not of its kind is refused before it is kept

@@ -80,11 +80,8 @@ class CompoundCachePolicy(CachePolicy):
 
 
 @dataclass(frozen=True)
-class NoCache(CachePolicy):
-    """Never the same call."""
-
-    def compute_key(self, task_ctx: Any, inputs: Values, flow_parameters: Values, **kwargs: Any) -> str | None:
-        return None
+class NoCache(CacheKeyFnPolicy):
+    """Never the same call: there is no function that gives a key."""
 
     def __add__(self, other: CachePolicy) -> CachePolicy:
         return other

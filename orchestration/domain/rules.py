@@ -1,16 +1,84 @@
-"""Which proposed state a run gets: the one place where transitions are decided."""
+"""Which proposed state a run gets, and whether a failed one starts again: the one place where that is decided."""
 
-from __future__ import annotations
-
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from orchestration.domain.retries import NEVER, RetryPolicy
-from orchestration.domain.states import TRANSITIONS, Failed, State, StateType, awaiting_retry
+from orchestration.domain.errors import UsageError
+from orchestration.domain.states import TRANSITIONS, AwaitingRetry, Failed, State, StateType
+
+MOST_DELAYS = 50
+
+DelaySpec = float | int | Sequence[float] | Callable[[int], list[float]] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RetryPolicy:
+    """``retries`` new attempts; the last of ``delays`` (seconds) serves for all that follow it."""
+
+    retries: int = 0
+    delays: tuple[float, ...] = ()
+    jitter_factor: float | None = None
+
+    def allows(self, run_count: int) -> bool:
+        """Whether a run that failed in its ``run_count``-th attempt may start again."""
+        return max(run_count, 1) <= self.retries
+
+    def delay(self, run_count: int, unit_random: float) -> float:
+        """Seconds to wait after the ``run_count``-th attempt failed.
+
+        Jitter spreads the delay ``d`` evenly over ``[d, d * (1 + jitter_factor))``, picked by
+        ``unit_random`` in ``[0, 1)``, so that many runs that failed together do not return together
+        and none returns earlier than asked.
+        """
+        if not self.delays:
+            return 0.0
+        delay = self.delays[min(max(run_count, 1), len(self.delays)) - 1]
+        return delay * (1.0 + self.jitter_factor * unit_random) if self.jitter_factor else delay
+
+
+NEVER = RetryPolicy()
+
+
+def retry_policy(retries: int, delay: DelaySpec, jitter_factor: float | None = None) -> RetryPolicy:
+    """The policy that a decorator's arguments describe.
+
+    Args:
+        retries: new attempts after the first.
+        delay: seconds; one number, one for each attempt, or a function of ``retries`` that gives them.
+        jitter_factor: how much longer than the delay a wait may be, as a share of the delay.
+
+    Raises:
+        UsageError: a number is negative or not finite, or there are more than 50 delays.
+    """
+    if retries < 0:
+        raise UsageError(f"retries is {retries}; use 0 or more.")
+    if jitter_factor is not None and not 0 <= jitter_factor < math.inf:
+        raise UsageError(f"retry_jitter_factor is {jitter_factor}; use a number of 0 or more.")
+    given = delay(retries) if callable(delay) else delay
+    each = () if given is None else (given,) if isinstance(given, int | float) else given
+    delays = tuple(map(float, each))
+    if len(delays) > MOST_DELAYS:
+        raise UsageError(f"retry_delay_seconds gives {len(delays)} delays; use {MOST_DELAYS} at the most.")
+    if wrong := [seconds for seconds in delays if not 0 <= seconds < math.inf]:
+        raise UsageError(f"retry_delay_seconds has a delay of {wrong[0]}; use a number of seconds, 0 or more.")
+    return RetryPolicy(retries, delays, jitter_factor)
+
+
+def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
+    """Delays of ``backoff_factor`` seconds that double with each attempt: f, 2f, 4f, ..."""
+
+    def delays(retries: int) -> list[float]:
+        return [backoff_factor * 2**attempt for attempt in range(min(retries, MOST_DELAYS))]
+
+    return delays
+
+
+# -- decisions ---------------------------------------------------------------------------------------------------------
+
+class Attempt(NamedTuple):
     """What the rules must know of the run besides its state."""
 
     now: datetime
@@ -35,16 +103,14 @@ class Reject:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing changes; propose again after ``seconds``."""
 
     seconds: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
+class Abort(NamedTuple):
     """Nothing changes, and the run must not go on."""
 
     reason: str
@@ -66,7 +132,7 @@ def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision
     has_failed = current.is_running() and proposed.is_failed()  # code which was running, and which nobody is cancelling
     if has_failed and attempt.retriable and attempt.policy.allows(attempt.run_count):
         delay = attempt.policy.delay(attempt.run_count, attempt.unit_random)
-        return Reject(awaiting_retry(attempt.now, delay, proposed.message), "Retrying")
+        return Reject(AwaitingRetry(attempt.now + timedelta(seconds=delay), proposed.message), "Retrying")
     return Accept(proposed)
 
 

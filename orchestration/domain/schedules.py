@@ -1,4 +1,4 @@
-"""Schedules: when runs are due, by cron expression, by interval or by RRULE, in a time zone.
+"""Schedules: when runs are due, by cron expression, by interval or by RRULE, and which slots become runs.
 
 A schedule speaks of times of day on the clocks of its zone, and clocks are changed. What then holds for all three:
 
@@ -12,19 +12,23 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
 from heapq import heappop, heappush
-from itertools import count, islice
-from typing import Any
+from itertools import count, islice, takewhile
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
+from dateutil import parser
 from dateutil.rrule import rrulestr
 
+from orchestration.domain import states
 from orchestration.domain.errors import UsageError
+from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, moment_of, moment_text
 
 DAY = timedelta(days=1)
@@ -217,3 +221,97 @@ def _instants(walls: Iterator[datetime], zone: tzinfo, both: bool) -> Iterator[d
             heappush(waiting, second)
     while waiting:
         yield heappop(waiting)
+
+
+# -- planning ----------------------------------------------------------------------------------------------------------
+
+# How long a claim lasts that its worker does not renew.
+LEASE_SECONDS = 15.0
+# After so much time a run that nobody has started is late.
+GRACE = timedelta(seconds=15)
+# How many runs a schedule has ahead at least, those of which time it has in any case, and how many at most.
+AHEAD, SOON, MOST = 3, timedelta(minutes=10), 100
+# Slots that a schedule makes up for at most, the latest ones.
+MOST_PASSED = 5_000
+VANISHED = "The worker of this run was not heard of any more."
+
+
+class Plan(NamedTuple):
+    """Slots that become runs, up to when all are known then, and when to plan again."""
+
+    slots: list[datetime]
+    until: datetime
+    again: datetime | None
+
+
+def check_policy(schedule: Mapping[str, Any]) -> None:
+    """Refuse what a schedule says of slots that did not start in time, if it says nothing known."""
+    catchup, overlap = schedule.get("catchup") or "all", schedule.get("overlap") or "allow"
+    if not re.fullmatch(r"none|latest|all(\(\d{1,9}\))?", catchup) or overlap not in ("allow", "skip", "queue"):
+        known = "catchup is none, latest, all or all(n), and overlap allow, skip or queue"
+        raise UsageError(f"A schedule's {known}; this one has {catchup!r} and {overlap!r}.")
+
+
+def plan(schedule: Schedule, since: datetime, now: datetime, most: int | None = None) -> Plan:
+    """What is to be made of the slots after ``since``, of which those before ``now`` passed while nobody looked."""
+    passed = takewhile(lambda slot: slot <= now, schedule.slots(since) if since < now else ())
+    coming = enumerate(islice(schedule.slots(now), min(most or MOST, MOST)))
+    ahead = [slot for _, slot in takewhile(lambda each: each[0] < AHEAD or each[1] <= now + SOON, coming)]
+    slots = [*deque(passed, MOST_PASSED), *(slot for slot in ahead if slot > since)]
+    return Plan(slots, max([now, since, *ahead]), ahead[len(ahead) // 2] if ahead else None)
+
+
+def left_behind(run: FlowRun, message: str | None, now: datetime, unit_random: float) -> list[states.State]:
+    """The states of a run whose process is gone, one after the other.
+
+    A run that was being cancelled is; one that had not begun goes back, unless ``message`` says what was wrong with
+    it; one that was running crashed, and starts again where its flow's retries allow that.
+    """
+    state = run.state
+    if state is None or state.is_scheduled() or state.details.pause_reschedule:
+        return []
+    if state.is_cancelling():
+        return [states.Cancelled("The run was cancelled.", timestamp=now)]
+    if state.is_pending() and message is None:
+        return [states.Scheduled(run.expected_start_time or now, f"{VANISHED} Another one may start it.")]
+    found = [] if state.is_final() else [states.Crashed(message or VANISHED, timestamp=now)]
+    if (found or state.is_crashed()) and run.policy.allows(run.run_count):
+        delay = timedelta(seconds=run.policy.delay(run.run_count, unit_random))
+        found.append(states.AwaitingRetry(now + delay, "Retrying after a crash."))
+    return found
+
+
+# -- moments and spans as people write them ----------------------------------------------------------------------------
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d|weeks?|w)\b", re.IGNORECASE)
+
+
+def span_meant(text: str) -> timedelta:
+    """How long a text such as ``in 5 minutes`` or ``1h 30m`` says.
+
+    Raises:
+        UsageError: it says no span.
+    """
+    bare = re.sub(r"^\s*in\b", "", text, flags=re.IGNORECASE)
+    parts = _SPAN.findall(bare)
+    if not parts or re.sub(r",|\band\b|\s", "", _SPAN.sub("", bare)):
+        raise UsageError(f"{text!r} is no span of time; write it like `5 minutes` or `1h 30m`.")
+    return timedelta(seconds=sum(float(number) * _SECONDS[unit[0].lower()] for number, unit in parts))
+
+
+def moment_meant(text: str, now: datetime) -> datetime:
+    """The moment, in UTC, that a text such as ``at 5:30pm`` or ``2024-03-03 09:00`` says.
+
+    Args:
+        now: gives the day where the text gives none, and the zone where it has none.
+
+    Raises:
+        UsageError: it says no moment.
+    """
+    try:
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        meant: datetime = parser.parse(re.sub(r"^\s*at\b", "", text, flags=re.IGNORECASE), default=midnight)
+        return meant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{text!r} is no moment; write it like `17:30` or `2024-03-03 09:00`.") from None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any
 from uuid import UUID
 
 from orchestration.domain import errors
-from orchestration.domain.awaitable import Ready, in_async_code
+from orchestration.domain.functions import Ready, in_async_code
 
 
 class StateType(StrEnum):
@@ -239,8 +239,3 @@ def Paused(
 def Suspended(message: str | None = None, pause_timeout: datetime | None = None, pause_key: str | None = None) -> State:
     """The run waits for a person, and its process has ended."""
     return Paused(message, pause_timeout, True, pause_key, "Suspended")
-
-
-def awaiting_retry(now: datetime, delay_seconds: float, why: str | None = None) -> State:
-    """The state of a run that failed at ``now``, of ``why``, and starts again ``delay_seconds`` later."""
-    return AwaitingRetry(now + timedelta(seconds=delay_seconds), why)

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.retries import RetryPolicy
+from orchestration.domain.rules import RetryPolicy
 from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
 from orchestration.persistence import values
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction, migrations

@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists
-from orchestration.domain.retries import NEVER
-from orchestration.domain.schemas.recording import PENDING, LogRow, TaskRunChange
-from orchestration.domain.schemas.runs import FlowRun, Owner, Run, TaskRun
+from orchestration.domain.rules import NEVER
+from orchestration.domain.schemas.runs import PENDING, FlowRun, LogRow, Owner, Run, TaskRun, TaskRunChange
 from orchestration.domain.schemas.wire import Revive, flow_run_of, task_run_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.rules import NEVER, RetryPolicy
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.schemas.wire import Revive, plain, policy_document, record_of

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from orchestration.domain.awaitable import in_async_code
+from orchestration.domain.functions import in_async_code
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, Secret, SecretBytes, Se
 from pydantic_core import to_jsonable_python
 
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.block_checksums import checksum_of, without_keys
+from orchestration.domain.schemas.catalog import checksum_of, without_keys
 from orchestration.sdk.logs import remember_secret
 
 GROUP = "orchestration.blocks"

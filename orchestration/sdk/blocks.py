@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue, SecretStr, StrictStr, ValidationError
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas import wire
-from orchestration.domain.schemas.blocks import BlockDocument
+from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.sdk import block_model, logs
 from orchestration.sdk.awaiting import awaited, either, in_thread, plainly
 from orchestration.sdk.block_model import BlockExists, BlockModel, BlockNotFound, BlockUsageError

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from orchestration.domain.schemas import recording, runs
+from orchestration.domain.schemas import runs
 from orchestration.domain.settings import Settings
 from orchestration.sdk import futures, results, runners
 from orchestration.sdk.session import Session
@@ -55,7 +55,7 @@ class FlowRunContext:
 class TaskRunContext:
     """The task run that surrounds the running code."""
 
-    record: recording.TaskRunRecord
+    record: runs.TaskRunRecord
     session: Session
     parameters: dict[str, Any]
     task_name: str
@@ -90,14 +90,14 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         yield TAGS.get()
 
 
-def current_run() -> runs.FlowRun | recording.TaskRunRecord | None:
+def current_run() -> runs.FlowRun | runs.TaskRunRecord | None:
     """The innermost run around the running code."""
     task, flow = TASK_RUN.get(), FLOW_RUN.get()
     return task.record if task is not None else flow.run if flow is not None else None
 
 
-def log_fields(run: runs.FlowRun | recording.TaskRunRecord | None) -> Mapping[str, Any]:
+def log_fields(run: runs.FlowRun | runs.TaskRunRecord | None) -> Mapping[str, Any]:
     """The fields that a log record carries for a run; none without a run."""
-    if isinstance(run, recording.TaskRunRecord):
+    if isinstance(run, runs.TaskRunRecord):
         return {"prefix": f"Task run {run.name!r} - ", "flow_run_id": run.flow_run_id, "task_run_id": run.id}
     return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None} if run else {}

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from orchestration.backend import clock, local, processes
 from orchestration.domain import errors, rules, states
-from orchestration.domain.schemas import recording, runs, wire
+from orchestration.domain.schemas import runs, wire
 from orchestration.persistence.runs import owner_columns
 from orchestration.sdk import awaiting, futures, interrupts, lifecycle, logs, parameters, runners, task_engine
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, within
@@ -64,7 +64,7 @@ class FlowExecution:
     record: runs.FlowRun
     session: Session
     # The task run that stands for it in the flow run around it.
-    parent: recording.TaskRunRecord | None
+    parent: runs.TaskRunRecord | None
     # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
 

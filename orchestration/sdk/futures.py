@@ -17,7 +17,7 @@ from uuid import UUID
 from weakref import ref
 
 from orchestration.domain.errors import UpstreamTaskError
-from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import THREAD, awaited
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain import awaitable, errors, retries, states
+from orchestration.domain import errors, functions, rules, states
 from orchestration.domain.states import State, StateType
 from orchestration.sdk import awaiting, futures, interrupts, logs
 from orchestration.sdk.parameters import binder_of
@@ -104,7 +104,7 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
     What is raised this far ends the run from outside.
     """
     is_async = run.decorated.isasync
-    token = awaitable.RUN_IS_ASYNC.set(is_async)
+    token = functions.RUN_IS_ASYNC.set(is_async)
     try:
         with run.scope():
             steps, answer = lifecycle(state, run_count), None
@@ -124,7 +124,7 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
     except BaseException as error:
         return run.ended_by(error)
     finally:
-        awaitable.RUN_IS_ASYNC.reset(token)
+        functions.RUN_IS_ASYNC.reset(token)
 
 
 def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect | State:
@@ -187,14 +187,14 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
         raise interrupts.time_is_up(decorated.timeout_seconds) from None
 
 
-def policy_of(decorated: Any, session: Session) -> retries.RetryPolicy:
+def policy_of(decorated: Any, session: Session) -> rules.RetryPolicy:
     """The retries of a flow or task, as the settings say where its decorator does not."""
 
     def said(option: str) -> Any:
         own = getattr(decorated, option)
         return getattr(session.settings, f"{decorated._kind}_default_{option}") if own is None else own
 
-    return retries.retry_policy(said("retries"), said("retry_delay_seconds") or None, decorated.retry_jitter_factor)
+    return rules.retry_policy(said("retries"), said("retry_delay_seconds") or None, decorated.retry_jitter_factor)
 
 
 def wants_retry(run: Run, failed: State) -> bool:

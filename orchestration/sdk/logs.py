@@ -18,9 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestration.domain.errors import ConfigurationError, MissingContextError, StoreError
-from orchestration.domain.schemas.blocks import MASK
-from orchestration.domain.schemas.recording import TaskRunRecord
-from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.catalog import MASK
+from orchestration.domain.schemas.runs import FlowRun, TaskRunRecord
 from orchestration.domain.settings import Settings
 from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, current_run, log_fields
 from orchestration.sdk.session import Session, current_session

@@ -9,7 +9,7 @@ from typing import Self
 
 import cloudpickle
 
-from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
 from orchestration.sdk import lifecycle, logs, runners, task_engine

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain import errors, rules
-from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.domain.states import Cancelled, Pending, State, StateDetails, StateType
 from orchestration.sdk import awaiting, concurrency, futures, lifecycle, logs, parameters, task_results, transactions
 from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, log_fields, within

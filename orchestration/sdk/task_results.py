@@ -17,7 +17,7 @@ import cloudpickle
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain import caching, states
 from orchestration.domain.errors import HashError
-from orchestration.domain.schemas.recording import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.sdk import logs, results, runtime
 from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.parameters import filled_in

@@ -1,45 +1,51 @@
-"""From settings and a backend to the application that serves them."""
+"""From settings and a backend to the application that serves them.
 
-from __future__ import annotations
+Each route of ``routes.toml`` parses, lets a handler make its call to the backend, and answers in JSON.
+"""
 
-from collections.abc import AsyncIterator
+import re
+import tomllib
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import datetime
+from functools import cache, partial
+from inspect import Parameter, Signature, getdoc
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import FastAPI
+from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response
 
+from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
+from orchestration.domain.schemas.wire import moment_of
 from orchestration.domain.settings import Settings
-from orchestration.server import own, routes, streams, worker_channel
-from orchestration.server.announcing import AnnouncingBackend
-from orchestration.server.answers import add_error_answers
-from orchestration.server.api import claims
-from orchestration.server.auth import Access
-from orchestration.server.feed import Feed
-from orchestration.server.gate import Gate
-from orchestration.server.metrics import Metrics
+from orchestration.server.api import admin, documents, events, runs, work
+from orchestration.server.api.admin import Metrics
+from orchestration.server.api.documents import Keys
+from orchestration.server.auth import Access, Gate
+from orchestration.server.feed import AnnouncingBackend, Feed
+from orchestration.server.models import HANDLERS, Json, field_of, kind_of, listing_model
 
 # Requests that are in the store at once; more wait their turn.
 THREADS = 16
-ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "What was wrong, in `detail`."},
-    "5XX": {"description": "What the server lacks."},
-}
+_FAULTS = {"4XX": "What was wrong, in `detail`.", "5XX": "What the server lacks."}
+ERRORS: dict[int | str, dict[str, Any]] = {status: {"description": said} for status, said in _FAULTS.items()}
 
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """The application; all that it keeps is in its ``state``."""
     app = FastAPI(
-        title="Orchestration", docs_url=None, redoc_url=None, lifespan=_lifespan, responses=ERRORS,
+        title="Orchestration", docs_url=None, redoc_url=None, lifespan=_lifespan,
+        responses=ERRORS, exception_handlers=HANDLERS,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip
     state, access = app.state, Access(settings, backend)
     state.settings, state.metrics, state.csrf = settings, Metrics(), access.csrf
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
-    add_error_answers(app)
-    for each in (own.router, streams.router, worker_channel.router, claims.router, routes.router()):
+    for each in (admin.router, events.router, work.router, _table()):
         app.include_router(each)
     app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app
@@ -49,3 +55,88 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
 async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
     yield
+
+
+MODULES = {"admin": admin, "events": events, "runs": runs, "work": work}
+# Names in paths that say what something is part of: the resource that they name, and the field that has its id.
+WITHIN = {"pool": ("work_pools", "work_pool_id"), "flow_name": ("flows", "flow_id")}
+
+
+async def _backend(request: Request) -> Backend:
+    found: Backend = request.app.state.backend
+    return found
+
+
+@cache
+def _table() -> APIRouter:
+    """All routes of the table; applications share them."""
+    made = APIRouter(prefix="/api")
+    tables = tomllib.loads(Path(__file__).with_name("routes.toml").read_text(encoding="utf-8"))
+    filters = tables.pop("where")
+    for tag, rows in tables.items():
+        for address, row in rows.items():
+            method, path = address.split()
+            row["where"] = filters.get(row.get("where"), row.get("where"))
+            _add(made, method, path, row, tag)
+    return made
+
+
+def _add(to: APIRouter, method: str, path: str, row: Mapping[str, Any], tag: str) -> None:
+    """Add a route; its arguments become known at run time: those of the path, of the table, and the body."""
+    handler, status = _handler(row), row.get("status", 200)
+
+    def endpoint(backend: Backend, body: Any = None, **keys: Any) -> Response:
+        began = utc_now()
+        answer = handler(backend, _located(backend, keys), body)
+        if isinstance(answer, Response):
+            return answer
+        if status == 204:  # noqa: PLR2004
+            return Response(status_code=status)
+        return Json(answer, 200 if status == 201 and _was_made_before(answer, began) else status)  # noqa: PLR2004
+
+    arguments: list[tuple[str, Any, Any]] = [("backend", Annotated[Backend, Depends(_backend)], ...)]
+    kinds = re.findall(r"{(\w+)(?::(\w+))?}", path)
+    arguments += [(name, UUID if kind == "uuid" else str, ...) for name, kind in kinds]
+    arguments += [(name, *field_of(said)) for name, said in row.get("also", {}).items()]
+    if "body" in row or row["where"]:
+        arguments.append(("body", *_body(row)))
+    vars(endpoint)["__signature__"] = Signature([
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=Parameter.empty if given is ... else given)
+        for name, kind, given in arguments
+    ])  # fmt: skip
+    to.add_api_route(
+        path, endpoint, methods=[method], status_code=status, response_model=None, tags=[tag], name=row["do"],
+        description=getdoc(getattr(handler, "func", handler)),
+    )  # fmt: skip
+
+
+def _handler(row: Mapping[str, Any]) -> Callable[[Backend, Keys, Any], Any]:
+    module, _, name = row["do"].rpartition(".")
+    found: Callable[..., Any] = getattr(MODULES.get(module, documents), name)
+    return partial(found, row["of"]) if "of" in row else found
+
+
+def _body(row: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The type of a request's body, and what it is where there is none; ``...`` where there must be one."""
+    if not row["where"]:
+        kind = kind_of(row["body"])
+    else:
+        kind = listing_model(row["of"], row["where"], row.get("body", ""), row.get("sort", ""))
+    fields = getattr(kind, "model_fields", None)
+    may_be_empty = fields is not None and not any(field.is_required() for field in fields.values())
+    return Annotated[kind, Body()], kind() if may_be_empty else ...
+
+
+def _located(backend: Backend, keys: Keys) -> Keys:
+    """The fields that a path's keys are about: the name of what something is part of becomes that one's id."""
+    found = {}
+    for name, value in keys.items():
+        resource, field = WITHIN.get(name, ("", name))
+        found[field] = backend.read(resource, name=value)["id"] if resource else value
+    return found
+
+
+def _was_made_before(answer: Any, began: datetime) -> bool:
+    """Whether what a request was to make was there when it came."""
+    created = moment_of(answer["created"]) if isinstance(answer, dict) else None
+    return created is not None and created < began

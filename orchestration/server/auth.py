@@ -1,30 +1,35 @@
-"""Who may do what, and whether a change was asked for by who seems to ask: answers for the gate.
+"""The one middleware, over every request and every stream: who asks, what they send, and what came of it.
 
-Off, as long as there is neither an auth string nor an API key; ``domain.addresses.check_exposure`` then lets the
-server be reached from its own machine alone. A basic auth string stands for an admin, as with Prefect; keys have roles.
+Who may do what is asked by nobody as long as there is neither an auth string nor an API key;
+``domain.settings.check_exposure`` then lets the server be reached from its own machine alone. A basic auth string
+stands for an admin, as with Prefect; keys have roles.
 """
 
-from __future__ import annotations
-
+import asyncio
 import base64
 import binascii
 import hmac
 import json
+import re
 import secrets
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
-from starlette.types import Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.keys import Role, digest
 from orchestration.domain.schemas.wire import Document, moment_text
-from orchestration.domain.settings import Settings
+from orchestration.domain.settings import Role, Settings, digest
+from orchestration.server.api.admin import Metrics
+from orchestration.server.models import refusal_of
 
 # Paths, compared whole, that tell everybody whether the server lives, and nothing else.
 OPEN = frozenset({"/api/health", "/api/ready"})
@@ -178,3 +183,132 @@ def _shared_secret(backend: Backend) -> str:
         with suppress(ObjectAlreadyExists):  # another server was quicker
             backend.create("settings", {"name": "csrf-secret", "value": secrets.token_urlsafe(32)})
         return str(backend.read("settings", name="csrf-secret")["value"])
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+# Of a body.
+MOST_BYTES = 32 * 2**20
+# Seconds that a client may take to send its body.
+PATIENCE = 30.0
+# Levels of JSON within one another.
+DEEPEST = 200
+
+_BEGINS = (rb"\u0000", rb"\ud", rb"\uD")
+# Pairs that stand for one letter, to be kept, and what no database takes: NUL and halves of pairs.
+_ESCAPES = re.compile(
+    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+async def body_of(scope: Scope, receive: Receive) -> bytes:
+    """The whole body of a request, mended of what no store can hold.
+
+    Raises:
+        HTTPException: it is too large, too slow or too deep.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            body = await _read(scope, receive)
+    except TimeoutError:
+        raise HTTPException(408, f"The request did not arrive within {PATIENCE:.0f} seconds.") from None
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        raise HTTPException(400, "The address has a NUL character.")
+    _check_depth(body)
+    if body.strip() == b"null":
+        return b""
+    if any(begin in body for begin in _BEGINS):
+        return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body)
+    return body
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    announced = dict(scope["headers"]).get(b"content-length", b"0")
+    size, chunks, more = int(announced) if announced.isdigit() else 0, [], True
+    while more and size <= MOST_BYTES:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        size = sum(map(len, chunks))
+    if size > MOST_BYTES:
+        raise HTTPException(413, f"The body of the request is larger than {MOST_BYTES:,} bytes; send it in parts.")
+    return b"".join(chunks)
+
+
+def _check_depth(body: bytes) -> None:
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        try:
+            from_json(body, cache_strings="none")
+        except ValueError as error:
+            if "recursion limit" in str(error):
+                said = f"body: the JSON has more than {DEEPEST} levels within one another."
+                raise HTTPException(422, said) from None
+
+
+# -- the gate ----------------------------------------------------------------------------------------------------------
+
+POLICY_VIOLATION = 1008
+
+
+class Gate:
+    """Lets through who may, with a body that the server can take; counts requests, and notes what keys changed."""
+
+    def __init__(self, app: ASGIApp, access: Access, metrics: Metrics) -> None:
+        self._app, self._access, self._metrics = app, access, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or stream."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "websocket" and await run_in_threadpool(self._access.is_on):
+            await self._app(scope, self._after_hello(scope, receive, send), send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status, caller = time.perf_counter(), 500, None
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            caller = scope["caller"] = await run_in_threadpool(self._access.caller_of, scope)
+            await self._app(scope, _once(scope, await body_of(scope, receive), receive), noting)
+        except HTTPException as error:
+            await refusal_of(error)(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.count(scope["method"], route, status, time.perf_counter() - began)
+        if caller is not None:
+            await run_in_threadpool(self._access.note, caller, scope, status)
+
+    def _after_hello(self, scope: Scope, receive: Receive, send: Send) -> Receive:
+        """The messages of a stream, of which the first must tell who is there."""
+        is_known = False
+
+        async def next_message() -> Message:
+            nonlocal is_known
+            message = await receive()
+            if is_known or message["type"] != "websocket.receive":
+                return message
+            is_known = await run_in_threadpool(self._access.may_stream, scope, message)
+            if is_known:
+                return message
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": REFUSED})
+            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+
+        return next_message
+
+
+def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
+    """The body, and from then on what else there is to receive, such as that the client has gone."""
+    if body and all(name != b"content-type" for name, _ in scope["headers"]):  # as with older clients of Prefect
+        scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
+    given: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return given.pop() if given else await receive()
+
+    return next_message

@@ -1,12 +1,11 @@
-"""Models of requests: those of ``requests.toml``, and those that listings have from the filter language.
+"""Requests and answers: the models of ``requests.toml``, those that listings have from the filter language, and JSON.
 
 So what is refused here, and what ``/openapi.json`` says, is what the store understands.
 """
 
-from __future__ import annotations
-
+import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -14,14 +13,18 @@ from typing import Annotated, Any, Literal, Union, get_type_hints
 from uuid import UUID
 
 import pydantic
-from fastapi import Depends, Header, Query as InAddress, Request
+from fastapi import Depends, Header, Query as InAddress, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, Field as Limits, conlist, create_model
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
 
+from orchestration.domain import errors
 from orchestration.domain.errors import UsageError
+from orchestration.domain.rules import Decision
 from orchestration.domain.schedules import document_of, schedule_of
-from orchestration.domain.schemas.events import ID
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schemas.wire import ID, Document, decision_document, moment_of
 from orchestration.domain.states import StateDetails, StateType
 
 # Dates beyond have no span after them.
@@ -84,14 +87,6 @@ def _labels(given: Any) -> Any:
     return {} if given is None else given
 
 
-def _base_url(request: Request) -> str:
-    return str(request.base_url)
-
-
-def _csrf_tokens(request: Request) -> Any:
-    return request.app.state.csrf
-
-
 def _sent_again(key: Annotated[UUID | None, Header(alias="Idempotency-Key")] = None) -> UUID | None:
     return key
 
@@ -110,8 +105,7 @@ _KINDS: dict[str, Any] = {
     "schedule": Annotated[Document, AfterValidator(_times)],
     "resource": Annotated[dict[str, str | None], AfterValidator(_known)],
     "page_token": Annotated[str, InAddress(alias="page-token")],
-    "idempotency_key": Annotated[Any, Depends(_sent_again)], "base_url": Annotated[str, Depends(_base_url)],
-    "csrf_tokens": Annotated[Any, Depends(_csrf_tokens)],
+    "idempotency_key": Annotated[Any, Depends(_sent_again)], "request": Request,
 }  # fmt: skip
 
 
@@ -231,3 +225,74 @@ def _resource_of(name: str, resource: str) -> str:
 
 def _title(name: str) -> str:
     return "".join(word.capitalize() for word in name.replace(" ", "_").split("_"))
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+# What an error is to the caller; the first kind that fits counts.
+STATUS: dict[type[Exception], int] = {
+    errors.ObjectNotFound: 404, errors.ObjectAlreadyExists: 409, errors.UsageError: 422,
+    errors.ConfigurationError: 422, errors.StoreError: 503, errors.OrchestrationError: 500,
+}  # fmt: skip
+
+
+class Json(Response):
+    """Documents as they are; JSON has no word for what is not a number, so that becomes null."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: Any, status_code: int = 200) -> None:
+        super().__init__(to_json(content, inf_nan_mode="null"), status_code)
+
+
+def of_decision(decision: Decision, began: datetime) -> Json:
+    """The answer that tells a decision: 201 when a new state came of it."""
+    document = decision_document(decision, None)
+    entered = moment_of(document["state"]["timestamp"]) if document["state"] else None
+    return Json(document, 201 if entered is not None and entered >= began else 200)
+
+
+def refusal_of(error: HTTPException) -> Json:
+    """The answer that says why something was refused; both words for it are Prefect's."""
+    answer = Json({"detail": error.detail, "exception_message": error.detail}, error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _of_error(_request: Request, error: Exception) -> Response:
+    status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
+    return refusal_of(HTTPException(status, str(error)))
+
+
+async def _of_fault(_request: Request, _error: Exception) -> Response:
+    return refusal_of(HTTPException(500, "The server failed; its log says where."))
+
+
+async def _of_http(request: Request, error: HTTPException) -> Response:
+    if error.status_code in (404, 405) and error.detail in ("Not Found", "Method Not Allowed"):
+        error.detail = f"There is nothing at {request.method} {request.url.path}."
+    return refusal_of(error)
+
+
+async def _of_validation(_request: Request, error: RequestValidationError) -> Response:
+    found = [
+        {name: _plain(value) for name, value in each.items() if name in ("type", "loc", "msg", "input")}
+        for each in error.errors()
+    ]
+    sentence = f"{'.'.join(map(str, found[0]['loc']))}: {found[0]['msg']}"
+    return Json({"exception_message": "Invalid request received.", "exception_detail": found, "detail": sentence}, 422)
+
+
+def _plain(value: Any) -> Any:
+    """A value that can be said in JSON, and that is not longer than an error should be."""
+    text = json.dumps(value, default=str)
+    return json.loads(text) if len(text) <= 1000 else f"{text[:1000]}…"  # noqa: PLR2004
+
+
+# How every error that a caller may cause is answered: by its status and one sentence.
+HANDLERS: dict[type[Exception] | int, Callable[[Request, Any], Any]] = {
+    errors.OrchestrationError: _of_error,
+    HTTPException: _of_http,
+    RequestValidationError: _of_validation,
+    Exception: _of_fault,
+}

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from urllib.request import ProxyHandler, build_opener
 
 from orchestration.backend.processes import is_dead, process
-from orchestration.domain.addresses import url_of
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.schemas.runs import Owner
+from orchestration.domain.settings import url_of
 
 FILE, LOG = "server.json", "server.log"
 SECONDS_TO_START = 30.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from orchestration.backend.local_work import LocalWork
-from orchestration.domain.work import LEASE_SECONDS
+from orchestration.domain.schedules import LEASE_SECONDS
 
 TICK_SECONDS = 1.0
 # A pause after which leases get their time anew: nobody could renew them while the store or the machine slept.

@@ -13,9 +13,8 @@ import uvicorn
 
 from orchestration.backend.connect import open_backend
 from orchestration.backend.local_work import LocalWork
-from orchestration.domain.addresses import check_exposure, is_loopback
 from orchestration.domain.schemas.wire import StoredDocument
-from orchestration.domain.settings import Settings
+from orchestration.domain.settings import Settings, check_exposure, is_loopback
 from orchestration.server.app import create_app
 from orchestration.services import loop
 from orchestration.services.scheduler import Scheduler

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from orchestration.domain.schemas.recording import LogRow
+from orchestration.domain.schemas.runs import LogRow
 from orchestration.domain.schemas.wire import Document
 
 # Variables by which a worker tells the process of a run about its claim and itself.

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.recording import Batch
+from orchestration.domain.schemas.runs import Batch
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import StateType
 from orchestration.services.loop import LOGGER

@@ -9,8 +9,7 @@ from orchestration.backend.blocks import BlockStore
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.schemas.block_checksums import checksum_of
-from orchestration.domain.schemas.blocks import MASK, BlockDocument, BlockSchema
+from orchestration.domain.schemas.catalog import MASK, BlockDocument, BlockSchema, checksum_of
 from orchestration.domain.schemas.filters import Query, among
 from tests.support.backends import Store, at_once, saved_schema
 

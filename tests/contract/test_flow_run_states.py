@@ -7,8 +7,7 @@ import pytest
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.retries import RetryPolicy
-from orchestration.domain.rules import Abort, Accept, Reject, Wait
+from orchestration.domain.rules import Abort, Accept, Reject, RetryPolicy, Wait
 from orchestration.domain.states import (
     NO_DATA,
     Cancelled,

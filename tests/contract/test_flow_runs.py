@@ -8,8 +8,7 @@ import pytest
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.retries import RetryPolicy
-from orchestration.domain.rules import Accept
+from orchestration.domain.rules import Accept, RetryPolicy
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.states import Completed, Running, Scheduled, StateType
 from tests.support.backends import Store, at_once

@@ -7,9 +7,9 @@ import pytest
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound, StoreError
-from orchestration.domain.retries import RetryPolicy
+from orchestration.domain.rules import RetryPolicy
 from orchestration.domain.schemas.filters import among
-from orchestration.domain.schemas.recording import Batch
+from orchestration.domain.schemas.runs import Batch
 from orchestration.domain.states import NO_DATA, AwaitingRetry, Completed, Failed, Retrying, Running, StateType
 from tests.support.backends import Reference, Store, at_once
 from tests.support.listings import logs, task_runs

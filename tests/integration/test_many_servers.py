@@ -9,8 +9,8 @@ import pytest
 
 from orchestration.backend.clock import new_id
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.blocks import BlockDocument
-from orchestration.domain.schemas.recording import LogRow
+from orchestration.domain.schemas.catalog import BlockDocument
+from orchestration.domain.schemas.runs import LogRow
 from orchestration.domain.states import Crashed, Running
 from tests.support.backends import Store, at_once, postgres_store, saved_schema, set_limit
 from tests.support.records import at, batch, born, flow_run, log_row, task_record, went_on

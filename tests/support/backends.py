@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.blocks import BlockSchema
+from orchestration.domain.schemas.catalog import BlockSchema
 from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import StoredResult

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import settings, strategies as st
 
-from orchestration.domain.retries import RetryPolicy
+from orchestration.domain.rules import RetryPolicy
 from orchestration.domain.states import State, StateDetails, StateType
 
 quick = settings(deadline=None, max_examples=60, database=None)

@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import new_id
-from orchestration.domain.schemas.recording import Batch, LogRow, TaskRunChange, TaskRunRecord
-from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.runs import Batch, FlowRun, LogRow, TaskRunChange, TaskRunRecord
 from orchestration.domain.states import Pending, State, StateDetails
 
 BORN = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)

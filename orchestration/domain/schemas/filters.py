@@ -4,8 +4,6 @@ A filter is a JSON document such as ``{"flow_runs": {"state": {"type": {"any_": 
 request models of this grammar, the store its statements, and a backend over HTTP sends the document as it is.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

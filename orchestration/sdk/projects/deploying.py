@@ -11,8 +11,7 @@ from uuid import UUID
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError, OrchestrationError, UsageError
-from orchestration.domain.moments import span_meant
-from orchestration.domain.schedules import document_of, schedule_of
+from orchestration.domain.schedules import document_of, schedule_of, span_meant
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.logs import redact

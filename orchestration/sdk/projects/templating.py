@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
-from orchestration.domain.schemas.blocks import BlockDocument
+from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.sdk.logs import remember_secret
 from orchestration.sdk.session import current_session
 

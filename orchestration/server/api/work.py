@@ -1,23 +1,38 @@
-"""Deployments with their schedules, and work pools with their queues and workers: what runs come from, and who asks."""
+"""Deployments with their schedules, and work pools with their queues, workers and claims: what runs come from."""
 
-from __future__ import annotations
-
+import asyncio
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import HTTPException
+from fastapi import APIRouter, HTTPException, Request, WebSocket, WebSocketDisconnect, WebSocketException
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
-from orchestration.backend.clock import utc_now
+from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, OrchestrationError
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, moment_of, moment_text
 from orchestration.server.api.documents import Keys, check_known
+from orchestration.server.api.events import PROTOCOL_ERROR, REFUSED, accept, next_message
+from orchestration.server.models import Json, kind_of
 
 DAWN, EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+# Between two looks for runs that are due: one read of an index, which holds neither a thread nor a connection.
+POLL_SECONDS = 0.1
+# What the channel of a worker speaks.
+VERSION = "work_pool_worker_channel.v1"
+OFFERED = frozenset({"worker_heartbeat.v1", "work_pool_snapshot.v1"})
+READY, BEAT, SNAPSHOT = "worker.ready.v1", "worker.heartbeat.v1", "work_pool.snapshot.v1"
+
+router = APIRouter()
+
 
 
 def create_deployment(backend: Backend, _keys: Keys, body: Any) -> Document:
@@ -171,3 +186,110 @@ def _make_room(backend: Backend, queue: Document) -> None:
 def heartbeat(backend: Backend, keys: Keys, body: Any) -> None:
     """Note that a worker lives."""
     backend.create("workers", {**keys, **body.whole(), "last_heartbeat_time": utc_now()}, overwrite=True)
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+
+class RunsWanted(BaseModel):
+    """Runs that a worker has room for."""
+
+    holder: str
+    queues: list[str] = []
+    limit: Annotated[int, Field(ge=1, le=1000)] = 10
+    wait: Annotated[float, Field(ge=0, le=60)] = 0.0
+
+
+@router.post("/api/x/work_pools/{id:uuid}/claim", response_model=None, tags=["Beyond Prefect"])
+async def claim_runs(id: UUID, body: RunsWanted, request: Request) -> Json:
+    """Take the most urgent runs of a pool that may start; waits for one."""
+    backend: Backend = request.app.state.backend
+    await run_in_threadpool(backend.read, "work_pools", id=str(id))
+    end, claim = time.monotonic() + body.wait, partial(backend.claim_runs, id, body.queues, body.limit, body.holder)
+    while not (found := await run_in_threadpool(claim)) and time.monotonic() < end:
+        await asyncio.sleep(POLL_SECONDS)
+        if await request.is_disconnected():
+            break
+    return Json(found)
+
+
+def renew_claims(backend: Backend, _keys: Keys, body: Any) -> dict[str, str]:
+    """Keep claims; those that are still held, each with the type of its run's state."""
+    return {str(claim_id): kind for claim_id, kind in backend.renew_claims(body.claim_ids).items()}
+
+
+def end_claim(backend: Backend, keys: Keys, body: Any) -> None:
+    """Give up a claim."""
+    backend.end_claim(keys["id"], body.message)
+
+
+# -- the channel of a worker -------------------------------------------------------------------------------------------
+
+
+@router.websocket("/api/work_pools/{pool}/workers/connect")
+async def connect(websocket: WebSocket, pool: str) -> None:
+    """Note a worker's signs of life, and tell it of its pool: at first, and when the pool was changed."""
+    backend: Backend = websocket.app.state.backend
+    with suppress(WebSocketDisconnect):
+        await accept(websocket)
+        try:
+            worker = _greeting(await next_message(websocket))
+            ready, shown = await run_in_threadpool(_ready, backend, pool, worker)
+        except (ValueError, ObjectNotFound) as error:
+            raise WebSocketException(PROTOCOL_ERROR, "protocol_error") from error
+        await websocket.send_json(_frame(READY, ready))
+        number = 1
+        while (await next_message(websocket)).get("type") == BEAT:
+            now = await run_in_threadpool(_beat, backend, pool, worker)
+            if now["updated"] != shown["updated"]:
+                number, shown = number + 1, now
+                await websocket.send_json(_frame(SNAPSHOT, _snapshot(number, "work_pool_updated", now)))
+        raise WebSocketException(PROTOCOL_ERROR, "protocol_error")
+
+
+def _greeting(said: Document) -> Any:
+    """What a worker says of itself in its first frame."""
+    worker = kind_of("Hello").model_validate(said).payload
+    if VERSION not in worker.supported_channel_versions:
+        raise WebSocketException(REFUSED, "unsupported_version")
+    return worker
+
+
+def _ready(backend: Backend, name: str, worker: Any) -> tuple[Document, Document]:
+    """The answer to a greeting, and the pool as it tells of it."""
+    try:
+        pool = backend.read("work_pools", name=name)
+    except ObjectNotFound:
+        if not worker.create_pool_if_not_found:
+            raise
+        pool = backend.create("work_pools", {"name": name, "type": worker.worker_type})
+    if worker.default_base_job_template and not pool["base_job_template"]:
+        backend.change("work_pools", {"base_job_template": worker.default_base_job_template}, id=pool["id"])
+    shown = _beat(backend, name, worker)
+    every = _queues_of(backend, {"work_pool_id": pool["id"]})
+    queues = {each["name"]: {"id": each["id"], "name": each["name"]} for each in every}
+    return {
+        "consumer_id": str(worker.consumer_id),
+        "worker_id": backend.read("workers", work_pool_id=pool["id"], name=worker.worker_name)["id"],
+        "selected_channel_version": VERSION, "initial_snapshot": _snapshot(1, "initial", shown),
+        "effective_heartbeat_interval_seconds": worker.heartbeat_interval_seconds or 30,
+        "accepted_capabilities": sorted(OFFERED),
+        "rejected_capabilities": sorted({*worker.requested_capabilities} - OFFERED),
+        "resolved_work_queues": [queues[name] for name in worker.work_queue_names if name in queues],
+    }, shown  # fmt: skip
+
+
+def _beat(backend: Backend, name: str, worker: Any) -> Document:
+    """Note that a worker lives; its pool as it is now."""
+    pool = backend.read("work_pools", name=name)
+    body = kind_of("Heartbeat")(name=worker.worker_name, heartbeat_interval_seconds=worker.heartbeat_interval_seconds)
+    heartbeat(backend, {"work_pool_id": pool["id"]}, body)
+    return pool
+
+
+def _snapshot(number: int, reason: str, pool: Document) -> Document:
+    return {"snapshot_sequence": number, "reason": reason, "work_pool": pool}
+
+
+def _frame(kind: str, payload: Document) -> Document:
+    return {"type": kind, "id": str(new_id()), "sent_at": moment_text(utc_now()), "payload": payload}

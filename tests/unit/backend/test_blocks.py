@@ -10,7 +10,7 @@ import pytest
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
-from orchestration.domain.schemas.blocks import UNVERSIONED, BlockDocument, BlockSchema
+from orchestration.domain.schemas.catalog import UNVERSIONED, BlockDocument, BlockSchema
 from orchestration.domain.settings import Settings
 from orchestration.persistence import crypto
 from orchestration.persistence.sqlite import SqliteDatabase
@@ -65,7 +65,8 @@ def test_secrets_are_masked_unless_asked_for(store: LocalBlockStore) -> None:
     assert store.block_document_by_name("car", "mine").data == hidden
     assert store.block_document(saved.id, include_secrets=True).data == data
     assert [each.data for each in store.block_documents("car", include_secrets=True)] == [data]
-    assert saved.block_type_name == "Car"
+    assert saved.block_type is not None
+    assert saved.block_type.name == "Car"
 
 
 def test_a_document_is_listed_unless_it_is_anonymous(store: LocalBlockStore) -> None:

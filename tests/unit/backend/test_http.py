@@ -19,7 +19,7 @@ from orchestration.backend.http_shipping import BODY_BYTES, entries_of
 from orchestration.backend.processes import this_process
 from orchestration.domain.errors import ConfigurationError, StoreError, UsageError
 from orchestration.domain.rules import Accept
-from orchestration.domain.schemas.recording import Batch
+from orchestration.domain.schemas.runs import Batch
 from orchestration.domain.schemas.wire import StoredDocument, owner_label
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Completed, Crashed, Running

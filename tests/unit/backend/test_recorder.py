@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from orchestration.backend import recorder as module
 from orchestration.backend.clock import new_id
 from orchestration.backend.recorder import FLUSH_ROWS, GIVE_UP_ROWS, Recorder
-from orchestration.domain.schemas.recording import Batch, TaskRunRecord
+from orchestration.domain.schemas.runs import Batch, TaskRunRecord
 from orchestration.domain.states import Running, State
 from orchestration.persistence.database import STANDS
 from tests.support.properties import quick

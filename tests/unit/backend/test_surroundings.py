@@ -6,8 +6,7 @@ import pytest
 
 from orchestration.backend.surroundings import current_environ, current_settings, read_profiles
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
-from orchestration.domain.profiles import Profiles
-from orchestration.domain.settings import CHOICE
+from orchestration.domain.settings import CHOICE, Profiles
 
 
 @pytest.fixture

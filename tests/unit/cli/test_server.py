@@ -11,7 +11,7 @@ import pytest
 
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.domain.keys import digest
+from orchestration.domain.settings import digest
 from orchestration.services import background
 from tests.support.command_line import asked, orchestrate, table
 

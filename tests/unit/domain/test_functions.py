@@ -1,5 +1,9 @@
-"""What can be told of a function, and what cannot be a flow or a task."""
+"""What can be told of a function, and what cannot be a flow or a task.
 
+Values that may be awaited, and whether the caller may.
+"""
+
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.functions import check_decorated, is_async, qualified_name
+from orchestration.domain.functions import RUN_IS_ASYNC, Ready, check_decorated, in_async_code, is_async, qualified_name
 
 
 def sync(_number: int = 0) -> None: ...
@@ -96,3 +100,30 @@ def test_the_qualified_name_says_where_a_function_stands() -> None:
 def test_a_name_without_a_module_is_that_of_its_type() -> None:
     """Methods of built-in types carry no module."""
     assert qualified_name("".join) == f"{type(''.join).__module__}.str.join"
+
+
+async def _told() -> bool:
+    return in_async_code()
+
+
+def test_a_ready_value_is_awaited_at_once() -> None:
+    async def awaited() -> list[int]:
+        return [await Ready(5), await Ready(6)]
+
+    assert asyncio.run(awaited()) == [5, 6]
+
+
+def test_outside_runs_the_event_loop_tells() -> None:
+    assert not in_async_code()
+    assert asyncio.run(_told())
+
+
+def test_inside_a_run_the_run_tells() -> None:
+    """A sync flow called by async code must get values, not awaitables; so the innermost run decides."""
+    token = RUN_IS_ASYNC.set(False)
+    try:
+        assert not asyncio.run(_told())
+        RUN_IS_ASYNC.set(True)
+        assert in_async_code()
+    finally:
+        RUN_IS_ASYNC.reset(token)

@@ -11,15 +11,17 @@ from hypothesis import given, strategies as st
 
 from orchestration import flow, task
 from orchestration.domain.errors import UsageError
-from orchestration.domain.retries import (
+from orchestration.domain.rules import (
     MOST_DELAYS,
     NEVER,
+    Attempt,
     DelaySpec,
+    Reject,
     RetryPolicy,
+    decide,
     exponential_backoff,
     retry_policy,
 )
-from orchestration.domain.rules import Attempt, Reject, decide
 from orchestration.domain.states import Failed, Running
 from orchestration.sdk.lifecycle import policy_of
 from orchestration.sdk.session import test_harness

@@ -7,8 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, strategies as st
 
-from orchestration.domain.retries import NEVER, RetryPolicy
-from orchestration.domain.rules import Abort, Accept, Attempt, Reject, Wait, decide
+from orchestration.domain.rules import NEVER, Abort, Accept, Attempt, Reject, RetryPolicy, Wait, decide
 from orchestration.domain.states import (
     TERMINAL,
     TRANSITIONS,

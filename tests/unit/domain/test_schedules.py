@@ -1,15 +1,50 @@
-"""Schedules: against an oracle that looks at every minute, and where clocks are changed."""
+"""Schedules: against an oracle that looks at every minute, and where clocks are changed.
+
+Which slots become runs, what becomes of a run whose process is gone, and why a run is late.
+
+Moments and spans as people write them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.schedules import ANCHOR, Cron, Interval, RRule, Schedule, document_of, schedule_of
+from orchestration.domain.rules import RetryPolicy
+from orchestration.domain.schedules import (
+    ANCHOR,
+    MOST_PASSED,
+    VANISHED,
+    Cron,
+    Interval,
+    RRule,
+    Schedule,
+    check_policy,
+    document_of,
+    left_behind,
+    moment_meant,
+    plan,
+    schedule_of,
+    slot_key,
+    span_meant,
+)
+from orchestration.domain.states import (
+    Cancelling,
+    Completed,
+    Crashed,
+    Paused,
+    Pending,
+    Running,
+    Scheduled,
+    State,
+    Suspended,
+)
+from tests.support.records import flow_run
 
 MINUTE = timedelta(minutes=1)
 ZONES = ("America/New_York", "Europe/London", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana", "UTC")
@@ -197,3 +232,120 @@ def test_what_is_left_out_is_what_prefect_takes() -> None:
 def test_what_cannot_be_a_schedule_is_refused(document: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         schedule_of(document)
+
+
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+HOURLY = Cron("0 * * * *")
+
+
+def test_a_schedule_has_three_runs_ahead_and_all_of_the_next_ten_minutes() -> None:
+    assert plan(HOURLY, NOON, NOON) == (
+        [NOON + HOUR * number for number in (1, 2, 3)], NOON + 3 * HOUR, NOON + 2 * HOUR,
+    )  # fmt: skip
+    assert len(plan(Cron("* * * * *"), NOON, NOON).slots) == 10
+    assert len(plan(Interval(timedelta(seconds=1)), NOON, NOON).slots) == 100
+    assert len(plan(HOURLY, NOON, NOON, 1).slots) == 1
+
+
+def test_what_was_planned_is_not_planned_again() -> None:
+    first = plan(HOURLY, NOON, NOON)
+    later = plan(HOURLY, first.until, NOON + 2 * HOUR)
+    assert later.slots == [NOON + HOUR * number for number in (4, 5)]
+
+
+def test_a_schedule_without_further_slots_is_done_with() -> None:
+    never = plan(Cron("0 0 30 2 *"), NOON, NOON)
+    assert (never.slots, never.again) == ([], None)
+
+
+def test_what_passed_while_nobody_looked_is_made_up_for_within_bounds() -> None:
+    now = NOON + timedelta(minutes=30)
+    assert [slot.hour for slot in plan(HOURLY, NOON - 5 * HOUR, now).slots] == [8, 9, 10, 11, 12, 13, 14, 15]
+    found = plan(Interval(timedelta(seconds=1)), NOON - timedelta(days=1), NOON).slots
+    assert len([slot for slot in found if slot <= NOON]) == MOST_PASSED
+    assert found[MOST_PASSED - 1] == NOON
+
+
+@pytest.mark.parametrize("fields", [{"catchup": "some"}, {"catchup": "all()"}, {"overlap": "maybe"}])
+def test_a_policy_that_says_nothing_known_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="none, latest, all"):
+        check_policy(fields)
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "after"),
+    [
+        (None, "x", []),
+        (Scheduled(NOON), "x", []),
+        (Suspended(), "x", []),
+        (Completed(), "x", []),
+        (Cancelling(), "x", ["Cancelled"]),
+        (Pending(), None, ["Scheduled"]),
+        (Pending(), "x", ["Crashed", "AwaitingRetry"]),
+        (Running(), "x", ["Crashed", "AwaitingRetry"]),
+        (Paused(), None, ["Crashed", "AwaitingRetry"]),
+        (Crashed(), "x", ["AwaitingRetry"]),
+    ],
+    ids=str,
+)
+def test_what_becomes_of_a_run_whose_process_is_gone(
+    state: State | None, message: str | None, after: list[str]
+) -> None:
+    run = flow_run(state=state, policy=RetryPolicy(1, (60.0,)), run_count=1)
+    found = left_behind(run, message, NOON, 0.0)
+    assert [each.name for each in found] == after
+    crashed = [each for each in found if each.is_crashed()]
+    assert [each.message for each in crashed] == [message or VANISHED] * len(crashed)
+    again = [each for each in left_behind(run.evolve(run_count=2), message, NOON, 0.0) if each.name == "AwaitingRetry"]
+    assert again == []
+
+
+def test_the_key_of_a_slot_is_the_same_in_every_zone() -> None:
+    (slot,) = Cron("0 9 3 * *", "America/New_York").upcoming(NOON, 1)
+    assert slot_key("d", "monthly", slot.astimezone()) == "d monthly 2024-06-03T13:00:00+00:00"
+
+
+NOW = datetime(2024, 5, 17, 8, 30, 12, tzinfo=timezone(timedelta(hours=-4)))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("in 5 minutes", 300), ("1 hour", 3600), ("90s", 90), ("1h 30m", 5400), ("in 2 days and 3 hours", 183_600),
+        ("0.5 h", 1800), ("In 1 WEEK", 604_800),
+    ],
+)  # fmt: skip
+def test_spans(text: str, seconds: float) -> None:
+    assert span_meant(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5", "5 minutes ago", "in", "minutes"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no span of time"):
+        span_meant(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("at 5:30pm", datetime(2024, 5, 17, 21, 30, tzinfo=UTC)),
+        ("09:00", datetime(2024, 5, 17, 13, 0, tzinfo=UTC)),
+        ("2024-06-03 09:00", datetime(2024, 6, 3, 13, 0, tzinfo=UTC)),
+        ("2024-06-03T09:00:00Z", datetime(2024, 6, 3, 9, 0, tzinfo=UTC)),
+        ("2024-06-03", datetime(2024, 6, 3, 4, 0, tzinfo=UTC)),
+    ],
+)
+def test_moments(text: str, moment: datetime) -> None:
+    assert moment_meant(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "soon", "25:00", "2024-13-01"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no moment"):
+        moment_meant(text, NOW)
+
+
+def test_a_known_policy_is_let_through() -> None:
+    for known in ({}, {"catchup": "all(3)", "overlap": "queue"}):
+        check_policy(known)

@@ -3,14 +3,14 @@
 import asyncio
 import pickle
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from orchestration.domain import errors, states
-from orchestration.domain.awaitable import Ready
+from orchestration.domain.functions import Ready
 from orchestration.domain.states import (
     NO_DATA,
     TERMINAL,
@@ -84,7 +84,6 @@ def test_the_ends_of_a_run() -> None:
 def test_times_and_pauses_are_kept_in_the_details() -> None:
     assert Scheduled(NOW).details == StateDetails(scheduled_time=NOW)
     assert states.Late(NOW).details == states.AwaitingRetry(NOW).details == StateDetails(scheduled_time=NOW)
-    assert states.awaiting_retry(NOW, 2.5) == states.AwaitingRetry(NOW + timedelta(seconds=2.5))
     assert Paused("wait", NOW, pause_key="1").details == StateDetails(pause_timeout=NOW, pause_key="1")
     assert states.Suspended("wait", NOW).details == StateDetails(pause_timeout=NOW, pause_reschedule=True)
 

@@ -10,9 +10,8 @@ from hypothesis import given, strategies as st
 
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.retries import RetryPolicy
-from orchestration.domain.schemas.recording import TaskRunChange, TaskRunRecord
-from orchestration.domain.schemas.runs import Owner, TaskRun
+from orchestration.domain.rules import RetryPolicy
+from orchestration.domain.schemas.runs import Owner, TaskRun, TaskRunChange, TaskRunRecord
 from orchestration.domain.states import AwaitingRetry, Completed, Failed, Pending, Retrying, Running, State
 from orchestration.persistence import runs
 from orchestration.persistence.sqlite import SqliteDatabase

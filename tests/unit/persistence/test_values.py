@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given, strategies as st
 
-from orchestration.domain.retries import NEVER, RetryPolicy
+from orchestration.domain.rules import NEVER, RetryPolicy
 from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.states import NO_DATA, NO_DETAILS, Completed, State, StateDetails, StateType, StoredResult
 from orchestration.persistence import values

@@ -18,12 +18,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
-from orchestration.domain.keys import Role, digest, new_key
 from orchestration.domain.schemas.wire import StoredDocument
-from orchestration.domain.settings import Settings
-from orchestration.server.auth import LIFE, Access, CsrfTokens, may
-from orchestration.server.gate import Gate
-from orchestration.server.metrics import Metrics
+from orchestration.domain.settings import Role, Settings, digest, new_key
+from orchestration.server.api.admin import Metrics
+from orchestration.server.auth import LIFE, Access, CsrfTokens, Gate, may
 
 VERBS = ("GET", "POST", "PATCH", "DELETE")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.domain.schemas.block_checksums import checksum_of
+from orchestration.domain.schemas.catalog import checksum_of
 from tests.support.rest import Made
 
 NOBODY = "0190a0a0-0000-7000-8000-000000000000"

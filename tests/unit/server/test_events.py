@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.events import events_of
+from orchestration.domain.schemas.wire import events_of
 from orchestration.domain.states import Completed, Running
 from tests.support.records import at, born, task_record
 from tests.support.rest import Made

@@ -10,8 +10,8 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
-from orchestration.server import limits
-from orchestration.server.limits import DEEPEST, MOST_BYTES, body_of
+from orchestration.server import auth
+from orchestration.server.auth import DEEPEST, MOST_BYTES, body_of
 
 JSON = {"content-type": "application/json"}
 
@@ -25,7 +25,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(client: TestClien
 def test_a_body_that_does_not_tell_its_size_is_refused_as_well(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MOST_BYTES", 1000)
+    monkeypatch.setattr(auth, "MOST_BYTES", 1000)
 
     def chunks() -> Iterator[bytes]:
         yield from (b" " * 300 for _ in range(5))
@@ -104,7 +104,7 @@ async def _body(messages: list[Any]) -> bytes:
 
 
 def test_a_client_that_is_too_slow_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "PATIENCE", 0.01)
+    monkeypatch.setattr(auth, "PATIENCE", 0.01)
     with pytest.raises(HTTPException) as refused:
         asyncio.run(_body([{"type": "http.request", "body": b"{", "more_body": True}]))
     assert (refused.value.status_code, "did not arrive" in refused.value.detail) == (408, True)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.server.api.task_runs import LONGEST
+from orchestration.server.api.runs import LONGEST
 from tests.support.rest import UNKNOWN, Made
 
 LINE = {"name": "n", "level": 20, "message": "m", "timestamp": "2026-01-01T00:00:00Z"}

@@ -13,9 +13,8 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from orchestration.backend.connect import open_backend
-from orchestration.domain.keys import Role, digest, new_key
 from orchestration.domain.schemas.wire import StoredDocument
-from orchestration.domain.settings import Settings
+from orchestration.domain.settings import Role, Settings, digest, new_key
 from orchestration.server.app import create_app
 from orchestration.server.auth import OPEN, may
 from tests.support.rest import UNKNOWN
