@@ -76,16 +76,17 @@ class Helper:
 
 
 class Helpers:
-    """This process and its helpers: each does one call at a time, and callers wait for one that is free.
+    """Processes that each do one call at a time; callers wait for one that is free.
 
-    In another process, to which they may be sent with a task, there are no helpers.
+    Without any, calls are done in this process, one at a time; so they are in another process, to which helpers may be
+    sent with a task.
     """
 
     def __init__(self, helpers: Sequence[Helper] = ()) -> None:
         self._helpers = helpers
         self._stopped = False
         self._free: SimpleQueue[Helper | None] = SimpleQueue()
-        for place in (None, *helpers):
+        for place in helpers or (None,):
             self._free.put(place)
 
     def __reduce__(self) -> tuple[type["Helpers"], tuple[()]]:

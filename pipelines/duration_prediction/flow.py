@@ -67,6 +67,8 @@ R = TypeVar("R")
 
 # Each fit keeps a core busy and holds a copy of its trips; the long rounds have one for each scale.
 FITS_AT_ONCE = min(usable_cores(), len(SCALES))
+# On a single core a process of its own would gain a fit nothing.
+HELPERS = FITS_AT_ONCE if FITS_AT_ONCE > 1 else 0
 DEFAULT_TRAINING = TrainingConfig()
 
 
@@ -121,12 +123,13 @@ def duration_prediction(
     plan = months_of_run(train_months, validate_month, training)
     mailbox = open_mailbox(mail_block, mail_to)
     store = find_store(os.environ, home())
-    with getting_ready(store), helping(FITS_AT_ONCE - 1, boosting.__name__) as helpers:
+    with helping(HELPERS, boosting.__name__) as helpers:
         got = download_months(s3_block, plan.months, training.colour)
         train = load(got.months, plan.train, training.colour)
         validate = load(got.months, (plan.validate,), training.colour)
         drift = check_drift(train, validate, training)
-        baselines = compare_baselines(train, validate)
+        with getting_ready(store):
+            baselines = compare_baselines(train, validate)
         files = got.data_files(plan)
         earlier = find_earlier(store, training, files)
         model, candidates = load_earlier(earlier) if earlier else learn(train, got.centroids, training, helpers)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from pathlib import Path
 from pipelines.helpers import helping
 from tests.support import helped
 with helping(1, "decimal") as helpers:
-    helpers.call(helped.process, 0)
     helpers.call(helped.stay, Path(sys.argv[1]))
 """
 
@@ -49,41 +47,35 @@ def _wait_for_end(process: int) -> None:
 
 
 def _told(path: Path) -> int:
-    """The process that the file will name."""
-    until = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < until, "nobody said anything"
-        time.sleep(0.01)
+    """The process that will name itself in a named pipe."""
     return int(path.read_text())
 
 
-def test_this_process_and_its_helper_take_turns(helpers: Helpers) -> None:
-    one, other, again = (helpers.call(helped.process, 0) for _ in range(3))
-    assert (one, again) == (os.getpid(), os.getpid())
-    assert other != one
+def test_helpers_take_turns() -> None:
+    with helping(2, helped.__name__) as two:
+        one, other, again = (two.call(helped.process, 0) for _ in range(3))
+    assert one == again
+    assert len({one, other, os.getpid()}) == 3
 
 
 def test_what_comes_back_is_what_this_process_would_have_made(helpers: Helpers) -> None:
-    here, there = (helpers.call(helped.double, np.arange(300_000.0)) for _ in range(2))
-    assert here.tobytes() == there.tobytes() == (2 * np.arange(300_000.0)).tobytes()
+    there, here = (each.call(helped.double, np.arange(300_000.0)) for each in (helpers, Helpers()))
+    assert there.tobytes() == here.tobytes() == (2 * np.arange(300_000.0)).tobytes()
 
 
 def test_what_the_work_raises_is_raised_wherever_it_is_done(helpers: Helpers) -> None:
-    for _ in range(4):
+    for each in (helpers, helpers, Helpers()):
         with pytest.raises(ValueError, match="no such thing"):
-            helpers.call(helped.refuse, "no such thing")
+            each.call(helped.refuse, "no such thing")
 
 
 def test_a_fit_needs_no_pandas() -> None:
     with helping(1, boosting.__name__) as helpers:
-        assert helpers.call(helped.process, 0) == os.getpid()
         assert helpers.call(helped.loads, boosting.__name__)
-        assert helpers.call(helped.process, 0) == os.getpid()
         assert not helpers.call(helped.loads, "pandas")
 
 
 def test_the_work_of_a_helper_that_dies_is_done_here(helpers: Helpers, caplog: pytest.LogCaptureFixture) -> None:
-    helpers.call(helped.process, 0)
     os.kill(helpers.call(helped.process, 0), signal.SIGKILL)
     with caplog.at_level(logging.WARNING):
         assert {helpers.call(helped.process, 0) for _ in range(4)} == {os.getpid()}
@@ -93,7 +85,6 @@ def test_the_work_of_a_helper_that_dies_is_done_here(helpers: Helpers, caplog: p
 
 
 def test_what_cannot_be_sent_is_refused_and_hangs_nothing(helpers: Helpers) -> None:
-    helpers.call(helped.process, 0)
     with pytest.raises((AttributeError, pickle.PicklingError), match="pickle"):
         helpers.call(lambda item: item, 1)
     assert {helpers.call(helped.process, 0) for _ in range(3)} == {os.getpid()}
@@ -119,6 +110,7 @@ def test_without_helpers_everything_is_done_here() -> None:
 
 def test_the_end_ends_a_helper_at_work_and_sends_home_who_waits_for_it(tmp_path: Path) -> None:
     ends: list[str] = []
+    os.mkfifo(tmp_path / "told")
 
     def call(few: Helpers) -> None:
         try:
@@ -127,7 +119,6 @@ def test_the_end_ends_a_helper_at_work_and_sends_home_who_waits_for_it(tmp_path:
             ends.append(str(error))
 
     with helping(1, helped.__name__) as few:
-        few.call(helped.process, 0)
         thread = threading.Thread(target=call, args=(few,))
         thread.start()
         at_work = _told(tmp_path / "told")
@@ -140,6 +131,7 @@ def test_the_end_ends_a_helper_at_work_and_sends_home_who_waits_for_it(tmp_path:
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_helper_at_work_ends_with_its_parent(tmp_path: Path, ending: signal.Signals) -> None:
+    os.mkfifo(tmp_path / "told")
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "told")], cwd=ROOT, stderr=subprocess.DEVNULL
     ) as parent:
