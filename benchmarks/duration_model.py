@@ -6,9 +6,11 @@ The rival is a plain gradient boosting of 500 slowly learnt trees on the same tr
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import OURS, Contender, Figures, Options, Samples, compare, run_program
@@ -17,24 +19,27 @@ from pipelines.tlc import Colour, Month
 
 PROMISED = (((Month(2021, 1),), Month(2021, 2), 5.13), ((Month(2020, 12), Month(2021, 1)), Month(2021, 2), 4.98))
 MANY = 11
+PARTS = ("promised", "pairs", "costs")
 
 
-def measure(options: Options) -> Sequence[Measure]:
-    """Errors against the promise and the rival, then what a month and eleven of them cost."""
+def measure(options: Options, parts: Sequence[str] = PARTS) -> Sequence[Measure]:
+    """Errors against the promise and the rival, then what a month and eleven of them cost; or only some of these."""
     folder = Path(os.environ.get("TLC_DATA_DIR", ""))
     months = sorted(Month.parse(path.stem[-7:]) for path in folder.glob(f"{Colour.GREEN}_tripdata_*.parquet"))
     if not os.environ.get("TLC_DATA_DIR") or not months:
         print("duration_model is skipped: TLC_DATA_DIR names no folder with the TLC's months.", file=sys.stderr)
         return []
     once = Options(1, options.peer_python)
-    pairs = [(month, month.next()) for month in months if month.next() in months]
-    promised = [
-        _promised(folder, learnt, judged, at_most, once)
-        for learnt, judged, at_most in PROMISED
-        if {*learnt, judged} <= set(months)
-    ]
-    against = [_judge(folder, "rivals", after, [month], once) for month, after in pairs]
-    return [*promised, *_pairs(pairs, against), *_costs(folder, months, options)]
+    measures: list[Measure] = []
+    if "promised" in parts:
+        possible = [(learnt, judged, most) for learnt, judged, most in PROMISED if {*learnt, judged} <= set(months)]
+        measures += [_promised(folder, learnt, judged, most, once) for learnt, judged, most in possible]
+    if "pairs" in parts:
+        pairs = [(month, month.next()) for month in months if month.next() in months]
+        measures += _pairs(pairs, [_judge(folder, "rivals", after, [month], once) for month, after in pairs])
+    if "costs" in parts:
+        measures += _costs(folder, months, options)
+    return measures
 
 
 def _promised(folder: Path, learnt: Sequence[Month], judged: Month, at_most: float, options: Options) -> Measure:
@@ -72,8 +77,10 @@ def _costs(folder: Path, months: Sequence[Month], options: Options) -> list[Meas
         Measure(what=f"load, tune and fit {of_one}", unit="s", ours=one.of(OURS, "fit_seconds"), at_most=9),
         Measure(what=f"processor time of that, {of_one}", unit="s", ours=one.of(OURS, "fit_cpu_seconds")),
         Measure(what=f"peak memory of that, {of_one}", unit="MB", ours=one.of(OURS, "memory"), at_most=600),
+        Measure(what=f"of each helper, {of_one}", unit="MB", ours=one.of(OURS, "helper_memory"), at_most=600),
         Measure(what=f"load, tune and fit {of_many}", unit="s", ours=many.of(OURS, "fit_seconds"), at_most=90),
         Measure(what=f"peak memory of that, {of_many}", unit="MB", ours=many.of(OURS, "memory"), at_most=1_500),
+        Measure(what=f"of each helper, {of_many}", unit="MB", ours=many.of(OURS, "helper_memory"), at_most=1_500),
         Measure(what="processor time a trip, many over few", unit="", ours=[growth], at_most=1.1),
         Measure(
             what="to predict 80,000 trips with intervals",
@@ -92,4 +99,7 @@ def _judge(folder: Path, mode: str, judged: Month, learnt: Sequence[Month], opti
 
 
 if __name__ == "__main__":
-    main("duration_model", measure)
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument("--only", choices=PARTS, action="append", dest="parts", help="one part; may be repeated")
+    given, sys.argv[1:] = chosen.parse_known_args()
+    main("duration_model", partial(measure, parts=given.parts or PARTS))

@@ -1,14 +1,17 @@
 """A training on some months and its judgement on a later one: errors, seconds, memory, and trips predicted a second."""
 
 import json
+import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from pipelines.duration_prediction import boosting
 from pipelines.duration_prediction.baselines import score_baselines
 from pipelines.duration_prediction.config import CENTROIDS_FILE, TrainingConfig
 from pipelines.duration_prediction.data import Trips, load_trips
@@ -17,6 +20,7 @@ from pipelines.duration_prediction.fitting import train_model
 from pipelines.duration_prediction.geography import Geography, find_geography
 from pipelines.duration_prediction.metrics import evaluate
 from pipelines.duration_prediction.model import predict_trips
+from pipelines.helpers import helping
 from pipelines.tlc import Colour, Month
 
 CORES = 2
@@ -53,12 +57,22 @@ def resident(field: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
-began, began_cpu = time.perf_counter(), time.process_time()
-train = load(*learnt)
-geography = find_geography(folder / CENTROIDS_FILE, train)
-with ThreadPoolExecutor(CORES) as pool:
-    model = train_model(train, geography, TrainingConfig(), lambda call, given: list(pool.map(call, given))).model
-seconds, cpu_seconds, memory = time.perf_counter() - began, time.process_time() - began_cpu, resident("VmHWM")
+def processor_seconds() -> float:
+    """Of this process and its helpers, as soon as they have ended."""
+    helped = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + helped.ru_utime + helped.ru_stime
+
+
+began, began_cpu = time.perf_counter(), processor_seconds()
+with helping(CORES, boosting.__name__) as helpers, ThreadPoolExecutor(CORES) as pool:
+    train = load(*learnt)
+    geography = find_geography(folder / CENTROIDS_FILE, train)
+    model = train_model(
+        train, geography, TrainingConfig(), lambda call, given: list(pool.map(partial(helpers.call, call), given))
+    ).model
+    seconds = time.perf_counter() - began
+cpu_seconds, memory = processor_seconds() - began_cpu, resident("VmHWM")
+helper_memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 validate = load(judged)
 actual = validate.minutes.to_numpy()
 began = time.perf_counter()
@@ -70,6 +84,7 @@ found = {
     "fit_seconds": seconds,
     "fit_cpu_seconds": cpu_seconds,
     "memory": memory,
+    "helper_memory": helper_memory,
     "trips": len(train),
     "rate": rate,
 }

@@ -6,23 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipelines.duration_prediction.boosting import Candidate, Job, Settings, fit_boosting
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips
 from pipelines.duration_prediction.features import Table, learn_design
 from pipelines.duration_prediction.geography import Geography
 from pipelines.duration_prediction.intervals import learn_spread
 from pipelines.duration_prediction.metrics import Minutes
-from pipelines.duration_prediction.model import DurationModel, Member, on_scale, within_limits
+from pipelines.duration_prediction.model import DurationModel, Member
+from pipelines.duration_prediction.scales import on_scale, within_limits
 from pipelines.duration_prediction.start import guess_all, learn_starts
-from pipelines.duration_prediction.tuning import (
-    Candidate,
-    Job,
-    Settings,
-    Spreader,
-    fit_boosting,
-    one_by_one,
-    tune,
-)
+from pipelines.duration_prediction.tuning import Spreader, one_by_one, tune
 from pipelines.errors import NoValidTripsError
 
 FEWEST_TRIPS = 50

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ from orchestration import (
     get_run_logger,
     task,
 )
+from pipelines.duration_prediction import boosting
 from pipelines.duration_prediction.apart import predict_apart
 from pipelines.duration_prediction.baselines import Baselines, score_baselines
 from pipelines.duration_prediction.bootstrap import rmse_difference
@@ -48,6 +50,7 @@ from pipelines.duration_prediction.registry import (
     register_model,
 )
 from pipelines.duration_prediction.report import Report, build_report, report_files
+from pipelines.duration_prediction.scales import SCALES
 from pipelines.duration_prediction.sections import GENERATED_WARNING
 from pipelines.duration_prediction.standing import Fate, Outcome, Rival, decide_fate, learnt_months
 from pipelines.duration_prediction.store import Store, find_store, model_name
@@ -56,13 +59,16 @@ from pipelines.duration_prediction.wiring.months import download_months, load
 from pipelines.duration_prediction.wiring.records import model_fingerprint, provenance, record_training
 from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over, months_of_run
 from pipelines.duration_prediction.zone_names import read_zone_names
+from pipelines.helpers import Helpers, helping, usable_cores
 from pipelines.progress import progress_bar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Each fit keeps a core busy and holds a copy of its trips.
-FITS_AT_ONCE = os.cpu_count() or 1
+# Each fit keeps a core busy and holds a copy of its trips; the long rounds have one for each scale.
+FITS_AT_ONCE = min(usable_cores(), len(SCALES))
+# On a single core a process of its own would gain a fit nothing.
+HELPERS = FITS_AT_ONCE if FITS_AT_ONCE > 1 else 0
 DEFAULT_TRAINING = TrainingConfig()
 
 
@@ -117,15 +123,16 @@ def duration_prediction(
     plan = months_of_run(train_months, validate_month, training)
     mailbox = open_mailbox(mail_block, mail_to)
     store = find_store(os.environ, home())
-    got = download_months(s3_block, plan.months, training.colour)
-    train = load(got.months, plan.train, training.colour)
-    validate = load(got.months, (plan.validate,), training.colour)
-    drift = check_drift(train, validate, training)
-    with getting_ready(store):
-        baselines = compare_baselines(train, validate)
-    files = got.data_files(plan)
-    earlier = find_earlier(store, training, files)
-    model, candidates = load_earlier(earlier) if earlier else learn(train, got.centroids, training)
+    with helping(HELPERS, boosting.__name__) as helpers:
+        got = download_months(s3_block, plan.months, training.colour)
+        train = load(got.months, plan.train, training.colour)
+        validate = load(got.months, (plan.validate,), training.colour)
+        drift = check_drift(train, validate, training)
+        with getting_ready(store):
+            baselines = compare_baselines(train, validate)
+        files = got.data_files(plan)
+        earlier = find_earlier(store, training, files)
+        model, candidates = load_earlier(earlier) if earlier else learn(train, got.centroids, training, helpers)
     prediction = predict(model, validate)
     geography = model.design.geography
     evaluation = judge(validate, prediction, geography)
@@ -183,11 +190,11 @@ def load_earlier(registered: RegisteredModel) -> tuple[DurationModel, tuple[Cand
 
 
 def learn(
-    train: Trips, centroids: Path | None, training: TrainingConfig
+    train: Trips, centroids: Path | None, training: TrainingConfig, helpers: Helpers
 ) -> tuple[DurationModel, tuple[CandidateScore, ...]]:
     """The fitted model and how its candidates did; each candidate is a task of its own."""
     geography = locate_zones(centroids, train)
-    trained = train_model(train, geography, training, spread)
+    trained = train_model(train, geography, training, partial(spread, helpers))
     get_run_logger().info(
         "Learnt in %.1f s; of %d candidates the best is: %s.",
         trained.seconds,
@@ -197,9 +204,9 @@ def learn(
     return trained.model, trained.candidates
 
 
-def spread(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def spread(helpers: Helpers, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Do the same to each item, a task run each; the results in the order of the items."""
-    futures = [fit_candidate.submit(work, item) for item in items]
+    futures = [fit_candidate.submit(helpers, work, item) for item in items]
     results = []
     with progress_bar("Fitting", len(futures)) as bar:
         for future in futures:
@@ -209,9 +216,9 @@ def spread(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 @task
-def fit_candidate(work: Callable[[T], R], item: T) -> R:
+def fit_candidate(helpers: Helpers, work: Callable[[T], R], item: T) -> R:
     """One independent piece of the training."""
-    return work(item)
+    return helpers.call(work, item)
 
 
 @task

@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pipelines.duration_prediction.config import MAX_MINUTES, MIN_MINUTES
 from pipelines.duration_prediction.features import Design, Matrix, Table
 from pipelines.duration_prediction.intervals import Spread
 from pipelines.duration_prediction.metrics import Minutes
+from pipelines.duration_prediction.scales import to_minutes, within_limits
 from pipelines.duration_prediction.start import Start, basis
 
 # What skops may build when the model is loaded, beyond its own list: reviewed, ours or scikit-learn's.
@@ -27,8 +27,6 @@ TRUSTED_TYPES = [
     "pipelines.duration_prediction.start.Start",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 ]
-# The scales that a member may learn on: their mean beats either, for the roots err towards short trips.
-MINUTES, ROOT = "minutes", "root"
 # Rows that are predicted at a time, so that a month of millions needs no more memory than one of thousands.
 BATCH = 20_000
 
@@ -99,18 +97,3 @@ def blend(members: Sequence[Member], table: Table) -> Minutes:
     terms = basis(table.inputs, table.straight)
     with threadpool_limits(1, user_api="openmp"):
         return within_limits(np.mean([member.predict(table, terms) for member in members], axis=0))
-
-
-def on_scale(minutes: Minutes, scale: str) -> Minutes:
-    """Minutes on the scale that a member learns on."""
-    return np.sqrt(minutes) if scale == ROOT else minutes
-
-
-def to_minutes(values: Minutes, scale: str) -> Minutes:
-    """What a member predicts, in minutes."""
-    return np.maximum(values, 0) ** 2 if scale == ROOT else values
-
-
-def within_limits(minutes: Minutes) -> Minutes:
-    """Predictions held to the range of the trips that the model learnt from, so that none is negative."""
-    return np.clip(minutes, MIN_MINUTES, MAX_MINUTES)

@@ -7,15 +7,8 @@ from skops.io import dumps, get_untrusted_types, loads
 
 from pipelines.duration_prediction import model as model_module
 from pipelines.duration_prediction.data import Trips
-from pipelines.duration_prediction.model import (
-    MINUTES,
-    ROOT,
-    TRUSTED_TYPES,
-    DurationModel,
-    on_scale,
-    predict_trips,
-    to_minutes,
-)
+from pipelines.duration_prediction.model import TRUSTED_TYPES, DurationModel, predict_trips
+from pipelines.duration_prediction.scales import MINUTES, ROOT, on_scale, to_minutes
 from pipelines.duration_prediction.validation import DROPOFF
 from pipelines.embedded.months import make_month
 from pipelines.tlc import Colour, Month

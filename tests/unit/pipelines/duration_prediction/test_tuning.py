@@ -5,21 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipelines.duration_prediction.boosting import Job, Trial, fit_boosting, fit_candidate
 from pipelines.duration_prediction.config import TrainingConfig
 from pipelines.duration_prediction.data import Trips
 from pipelines.duration_prediction.features import Table, learn_design
 from pipelines.duration_prediction.geography import learn_geography
 from pipelines.duration_prediction.metrics import Minutes
-from pipelines.duration_prediction.model import MINUTES, ROOT
-from pipelines.duration_prediction.tuning import (
-    Job,
-    Trial,
-    fit_boosting,
-    fit_candidate,
-    list_candidates,
-    one_by_one,
-    tune,
-)
+from pipelines.duration_prediction.scales import MINUTES, ROOT
+from pipelines.duration_prediction.tuning import list_candidates, one_by_one, tune
 
 CONFIG = TrainingConfig(
     max_iter=30, leaves=(3, 9), screening_trips=200, screening_trees=6, tuning_trips=600, min_samples_leaf=5
