@@ -8,9 +8,10 @@ names of its own, so that a user's blocks stay as they are.
 import os
 import pkgutil
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -47,10 +48,11 @@ class Needs:
 
 @dataclass(frozen=True)
 class Storage:
-    """The bucket's block, and where its data come from, for metrics.json."""
+    """The bucket's block, where its data come from, for metrics.json, and what puts further months into it."""
 
     block: str
     data_source: str
+    restock: Callable[[Needs], object]
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def forget_the_shell(environ: MutableMapping[str, str]) -> None:
 
 def _own_storage(described: Registered) -> Storage:
     _say(f"The data are those of the bucket that {ENV_FILE} describes.")
-    return Storage(described.s3_block or "", "s3")
+    return Storage(described.s3_block or "", "s3", restock=bool)  # its owner sees to the months
 
 
 def _own_mail(described: Registered) -> Mail:
@@ -104,11 +106,8 @@ def _own_mail(described: Registered) -> Mail:
 
 def _embedded_storage(s3: Server, needs: Needs, home: Path) -> Storage:
     """Fill the embedded bucket and save the block of it."""
-    source = pkgutil.resolve_name(CHOOSE_SOURCE)(os.environ, home / "cache" / "tlc", needs.months, needs.colour)
-    _say(source.sentence)
-    for missing in pkgutil.resolve_name(FILL_BUCKET)(s3.url, BUCKET_NAME, BUCKET_PREFIX, source, needs.months):
-        sys.stderr.write(f"{missing}\n")
-        sys.stderr.flush()
+    restock = partial(_stock, s3, home)
+    kind = restock(needs)
     key = "embedded"
     credentials = AwsCredentials(
         aws_access_key_id=key,
@@ -117,7 +116,17 @@ def _embedded_storage(s3: Server, needs: Needs, home: Path) -> Storage:
         aws_client_parameters=AwsClientParameters(endpoint_url=s3.url),
     )
     S3Bucket(bucket_name=BUCKET_NAME, credentials=credentials).save("embedded-s3", overwrite=True)
-    return Storage("embedded-s3", source.kind)
+    return Storage("embedded-s3", kind, restock)
+
+
+def _stock(s3: Server, home: Path, needs: Needs) -> str:
+    """Put months into the embedded bucket; the kind of the source that they come from."""
+    source = pkgutil.resolve_name(CHOOSE_SOURCE)(os.environ, home / "cache" / "tlc", needs.months, needs.colour)
+    _say(source.sentence)
+    for missing in pkgutil.resolve_name(FILL_BUCKET)(s3.url, BUCKET_NAME, BUCKET_PREFIX, source, needs.months):
+        sys.stderr.write(f"{missing}\n")
+        sys.stderr.flush()
+    return str(source.kind)
 
 
 def _embedded_mail(mailbox: Server, outbox: Path) -> Mail:
