@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 
@@ -21,9 +21,6 @@ COLOURS = {
     "Crashed": "magenta", "Late": "yellow", "Paused": "yellow", "Suspended": "yellow", "AwaitingRetry": "yellow",
 }  # fmt: skip
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; -o json does so too.")]
-Limit = Annotated[int | None, typer.Option(help="How many at most.", min=1)]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Column(NamedTuple):

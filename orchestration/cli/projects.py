@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import typer
 
-from orchestration.cli.kinds import Name, store, value_of
-from orchestration.cli.output import AsJson, Yes, may, new_app, print_documents
-from orchestration.cli.runs import DEPLOYMENT, SCHEDULE, At, In, Params, Watch, deployment, watch
+from orchestration.cli.kinds import store, value_of
+from orchestration.cli.output import may, new_app, print_documents
+from orchestration.cli.runs import DEPLOYMENT, SCHEDULE, deployment, watch
 from orchestration.domain.errors import UsageError
 from orchestration.domain.moments import moment_meant, span_meant
 from orchestration.domain.schedules import schedule_of, slot_key
@@ -27,23 +27,6 @@ NEXT, MOST_SLOTS = 5, 100
 # The name of the state in which a run of the past waits, by which it is never late.
 BACKFILL = "Backfill"
 
-Entrypoint = Annotated[str | None, typer.Argument(help="path/to/file.py:function; without it, what the file says.")]
-Names = Annotated[list[str] | None, typer.Option("--name", "-n", help="Its name, or a pattern of those in the file.")]
-All = Annotated[bool, typer.Option("--all", help="All deployments of the file.")]
-Pool = Annotated[str | None, typer.Option("--pool", "-p", help="The work pool whose workers run it.")]
-Crons = Annotated[list[str] | None, typer.Option("--cron", help="When it runs, such as '0 9 3 * *'.")]
-Intervals = Annotated[list[float] | None, typer.Option("--interval", help="Seconds between runs.")]
-RRules = Annotated[list[str] | None, typer.Option("--rrule", help="When it runs, by RFC 5545.")]
-Zone = Annotated[str | None, typer.Option("--timezone", help="Of these times, such as America/New_York.")]
-Param = Annotated[list[str] | None, typer.Option("--param", help="name=value, a JSON value or a text.")]
-Json = Annotated[str, typer.Option("--params", help="Parameters, as a JSON object.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag; may be given several times.")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
-RunName = Annotated[str | None, typer.Option("--flow-run-name", "--name", help="What the run is called.")]
-From = Annotated[str, typer.Option("--from", help="The first moment, such as 2024-01-01.")]
-To = Annotated[str, typer.Option("--to", help="The last moment.")]
-Slug = Annotated[str | None, typer.Option("--schedule", help="The slug or id of one of its schedules.")]
-Title = Annotated[str | None, typer.Option("--name", help="Of the project; without it, the folder's.")]
 
 deploy, init, project, schedule = map(new_app, ("Deploy flows.", *["Begin a project."] * 2, "List schedules."))
 project.callback()(lambda: None)  # else its only command would have no name
@@ -52,9 +35,9 @@ deployment.add_typer(schedule, name="schedule")
 
 @deploy.command()
 def deploy_(
-    entrypoint: Entrypoint = None, name: Names = None, all_: All = False, pool: Pool = None, cron: Crons = None,
-    interval: Intervals = None, rrule: RRules = None, timezone: Zone = None, param: Param = None, tag: Tags = None,
-    dry_run: Dry = False,
+    entrypoint: str | None = None, name: list[str] | None = None, all_: bool = False, pool: str | None = None,
+    cron: list[str] | None = None, interval: list[float] | None = None, rrule: list[str] | None = None,
+    timezone: str | None = None, param: list[str] | None = None, tag: list[str] | None = None, dry_run: bool = False,
 ) -> None:  # fmt: skip
     """Deploy what prefect.yaml and deployment.yaml say, or the flow of an entrypoint: all of it, or nothing."""
     from orchestration.sdk.projects.deploying import planned, save
@@ -98,19 +81,16 @@ def _named(entries: list[Any], names: Sequence[str] | None) -> list[Any]:
     return found
 
 
-def _parameters(param: Sequence[str] | None, params: str = "{}") -> Document:
-    """What ``--param`` and ``--params`` say."""
-    given = value_of(params)
-    if not isinstance(given, dict):
-        raise UsageError(f"--params {params!r} is no JSON object.")
+def _parameters(param: Sequence[str] | None) -> Document:
+    """What ``--param`` says."""
     if missing := [text for text in param or () if "=" not in text]:
         raise UsageError(f"{missing[0]!r} gives no value; write it as name=value.")
-    return given | {name: value_of(value) for name, _, value in (text.partition("=") for text in param or ())}
+    return {name: value_of(value) for name, _, value in (text.partition("=") for text in param or ())}
 
 
 @init.command()
 @project.command("init")
-def start(name: Title = None) -> None:
+def start(name: str | None = None) -> None:
     """Put prefect.yaml, deployment.yaml, .prefectignore and .prefect/ into this folder, where they are not there."""
     from orchestration.sdk.projects.files import start_project
 
@@ -120,15 +100,15 @@ def start(name: Title = None) -> None:
 
 @deployment.command("run")
 def run_deployment(
-    name: Name, param: Params = None, params: Json = "{}", start_at: At = None, start_in: In = None,
-    watch_: Watch = False, tag: Tags = None, run_name: RunName = None,
+    name: str, param: list[str] | None = None, start_at: str | None = None, start_in: str | None = None,
+    watch_: bool = False, tag: list[str] | None = None, run_name: str | None = None,
 ) -> None:  # fmt: skip
     """Ask for a run of a deployment, now or later; a worker starts it."""
     from orchestration.sdk.projects.parameter_schema import check_parameters
 
     if start_at and start_in:
         raise UsageError("Give either --start-at or --start-in.")
-    now, given = datetime.now(UTC), _parameters(param, params)
+    now, given = datetime.now(UTC), _parameters(param)
     due = moment_meant(start_at, now.astimezone()) if start_at else now + span_meant(start_in or "0s")
     document = DEPLOYMENT.one(name)
     check_parameters(document.get("parameter_openapi_schema") or {}, given)
@@ -140,7 +120,7 @@ def run_deployment(
 
 
 @deployment.command("backfill")
-def backfill(name: Name, from_: From, to: To, slug: Slug = None, yes: Yes = False) -> None:
+def backfill(name: str, from_: str, to: str, slug: str | None = None, yes: bool = False) -> None:
     """Ask for the runs of past slots of a deployment's schedules; those that have run do not run again."""
     now = datetime.now(UTC).astimezone()
     first, last = moment_meant(from_, now) - datetime.resolution, min(moment_meant(to, now), now)
@@ -162,7 +142,7 @@ def backfill(name: Name, from_: From, to: To, slug: Slug = None, yes: Yes = Fals
 
 
 @schedule.command("ls")
-def list_schedules(name: Name, as_json: AsJson = False) -> None:
+def list_schedules(name: str, as_json: bool = False) -> None:
     """List the schedules of a deployment, with the times that come next."""
     found = DEPLOYMENT.one(name)["schedules"]
     for each in found:

@@ -8,14 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.kinds import Name, group, kind_of, store
-from orchestration.cli.output import AsJson, Limit, print_json
+from orchestration.cli.kinds import group, kind_of, store
+from orchestration.cli.output import print_json
 from orchestration.domain import errors, rules, states
 from orchestration.domain.schemas import filters, wire
 
@@ -24,27 +24,22 @@ POLL_SECONDS = 0.5
 # How long after its moment a line may still arrive, from another process, and be followed.
 LATE_LINES = timedelta(seconds=5)
 
-States = Annotated[list[str] | None, typer.Option("--state", help="Name of a state, such as Late.")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")]
-Params = Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value, a JSON value or a text.")]
-At = Annotated[str | None, typer.Option("--start-at", help="Such as `17:30` or `2024-03-03 09:00`.")]
-In = Annotated[str | None, typer.Option("--start-in", help="Such as `5 minutes`.")]
-FlowNames = Annotated[list[str] | None, typer.Option("--flow-name", help="Only those of this flow.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Print its states until it has ended.")]
 
 FLOW_RUN, DEPLOYMENT, SCHEDULE = kind_of("flow-run"), kind_of("deployment"), kind_of("deployment schedule")
 flow, flow_run, task_run, deployment = (group(kind_of(name)) for name in ("flow", "flow-run", "task-run", "deployment"))
 
 
 @flow_run.command("ls")
-def list_runs(flow_name: FlowNames = None, limit: Limit = None, state: States = None, as_json: AsJson = False) -> None:
+def list_runs(
+    flow_name: list[str] | None = None, limit: int | None = None, state: list[str] | None = None, as_json: bool = False
+) -> None:
     """List flow runs, newest first."""
     where = {**filters.among("flows", name=flow_name), **filters.among("flow_runs", state_name=state)}
     FLOW_RUN.show(as_json, where, limit)
 
 
 @flow_run.command("logs")
-def logs(name: Name, follow: Follow = False, as_json: AsJson = False) -> None:
+def logs(name: str, follow: bool = False, as_json: bool = False) -> None:
     """Print the log lines of a flow run."""
     lines = lines_of(store(), FLOW_RUN.one(name)["id"], follow)
     if as_json:
@@ -55,13 +50,13 @@ def logs(name: Name, follow: Follow = False, as_json: AsJson = False) -> None:
 
 
 @flow_run.command("watch")
-def watch_(name: Name) -> None:
+def watch_(name: str) -> None:
     """Print the states of a flow run until it has ended; the exit code is 0 when it completed."""
     watch(store(), FLOW_RUN.one(name)["id"])
 
 
 @flow_run.command("cancel")
-def cancel(name: Name) -> None:
+def cancel(name: str) -> None:
     """Cancel a flow run."""
     run = FLOW_RUN.one(name)
     if _has_ended(run):
@@ -73,7 +68,7 @@ def cancel(name: Name) -> None:
 
 
 @flow_run.command("retry")
-def retry(name: Name) -> None:
+def retry(name: str) -> None:
     """Schedule an ended flow run of a deployment anew, now."""
     run = FLOW_RUN.one(name)
     if not _has_ended(run):
@@ -85,7 +80,7 @@ def retry(name: Name) -> None:
 
 
 @flow_run.command("execute")
-def execute(name: Name) -> None:
+def execute(name: str) -> None:
     """Live a flow run of a deployment here and now, in a process of its own; the exit code is 0 when it completed."""
     command = [sys.executable, "-m", "orchestration.services.run", FLOW_RUN.one(name)["id"]]
     raise typer.Exit(subprocess.call(command))  # noqa: S603 - it is ours

@@ -4,14 +4,13 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated
 
 import typer
 
 from orchestration.backend.connect import open_database
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, kind_of
-from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
+from orchestration.cli.output import may, new_app, print_fields
 from orchestration.cli.worker import print_unit
 from orchestration.domain import errors, keys
 from orchestration.domain.addresses import HOST, PORT, url_of
@@ -26,16 +25,11 @@ server.add_typer(database, name="database")
 server.add_typer(key, name="key")
 server.add_typer(group(kind_of("server audit")), name="audit")
 
-Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="ORCHESTRATION_SERVER_API_HOST")]
-Port = Annotated[int, typer.Option(help="Of that address.", envvar="ORCHESTRATION_SERVER_API_PORT", min=1, max=65535)]
-Background = Annotated[bool, typer.Option("--background", "-b", help="Return when it answers, and leave it running.")]
-NoServices = Annotated[bool, typer.Option("--no-services", help="Only the interface.")]
-RoleOf = Annotated[keys.Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
 
 
 @server.command("start")
 def start(
-    host: Host = HOST, port: Port = PORT, background: Background = False, no_services: NoServices = False
+    host: str = HOST, port: int = PORT, background: bool = False, no_services: bool = False
 ) -> None:
     """Start a server."""
     settings = current_settings()
@@ -64,7 +58,7 @@ def stop() -> None:
 
 
 @server.command("status")
-def status(as_json: AsJson = False) -> None:
+def status(as_json: bool = False) -> None:
     """Tell whether the server answers; the exit code is 0 when it does."""
     settings = current_settings()
     found = processes.running(settings.home)
@@ -75,14 +69,14 @@ def status(as_json: AsJson = False) -> None:
 
 
 @database.command("upgrade")
-def upgrade(yes: Yes = False) -> None:
+def upgrade(yes: bool = False) -> None:
     """Bring the database to the schema of this version; what it was before is kept in a copy beside a SQLite file."""
     with closing(open_database(current_settings())) as opened_database, opened_database.session() as now:
         typer.echo(f"{now.place} has schema {now.version()}, the newest that this version knows.")
 
 
 @database.command("reset")
-def reset(yes: Yes = False) -> None:
+def reset(yes: bool = False) -> None:
     """Remove all that the database holds; a copy is kept beside a SQLite file."""
     settings = current_settings()
     if found := processes.running(settings.home):
@@ -96,7 +90,7 @@ def reset(yes: Yes = False) -> None:
 
 
 @key.command("create")
-def create(name: str, role: RoleOf = keys.Role.OPERATOR) -> None:
+def create(name: str, role: keys.Role = keys.Role.OPERATOR) -> None:
     """Make an API key and print it; nobody can read it again."""
     made = keys.new_key()
     KEYS.create({"name": name, "role": role.value, "digest": keys.digest(made)})

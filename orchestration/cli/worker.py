@@ -6,7 +6,6 @@ import logging
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -22,18 +21,11 @@ from orchestration.services.worker import Wanted, Worker
 worker = new_app("Run what deployments ask for.")
 UNIT = Path(__file__).with_name("unit.service")
 
-Pool = Annotated[str, typer.Option("--pool", "-p", help="The work pool whose runs it takes.")]
-Queues = Annotated[list[str] | None, typer.Option("--work-queue", "-q", help="Only those of a queue, or of several.")]
-Type = Annotated[str | None, typer.Option("--type", "-t", help="Of the pool, which is made if it is not there.")]
-AtOnce = Annotated[int | None, typer.Option("--limit", "-l", help="Runs at a time.", min=1)]
-WorkerName = Annotated[str | None, typer.Option("--name", "-n", help="What the store calls this worker.")]
-Once = Annotated[bool, typer.Option("--run-once", help="Look for runs once, and end with them.")]
-
 
 @worker.command("start")
 def start(
-    pool: Pool, work_queue: Queues = None, type_: Type = None, limit: AtOnce = None, name: WorkerName = None,
-    run_once: Once = False,
+    pool: str, work_queue: list[str] | None = None, type_: str | None = None, limit: int | None = None,
+    name: str | None = None, run_once: bool = False,
 ) -> None:  # fmt: skip
     """Take the runs of a work pool until it is stopped.
 
@@ -61,7 +53,7 @@ def start(
 
 
 @worker.command("unit")
-def unit(pool: Pool) -> None:
+def unit(pool: str) -> None:
     """Print a systemd unit that keeps a worker running."""
     print_unit("worker", "start", "--pool", pool)
 

@@ -19,7 +19,7 @@ from tests.support.repositories import FLOW, repository
 SERVING = """
 import sys
 from orchestration import serve
-from orchestration.sdk.projects import serving
+from orchestration.sdk.projects import deploying as serving
 from orchestration.sdk.projects.entrypoints import load_flow
 from pathlib import Path
 

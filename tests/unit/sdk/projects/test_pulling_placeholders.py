@@ -6,7 +6,7 @@ import pytest
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk.projects.templating import ALL, BLOCKS, filled
+from orchestration.sdk.projects.pulling import ALL, BLOCKS, filled
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.variables import Variable
 from tests.support.saving import saved_secret
