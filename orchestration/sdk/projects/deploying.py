@@ -1,32 +1,43 @@
 """Deploying: from what files, commands and calls say to the deployments of a store, all of them or none.
 
 Deployments made from code: ``flow.deploy``, ``flow.serve``, ``serve``, ``flow.from_source`` and schedules.
+
+``run_deployment``: ask for a run of a deployment, and wait for it.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import math
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ConfigurationError, OrchestrationError, UsageError
+from orchestration.domain.errors import ConfigurationError, ObjectNotFound, OrchestrationError, UsageError
 from orchestration.domain.moments import span_meant
 from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
-from orchestration.domain.schemas.wire import Document, moment_text
+from orchestration.domain.schemas.runs import FlowRun
+from orchestration.domain.schemas.wire import Document, moment_text, state_document
+from orchestration.domain.states import Scheduled
+from orchestration.sdk import task_engine
+from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.interrupts import termination_as_exit
+from orchestration.sdk.parameters import describe
 from orchestration.sdk.projects.entrypoints import load_flow
 from orchestration.sdk.projects.files import FIELDS, Said, check_field
 from orchestration.sdk.projects.git import GitRepository
@@ -34,6 +45,7 @@ from orchestration.sdk.projects.parameter_schema import check_parameters, parame
 from orchestration.sdk.projects.pulling import ALL, BLOCKS, NONE, filled, run_steps
 from orchestration.sdk.redaction import redact
 from orchestration.sdk.session import current_session
+from orchestration.sdk.start import started_session
 
 # By field, what of it is filled in by each run; all else is when it is deployed.
 _LEFT = {"pull": ALL, "work_pool": BLOCKS}
@@ -41,6 +53,7 @@ _BUILDING = ("build", "push")
 _TIMES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 ENTER = "prefect.deployments.steps.set_working_directory"
 LONGEST_SHOWN = 100
+POLL_SECONDS = 0.2
 
 
 class Plan(NamedTuple):
@@ -212,7 +225,8 @@ def serve(*served: FlowDeployment, pause_on_shutdown: bool = True, limit: int | 
     with termination_as_exit(is_outermost=True), suppress(KeyboardInterrupt):
         worker = subprocess.Popen([*command, *(["--limit", str(limit)] if limit else [])])  # noqa: S603 - it is ours
         try:
-            worker.wait()
+            while worker.poll() is None:  # a signal that came just before a long wait would wait as well
+                time.sleep(POLL_SECONDS)
         finally:
             worker.terminate()
             worker.wait()
@@ -262,3 +276,62 @@ def _entrypoint_of(flow: Any) -> str:
         raise UsageError(f"The flow {flow.name!r} is in no file, so no other process can load it.")
     path = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     return f"{path}:{fn.__qualname__}"
+
+
+# Seconds until a run is looked at again, at first; then longer and longer, up to the interval that is asked for.
+FIRST_PAUSE = 0.1
+
+
+def _run_deployment(
+    name: str | UUID, client: Any = None, parameters: Mapping[str, Any] | None = None,
+    scheduled_time: datetime | None = None, flow_run_name: str | None = None, timeout: float | None = None,
+    poll_interval: float = 5, tags: Iterable[str] | None = None, idempotency_key: str | None = None,
+    work_queue_name: str | None = None, as_subflow: bool = True, job_variables: Mapping[str, Any] | None = None,
+) -> FlowRun:  # fmt: skip
+    """Ask for a run of a deployment, given as ``flow/deployment`` or by its id, and wait for its end.
+
+    Inside a flow it is a part of that flow's run, unless ``as_subflow`` is false. After ``timeout`` seconds, 0 for at
+    once, the run is given back as it then is.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+        UsageError: it takes no such parameters.
+    """
+    session, given = started_session(), describe(parameters or {})
+    backend = session.backend
+    deployment = find_deployment(backend, name)
+    check_parameters(deployment.get("parameter_openapi_schema") or {}, given)
+    called = SimpleNamespace(name=f"{deployment['flow_name']}/{deployment['name']}")
+    parent = task_engine.new_parent(called, given) if as_subflow else None
+    wanted = {
+        "parameters": given, "state": state_document(Scheduled(scheduled_time or utc_now())), "tags": list(tags or ()),
+        "name": flow_run_name, "idempotency_key": idempotency_key, "job_variables": job_variables,
+        "parent_task_run_id": parent and str(parent.id),
+    }  # fmt: skip
+    if work_queue_name:
+        pool = backend.read("work_queues", id=deployment["work_queue_id"])["work_pool_id"]
+        wanted["work_queue_id"] = backend.read("work_queues", work_pool_id=pool, name=work_queue_name)["id"]
+    session.recorder.flush()
+    run = backend.create_run_of_deployment(UUID(deployment["id"]), {k: v for k, v in wanted.items() if v is not None})
+    end, pause, told = time.monotonic() + (math.inf if timeout is None else timeout), FIRST_PAUSE, None
+    while True:
+        if parent and run.state and run.state_id != told:
+            told = run.state_id
+            task_engine.mirror(parent, session, run.state, run.id)
+        if (run.state and run.state.is_final()) or time.monotonic() >= end:
+            return run
+        time.sleep(max(0.0, min(pause, poll_interval, end - time.monotonic())))
+        pause, run = pause * 2, backend.flow_run(run.id)
+
+
+run_deployment, arun_deployment = either(_run_deployment), awaited(_run_deployment)
+
+
+def find_deployment(backend: Backend, name: str | UUID) -> Document:
+    """The deployment of an id, or of ``flow/deployment``; ``ObjectNotFound``."""
+    flow, _, own = str(name).partition("/")
+    named = {**among("flows", name=[flow]), **among("deployments", name=[own])}
+    where = named if own else among("deployments", id=[name])
+    for found in backend.find("deployments", Query(where, limit=1)):
+        return {"flow_name": flow, **found}
+    raise ObjectNotFound(f"There is no deployment {str(name)!r}; list them with `orchestrate deployment ls`.")
