@@ -34,6 +34,19 @@ FLOW_RUN, DEPLOYMENT, SCHEDULE = kind_of("flow-run"), kind_of("deployment"), kin
 flow, flow_run, task_run, deployment = (group(kind_of(name)) for name in ("flow", "flow-run", "task-run", "deployment"))
 
 
+@flow.command("serve")
+def serve_flow(
+    entrypoint: str, name: str, cron: list[str] | None = None, interval: list[float] | None = None,
+    rrule: list[str] | None = None, param: list[str] | None = None, tag: list[str] | None = None,
+    limit: int | None = None,
+) -> None:  # fmt: skip
+    """Deploy a flow, and run what is asked of it here, until it is stopped."""
+    from orchestration.sdk.projects.entrypoints import load_flow
+
+    times = {"cron": cron, "interval": interval, "rrule": rrule}
+    load_flow(entrypoint, Path.cwd()).serve(name, parameters=_parameters(param), tags=tag, limit=limit, **times)
+
+
 @flow_run.command("ls")
 def list_runs(
     flow_name: list[str] | None = None, limit: int | None = None, state: list[str] | None = None, as_json: bool = False

@@ -25,7 +25,7 @@ ENGINE_CODE_LINES = 10_000
 
 PREFECT_SIGNATURES = {
     "blocks/mail.py": {"email_send_message"},
-    "orchestration/cli/runs.py": {"deploy_", "run_deployment"},
+    "orchestration/cli/runs.py": {"deploy_", "run_deployment", "serve_flow"},
     "orchestration/sdk/flows.py": {"Flow.__init__"},
     "orchestration/sdk/projects/deploying.py": {"_run_deployment"},
     "orchestration/sdk/tasks.py": {"Task.__init__"},

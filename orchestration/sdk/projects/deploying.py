@@ -14,9 +14,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +29,6 @@ from uuid import UUID
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound, OrchestrationError, UsageError
-from orchestration.domain.moments import span_meant
 from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.runs import FlowRun
@@ -39,7 +39,7 @@ from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.parameters import describe
 from orchestration.sdk.projects.entrypoints import load_flow
-from orchestration.sdk.projects.files import FIELDS, Said, check_field
+from orchestration.sdk.projects.files import Said
 from orchestration.sdk.projects.git import GitRepository
 from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
 from orchestration.sdk.projects.pulling import ALL, BLOCKS, NONE, filled, run_steps
@@ -101,13 +101,15 @@ def planned(backend: Backend, entry: Said, folder: Path, flow: Any = None, is_dr
         if field not in _BUILDING:
             with entry.at(field):
                 said[field] = filled(value, outputs, _LEFT.get(field, unknown))
-                check_field(field, said[field])
+    replace(entry, data=said).check()
     with entry.at("entrypoint"):
         flow = flow or load_flow(said["entrypoint"], folder)
     wanted = _document(said, flow)
     given = said.get("schedules", [said["schedule"]] if said.get("schedule") else None)
     with entry.at("schedules" if "schedules" in said else "schedule"):  # those not spoken of stay as they are
         wanted |= {} if given is None else {"schedules": list(map(schedule_document, given))}
+        for each in wanted.get("schedules", ()):
+            check_parameters(wanted["parameter_openapi_schema"], each.get("parameters") or {})
     with entry.at("parameters"):
         check_parameters(wanted["parameter_openapi_schema"], wanted["parameters"])
     with entry.at("work_pool"):
@@ -159,19 +161,13 @@ def _document(said: Mapping[str, Any], flow: Any) -> Document:
     }  # fmt: skip
 
 
-def schedule_document(said: Any) -> Document:
+def schedule_document(said: Mapping[str, Any]) -> Document:
     """A schedule as a deployment keeps it, from the times and the rest that a file says of it.
 
     Raises:
         UsageError: no schedule can be made of it.
     """
-    if not isinstance(said, dict):
-        raise UsageError(f"{said!r} is no schedule; write a mapping with 'cron', 'interval' or 'rrule'.")
     given = {name: value for name, value in said.items() if value is not None}
-    for name in ("interval", "max_lateness"):
-        span = given.get(name)
-        if isinstance(span, str | timedelta):
-            given[name] = (span_meant(span) if isinstance(span, str) else span).total_seconds()
     try:
         times = document_of(schedule_of(given))
     except (TypeError, ValueError) as error:
@@ -179,7 +175,6 @@ def schedule_document(said: Any) -> Document:
     return {"schedule": times, **{name: value for name, value in given.items() if name not in _TIMES}}
 
 
-_KINDS = ("cron", "interval", "rrule")
 _POOL = ("work_pool_name", "work_queue_name", "job_variables")
 # What Prefect's calls take and means nothing here.
 _IGNORED = ("build", "push", "entrypoint_type", "print_next_steps", "ignore_warnings", "webserver", "global_limit")
@@ -192,12 +187,16 @@ def Cron(cron: str, /, timezone: str | None = None, **more: Any) -> Document:
 
 def Interval(interval: timedelta | float, /, anchor_date: datetime | None = None, **more: Any) -> Document:
     """A schedule by interval, in seconds where it is a number; ``more`` as of ``Cron``, and ``timezone``."""
-    return {"interval": interval, "anchor_date": moment_text(anchor_date), **more}
+    seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
+    return {"interval": seconds, "anchor_date": moment_text(anchor_date), **more}
 
 
 def RRule(rrule: str, /, timezone: str | None = None, **more: Any) -> Document:
     """A schedule by RRULE; ``more`` as of ``Cron``."""
     return {"rrule": rrule, "timezone": timezone, **more}
+
+
+_KINDS: Mapping[str, Callable[..., Document]] = {"cron": Cron, "interval": Interval, "rrule": RRule}
 
 
 class FlowDeployment(NamedTuple):
@@ -258,14 +257,12 @@ def _entry(flow: Any, said: Mapping[str, Any]) -> Said:
     """What a call says of a deployment, as a file would say it."""
     given = {name: value for name, value in said.items() if value is not None and name not in _IGNORED}
     schedules = [*given.pop("schedules", ()), *([given.pop("schedule")] if "schedule" in given else ())]
-    for kind in _KINDS:
+    for kind, schedule in _KINDS.items():
         times = given.pop(kind, [])
-        schedules += [{kind: each} for each in (times if isinstance(times, list | tuple) else [times])]
+        schedules += map(schedule, times if isinstance(times, list | tuple) else [times])
     if schedules or said.get("schedules") is not None:
         given["schedules"] = schedules
     given["work_pool"] = {name.removeprefix("work_pool_"): given.pop(name) for name in _POOL if name in given}
-    if unknown := given.keys() - FIELDS.keys():
-        raise UsageError(f"A deployment made from code takes no {min(unknown)!r}.")
     return Said({**(flow._source or {"entrypoint": _entrypoint_of(flow)}), **given})
 
 
