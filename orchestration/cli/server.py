@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from contextlib import closing
@@ -52,7 +53,7 @@ def start_worker(
     queues = [kind_of("work-queue").one(f"{pool}/{queue}")["name"] for queue in work_queue or ()]
     ticks = [Scheduler(backend).tick] if isinstance(backend, LocalWork) else []
     here = Worker(backend, Wanted(about, current_settings().home, queues, limit, name, run_once))
-    loop.at_signals(here.stop.set, here.stop_at_once, sys.exit)
+    loop.at_signals(here.stop.set, here.stop_at_once, partial(os._exit, 1))
     typer.echo(f"Waiting for runs of the work pool {pool!r}.")
     with loop.beside(*ticks):
         loop.run(here.tick, here.ended)

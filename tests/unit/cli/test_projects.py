@@ -43,7 +43,7 @@ def test_a_project_begins_with_four_things(project: Path) -> None:
     (project / "prefect.yaml").write_text("name: mine\n")
     assert "here already" in orchestrate("init")
     assert (project / "prefect.yaml").read_text() == "name: mine\n"
-    assert "deployment.yaml:3: A deployment is a mapping, with 'name' and 'entrypoint'" in orchestrate("deploy", "--all", code=1)
+    assert "deployment.yaml:3: A deployment is a mapping, with 'name'" in orchestrate("deploy", "--all", code=1)
 
 
 def test_what_the_file_says_is_deployed(project: Path) -> None:
