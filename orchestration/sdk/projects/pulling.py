@@ -10,11 +10,12 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Any
 
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
@@ -95,14 +96,8 @@ def _remember(clear: Any, masked: Any) -> None:
 
 
 Given = Mapping[str, Any]
-
-
-class Step(NamedTuple):
-    """A kind of step: what it does in a folder, what it cannot do without, and what it takes besides."""
-
-    run: Callable[[Path, Given], Document]
-    needs: str | None
-    takes: tuple[str, ...]
+# By the name of a step, what it is given.
+_TAKES: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("steps.toml").read_text(encoding="ascii"))
 
 
 def pull(steps: Sequence[Given], base: Path) -> Path:
@@ -125,28 +120,28 @@ def run_steps(steps: Sequence[Given], here: Path) -> Document:
     outputs: Document = {}
     for each in steps:
         step, given = read_step(each)
-        made = step.run(here, filled(given, outputs))
+        made = _STEPS[step](here, filled(given, outputs))
         outputs |= {**made, str(given.get("id")): made}
-        here = Path(made["directory"]) if step is STEPS["set_working_directory"] else here
+        here = Path(made["directory"]) if step == "set_working_directory" else here
     return outputs
 
 
-def read_step(step: Given) -> tuple[Step, Given]:
-    """A step of a file, and what it is given.
+def read_step(step: Given) -> tuple[str, Given]:
+    """The name of a step of a file, and what it is given.
 
     Raises:
         ConfigurationError: no such step is known here, or it does not take that.
     """
     (name, said), *more = step.items() if isinstance(step, dict) and step else [(f"{step}", None)]
     given, short = said if isinstance(said, dict) else {}, name.rpartition(".")[2]
-    kind = STEPS.get(_OLD.get(short, short))
-    if kind is None or more:
-        raise ConfigurationError(f"{name!r} is no step that is known here; there are {', '.join(STEPS)}.")
-    takes = [*filter(None, [kind.needs]), *kind.takes]
-    if kind.needs and not given.get(kind.needs):
-        raise ConfigurationError(f"The step {short} needs {kind.needs!r}; it takes {', '.join(takes)}.")
-    if odd := given.keys() - {*takes, "id", "requires"}:
-        raise ConfigurationError(f"The step {short} does not take {min(odd)!r}; it takes {', '.join(takes)}.")
+    kind = _OLD.get(short, short)
+    if kind not in _STEPS or more:
+        raise ConfigurationError(f"{name!r} is no step that is known here; there are {', '.join(_STEPS)}.")
+    needs, takes = _TAKES[kind]["needs"], ", ".join((*_TAKES[kind]["needs"], *_TAKES[kind]["takes"]))
+    if missing := [each for each in needs if not given.get(each)]:
+        raise ConfigurationError(f"The step {short} needs {missing[0]!r}; it takes {takes}.")
+    if odd := given.keys() - {*takes.split(", "), "id", "requires"}:
+        raise ConfigurationError(f"The step {short} does not take {min(odd)!r}; it takes {takes}.")
     return kind, given
 
 
@@ -198,10 +193,7 @@ def _download(here: Path, given: Given) -> Document:
 
 
 _OLD = {"git_clone_project": "git_clone", "agit_clone": "git_clone", "pull_project_from_s3": "pull_from_s3"}
-STEPS: Mapping[str, Step] = {
-    "git_clone": Step(_clone, "repository", (*OPTIONS, "access_token", "credentials", "clone_directory_name")),
-    "set_working_directory": Step(_enter, "directory", ()),
-    "run_shell_script": Step(_script, "script", ("directory", "env", "stream_output", "expand_env_vars", "shell")),
-    "pip_install_requirements": Step(_install, None, ("requirements_file", "directory", "stream_output")),
-    "pull_from_s3": Step(_download, "bucket", ("folder", "credentials", "client_parameters")),
+_STEPS: Mapping[str, Callable[[Path, Given], Document]] = {
+    "git_clone": _clone, "set_working_directory": _enter, "run_shell_script": _script,
+    "pip_install_requirements": _install, "pull_from_s3": _download,
 }  # fmt: skip
