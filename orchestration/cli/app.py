@@ -26,8 +26,6 @@ OPTIONS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("options.toml")
 AT_END = ExitStack()
 
 SHORT = {"gcl": "global-concurrency-limit"}
-# How Prefect's users ask for what ``--json`` gives: with one of these and the word ``json``.
-JSON = ("-o", "--output")
 
 
 class Groups(TyperGroup):
@@ -54,7 +52,7 @@ class Groups(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, with one spelling for JSON."""
         for place, pair in enumerate(pairwise(args)):
-            if pair[0] in JSON and pair[1] == "json":
+            if pair in (("-o", "json"), ("--output", "json")):  # as Prefect's users ask for it
                 args = [*args[:place], "--json", *args[place + 2 :]]
         return super().parse_args(ctx, args)
 

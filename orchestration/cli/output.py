@@ -22,7 +22,6 @@ COLOURS = {
 }  # fmt: skip
 
 
-
 class Column(NamedTuple):
     """A column of a table: which field of the documents it shows, and how."""
 

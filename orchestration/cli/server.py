@@ -81,11 +81,8 @@ server.add_typer(key, name="key")
 server.add_typer(group(kind_of("server audit")), name="audit")
 
 
-
 @server.command("start")
-def start_server(
-    host: str = HOST, port: int = PORT, background: bool = False, no_services: bool = False
-) -> None:
+def start_server(host: str = HOST, port: int = PORT, background: bool = False, no_services: bool = False) -> None:
     """Start a server."""
     settings = current_settings()
     if background:

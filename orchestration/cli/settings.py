@@ -18,7 +18,6 @@ profile = new_app("Make and choose named sets of settings.")
 config = new_app("Show and change settings.")
 
 
-
 @version.command("version")
 def show(as_json: bool = False) -> None:
     """Show versions, and where runs are kept."""

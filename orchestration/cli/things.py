@@ -53,7 +53,6 @@ VARIABLE = kind_of("variable")
 variable = group(VARIABLE)
 
 
-
 @variable.command("get")
 def get_variable(name: str) -> None:
     """Print the value of a variable, as JSON."""
@@ -70,7 +69,6 @@ def set_variable(name: str, value: str, overwrite: bool = False, tag: list[str] 
 
 POOL, QUEUE = kind_of("work-pool"), kind_of("work-queue")
 work_pool, work_queue = group(POOL), group(QUEUE)
-
 
 
 @work_pool.command("create")
@@ -127,11 +125,8 @@ def update_limit(name: str, limit: int | None = None, decay: float | None = None
 def _blocks() -> list[wire.Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
     saved = [wire.plain(asdict(each)) for each in store().blocks.block_documents()]
-    shown = ("id", "data", "created", "updated")
-    return [
-        {"slug": f"{each['block_type']['slug']}/{each['name']}", **{name: each[name] for name in shown}}
-        for each in saved
-    ]
+    named = [{"slug": f"{each['block_type']['slug']}/{each['name']}", **each} for each in saved]
+    return [{name: each[name] for name in ("slug", "id", "data", "created", "updated")} for each in named]
 
 
 block = group(kind_of("block", rows=_blocks))

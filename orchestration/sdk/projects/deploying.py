@@ -53,7 +53,8 @@ _BUILDING = ("build", "push")
 _TIMES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 ENTER = "prefect.deployments.steps.set_working_directory"
 LONGEST_SHOWN = 100
-POLL_SECONDS = 0.2
+# Seconds until a worker or a run is looked at again; a run then less and less often, up to the interval asked for.
+FIRST_PAUSE = 0.1
 
 
 class Plan(NamedTuple):
@@ -225,7 +226,7 @@ def serve(*served: FlowDeployment, pause_on_shutdown: bool = True, limit: int | 
         worker = subprocess.Popen([*command, *(["--limit", str(limit)] if limit else [])])  # noqa: S603 - it is ours
         try:
             while worker.poll() is None:  # a signal that came just before a long wait would wait as well
-                time.sleep(POLL_SECONDS)
+                time.sleep(FIRST_PAUSE)
         finally:
             worker.terminate()
             worker.wait()
@@ -273,10 +274,6 @@ def _entrypoint_of(flow: Any) -> str:
         raise UsageError(f"The flow {flow.name!r} is in no file, so no other process can load it.")
     path = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     return f"{path}:{fn.__qualname__}"
-
-
-# Seconds until a run is looked at again, at first; then longer and longer, up to the interval that is asked for.
-FIRST_PAUSE = 0.1
 
 
 def _run_deployment(
