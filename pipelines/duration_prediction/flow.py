@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 from orchestration import (
     ThreadPoolTaskRunner,
@@ -54,9 +54,8 @@ from pipelines.duration_prediction.store import Store, find_store, model_name
 from pipelines.duration_prediction.wiring.mail import mail_failure, mail_report, open_mailbox
 from pipelines.duration_prediction.wiring.months import download_months, load
 from pipelines.duration_prediction.wiring.records import model_fingerprint, provenance, record_training
-from pipelines.duration_prediction.wiring.runs import again_tomorrow, earlier_metrics, home, is_over, months_of_run
+from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over, months_of_run
 from pipelines.duration_prediction.zone_names import read_zone_names
-from pipelines.errors import LateMonthError
 from pipelines.progress import progress_bar
 
 T = TypeVar("T")
@@ -110,18 +109,15 @@ def duration_prediction(
 ) -> TrainingOutcome:
     """Learn trip durations from some months, judge the model on a later one, and tell people about it.
 
-    Months are written 2021-01; see `months_of_run` for those left out, `again_tomorrow` for those that are to come. The
-    report, or the news of a failure, goes to `mail_to`, by default to the user of the mail block. The same months,
-    settings and code give the same version of the registered model, however often they run. Raises PipelineError where
-    the months cannot be used, and the blocks' errors.
+    Months are written 2021-01; see `months_of_run` for those left out. The report, or the news of a failure, goes to
+    `mail_to`, by default to the user of the mail block. The same months, settings and code give the same version of the
+    registered model, however often they run. Raises PipelineError where the months cannot be used, and the blocks'
+    errors.
     """
     plan = months_of_run(train_months, validate_month, training)
     mailbox = open_mailbox(mail_block, mail_to)
     store = find_store(os.environ, home())
-    try:
-        got = download_months(s3_block, plan.months, training.colour)
-    except LateMonthError as error:
-        return cast("TrainingOutcome", again_tomorrow(error, training.patience))  # as a state, there is no outcome yet
+    got = download_months(s3_block, plan.months, training.colour)
     train = load(got.months, plan.train, training.colour)
     validate = load(got.months, (plan.validate,), training.colour)
     drift = check_drift(train, validate, training)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,10 +9,8 @@ from uuid import UUID
 from orchestration import get_client, runtime
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.settings import read_settings
-from orchestration.domain.states import AwaitingRetry, State
 from pipelines.duration_prediction.config import METRICS_KEY, MonthPlan, TrainingConfig, months_from_slot, plan_months
 from pipelines.duration_prediction.failure import LAST_LINES
-from pipelines.errors import LateMonthError
 
 
 def home() -> Path:
@@ -30,17 +27,6 @@ def months_of_run(train: Sequence[str] | None, validate: str | None, training: T
     if train or validate or slot is None:
         return plan_months(train, validate)
     return months_from_slot(slot, training.n_months, training.publication_lag)
-
-
-def again_tomorrow(late: LateMonthError, patience: int) -> State:
-    """The state in which a deployment's run waits until tomorrow for a month that the TLC has yet to publish.
-
-    Raises the error itself where no worker would start the run again, and `patience` days after the run's slot.
-    """
-    slot, now = runtime.flow_run.scheduled_start_time if runtime.deployment.id else None, datetime.now(UTC)
-    if slot is None or now - slot >= timedelta(days=patience):
-        raise late
-    return AwaitingRetry(now + timedelta(days=1), str(late))
 
 
 def last_log_lines(flow_run_id: UUID) -> list[str]:

@@ -1,8 +1,7 @@
 """What the flows ask of the run that they are in."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,8 +11,7 @@ from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
 from orchestration.sdk.runners import ThreadPoolTaskRunner
 from orchestration.sdk.session import close_session, current_session
 from pipelines.duration_prediction.config import MonthPlan, TrainingConfig, plan_months
-from pipelines.duration_prediction.wiring.runs import again_tomorrow, months_of_run
-from pipelines.errors import LateMonthError
+from pipelines.duration_prediction.wiring.runs import months_of_run
 from pipelines.tlc import Month
 from tests.support.records import flow_run as made_up_run
 
@@ -27,25 +25,18 @@ def _closed() -> Iterator[None]:
     close_session()
 
 
-@contextmanager
-def _run(slot: datetime, is_deployed: bool) -> Iterator[None]:
-    """Inside a run that was due at a time."""
+def _planned(train: list[str] | None, validate: str | None, is_deployed: bool) -> MonthPlan:
+    """The months of a run that was due on 3 April 2021."""
     session = current_session()
     deployment_id = new_id() if is_deployed else None
     run = session.backend.create_flow_run(
-        made_up_run(deployment_id=deployment_id, expected_start_time=slot, state=Scheduled(slot))
+        made_up_run(deployment_id=deployment_id, expected_start_time=SLOT, state=Scheduled(SLOT))
     )
     token = FLOW_RUN.set(FlowRunContext(run, session, {}, ThreadPoolTaskRunner(1), ResultOptions()))
     try:
-        yield
+        return months_of_run(train, validate, TRAINING)
     finally:
         FLOW_RUN.reset(token)
-
-
-def _planned(train: list[str] | None, validate: str | None, is_deployed: bool) -> MonthPlan:
-    """The months of a run that was due on 3 April 2021."""
-    with _run(SLOT, is_deployed):
-        return months_of_run(train, validate, TRAINING)
 
 
 def test_the_slot_of_a_deployments_run_decides_on_its_months() -> None:
@@ -59,16 +50,3 @@ def test_months_that_are_named_win_over_the_slot() -> None:
 
 def test_a_run_by_hand_has_the_months_of_the_tutorial() -> None:
     assert _planned(None, None, is_deployed=False) == plan_months(None, None)
-
-
-def test_a_month_that_is_to_be_published_is_waited_for_until_patience_ends() -> None:
-    late, now = LateMonthError("not yet"), datetime.now(UTC)
-    with _run(now - timedelta(days=30), is_deployed=True):
-        state = again_tomorrow(late, TRAINING.patience)
-    assert (state.name, state.message) == ("AwaitingRetry", "not yet")
-    assert state.details.scheduled_time is not None
-    assert timedelta(days=1) <= state.details.scheduled_time - now < timedelta(days=2)
-    with _run(now - timedelta(days=31), is_deployed=True), pytest.raises(LateMonthError):
-        again_tomorrow(late, TRAINING.patience)
-    with _run(now, is_deployed=False), pytest.raises(LateMonthError):
-        again_tomorrow(late, TRAINING.patience)
