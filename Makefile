@@ -9,10 +9,11 @@ SOURCES := $(shell find $(PACKAGES) -name '*.py' 2>/dev/null)
 
 TRAIN ?= 2021-01
 VALIDATE ?= 2021-02
+PORT ?= 4200
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench interop reliability lock
+.PHONY: help train serve test check bench interop reliability lock
 .NOTPARALLEL:
 
 help: ## show this list
@@ -20,6 +21,9 @@ help: ## show this list
 
 train: $(VENV)/.bytecode ## run the main job; TRAIN=2021-01[,2020-12 ...] VALIDATE=2021-02 name the months
 	@$(PY) -m pipelines.duration_prediction.train --train "$(TRAIN)" --validate "$(VALIDATE)"
+
+serve: $(VENV)/.bytecode ## retrain as scheduled, with a server on PORT=4200 and a worker, until Ctrl-C
+	@$(PY) -m pipelines.duration_prediction.serve --port "$(PORT)"
 
 test: $(VENV)/.dev $(VENV)/.bytecode ## run the tests; PYTEST_ARGS="-k name" chooses among them
 	@$(PY) -m pytest -q $(PYTEST_ARGS)

@@ -75,9 +75,15 @@ from orchestration.sdk.pauses import (
     suspend_flow_run as suspend_flow_run,
 )
 from orchestration.sdk.process_runner import ProcessPoolTaskRunner as ProcessPoolTaskRunner
+from orchestration.sdk.projects.deploying import (
+    Cron as Cron,
+    Interval as Interval,
+    RRule as RRule,
+    arun_deployment as arun_deployment,
+    run_deployment as run_deployment,
+    serve as serve,
+)
 from orchestration.sdk.projects.git import GitRepository as GitRepository
-from orchestration.sdk.projects.running import arun_deployment as arun_deployment, run_deployment as run_deployment
-from orchestration.sdk.projects.serving import Cron as Cron, Interval as Interval, RRule as RRule, serve as serve
 from orchestration.sdk.results import (
     CompressedSerializer as CompressedSerializer,
     JSONSerializer as JSONSerializer,

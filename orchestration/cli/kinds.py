@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -14,13 +14,10 @@ from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.app import AT_END, GROUPS
-from orchestration.cli.output import AsJson, Column, Limit, Yes, columns, may, new_app, print_documents, print_fields
+from orchestration.cli.output import Column, columns, may, new_app, print_documents, print_fields
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import PAGE, Query, among
 from orchestration.domain.schemas.wire import Document, StoredDocument
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
-Slots = Annotated[int, typer.Argument(metavar="CONCURRENCY_LIMIT", help="How many at once.", min=0)]
 
 # The stores that the command in progress has opened: the settings', and this machine's.
 _OPEN: dict[bool, Backend] = {}
@@ -48,7 +45,7 @@ def with_flow_names(backend: Backend, documents: list[Document]) -> list[Documen
 class Kind:
     """A kind of thing that people list, look at, change and remove; ``groups.toml`` says what its fields mean.
 
-    Where the store keeps them in a way of its own, ``rows`` gives all of them, and ``save`` and ``remove`` take one.
+    Where the store lists them in a way of its own, ``rows`` gives all of them.
     """
 
     resource: str
@@ -64,8 +61,6 @@ class Kind:
     parent: str = ""
     is_local: bool = False
     rows: Callable[[], list[Document]] | None = None
-    save: Callable[[Document], object] | None = None
-    remove: Callable[[Document], object] | None = None
 
     def found(self, where: Mapping[str, Any], limit: int) -> list[Document]:
         """Those that a filter lets through."""
@@ -102,7 +97,7 @@ class Kind:
             given = {field: value for field, value in document.items() if value is not None}
             store(self.is_local).create(self.resource, given, bool(overwrite))
         except ObjectAlreadyExists:
-            hint = "." if overwrite is None else "; --overwrite changes it."
+            hint = "; change that one, or choose another name." if overwrite is None else "; --overwrite changes it."
             raise ObjectAlreadyExists(f"There is already a {self.noun} {document['name']!r}{hint}") from None
         typer.echo(f"Saved {self.noun} {document['name']!r}.", err=self.is_local)
 
@@ -114,47 +109,41 @@ class Kind:
     def change(self, name: str, changes: Mapping[str, Any], verb: str = "change") -> None:
         """Give one other values in some fields, and say so."""
         document = self.one(name)
-        if self.save:
-            self.save({**document, **changes})
-        else:
-            store(self.is_local).change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
+        store(self.is_local).change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"{verb.capitalize()}d {self.noun} {document[self.key]!r}.")
 
     def changing(self, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
         """The command that gives one these values."""
 
-        def change(name: Name) -> None:
+        def change(name: str) -> None:
             self.change(name, changes, verb)
 
         return change
 
     # -- commands, under their own names -------------------------------------------------------------------------------
 
-    def ls(self, limit: Limit = None, as_json: AsJson = False) -> None:
+    def ls(self, limit: int | None = None, as_json: bool = False) -> None:
         """List them."""
         self.show(as_json, limit=limit)
 
-    def inspect(self, name: Name, as_json: AsJson = False) -> None:
+    def inspect(self, name: str, as_json: bool = False) -> None:
         """Show all fields of one."""
         print_fields(self.one(name), as_json)
 
-    def delete(self, name: Name, yes: Yes = False) -> None:
+    def delete(self, name: str, yes: bool = False) -> None:
         """Remove one, and what is part of it, once somebody agreed."""
         document = self.one(name)
         may(f"Delete the {self.noun} {document[self.key]!r}, and all that is part of it?", yes)
-        if self.remove:
-            self.remove(document)
-        else:
-            store(self.is_local).delete(self.resource, **{self.kept_by: document[self.kept_by]})
+        store(self.is_local).delete(self.resource, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"Deleted {self.noun} {document[self.key]!r}.")
 
     unset = delete
 
-    def set_concurrency_limit(self, name: Name, concurrency_limit: Slots) -> None:
+    def set_concurrency_limit(self, name: str, concurrency_limit: int) -> None:
         """Let so many runs of one go on at a time."""
         self.change(name, {"concurrency_limit": concurrency_limit})
 
-    def clear_concurrency_limit(self, name: Name) -> None:
+    def clear_concurrency_limit(self, name: str) -> None:
         """Let any number of runs of one go on at a time."""
         self.change(name, {"concurrency_limit": None})
 

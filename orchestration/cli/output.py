@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 
@@ -20,10 +20,6 @@ COLOURS = {
     "Completed": "green", "Cached": "green", "Running": "blue", "Retrying": "blue", "Failed": "red", "TimedOut": "red",
     "Crashed": "magenta", "Late": "yellow", "Paused": "yellow", "Suspended": "yellow", "AwaitingRetry": "yellow",
 }  # fmt: skip
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; -o json does so too.")]
-Limit = Annotated[int | None, typer.Option(help="How many at most.", min=1)]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Column(NamedTuple):

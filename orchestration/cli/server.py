@@ -1,22 +1,76 @@
-"""``orchestrate server``."""
+"""``orchestrate server`` and ``orchestrate worker``, and the units that keep them running."""
 
+from __future__ import annotations
+
+import logging
+import os
+import shlex
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated
+from pathlib import Path
 
 import typer
 
 from orchestration.backend.connect import open_database
+from orchestration.backend.local_work import LocalWork
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import group, kind_of
-from orchestration.cli.output import AsJson, Yes, may, new_app, print_fields
-from orchestration.cli.worker import print_unit
+from orchestration.cli.kinds import group, kind_of, store
+from orchestration.cli.output import may, new_app, print_fields
 from orchestration.domain import errors
 from orchestration.domain.settings import HOST, PORT, Role, digest, new_key, url_of
 from orchestration.persistence.database import reset as reset_database
-from orchestration.services import background as processes
+from orchestration.services import background as processes, loop
+from orchestration.services.scheduler import Scheduler
+from orchestration.services.worker import Wanted, Worker
+
+worker = new_app("Run what deployments ask for.")
+UNIT = Path(__file__).with_name("unit.service")
+
+
+@worker.command("start")
+def start_worker(
+    pool: str, work_queue: list[str] | None = None, type_: str | None = None, limit: int | None = None,
+    name: str | None = None, run_once: bool = False,
+) -> None:  # fmt: skip
+    """Take the runs of a work pool until it is stopped.
+
+    A first Ctrl-C lets the runs end that are under way, a second one ends them, and a third one waits for nothing.
+    """
+    logging.basicConfig(format="%(asctime)s | %(message)s")
+    loop.LOGGER.setLevel(logging.INFO)
+    if type_ not in (None, "process"):
+        raise errors.UsageError(f"Runs are processes here; there are no workers of type {type_!r}.")
+    backend = store()
+    try:
+        about = backend.read("work_pools", name=pool)
+    except errors.ObjectNotFound:
+        if type_ is None:
+            remedy = f"make it with `orchestrate work-pool create --type process {shlex.quote(pool)}`"
+            raise errors.ObjectNotFound(f"There is no work pool {pool!r}; {remedy}.") from None
+        about = backend.create("work_pools", {"name": pool, "type": type_})
+    queues = [kind_of("work-queue").one(f"{pool}/{queue}")["name"] for queue in work_queue or ()]
+    ticks = [Scheduler(backend).tick] if isinstance(backend, LocalWork) else []
+    here = Worker(backend, Wanted(about, current_settings().home, queues, limit, name, run_once))
+    loop.at_signals(here.stop.set, here.stop_at_once, partial(os._exit, 1))
+    typer.echo(f"Waiting for runs of the work pool {pool!r}.")
+    with loop.beside(*ticks):
+        loop.run(here.tick, here.ended)
+
+
+@worker.command("unit")
+def worker_unit(pool: str) -> None:
+    """Print a systemd unit that keeps a worker running."""
+    print_unit("worker", "start", "--pool", pool)
+
+
+def print_unit(*words: str) -> None:
+    """Print the unit that runs a command of this installation in the current folder, with this home."""
+    command = shlex.join([sys.executable, "-m", "orchestration.cli", *words]).replace("%", "%%")
+    text = UNIT.read_text(encoding="ascii")
+    typer.echo(text.format(what=words[0], command=command, home=current_settings().home, folder=Path.cwd()).rstrip())
+
 
 server = new_app("Start, stop and look after a server.")
 database = new_app("Bring the server's database up to date, or empty it.")
@@ -26,17 +80,9 @@ server.add_typer(database, name="database")
 server.add_typer(key, name="key")
 server.add_typer(group(kind_of("server audit")), name="audit")
 
-Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="ORCHESTRATION_SERVER_API_HOST")]
-Port = Annotated[int, typer.Option(help="Of that address.", envvar="ORCHESTRATION_SERVER_API_PORT", min=1, max=65535)]
-Background = Annotated[bool, typer.Option("--background", "-b", help="Return when it answers, and leave it running.")]
-NoServices = Annotated[bool, typer.Option("--no-services", help="Only the interface.")]
-RoleOf = Annotated[Role, typer.Option(help="Viewers read, operators run, admins do everything.")]
-
 
 @server.command("start")
-def start(
-    host: Host = HOST, port: Port = PORT, background: Background = False, no_services: NoServices = False
-) -> None:
+def start_server(host: str = HOST, port: int = PORT, background: bool = False, no_services: bool = False) -> None:
     """Start a server."""
     settings = current_settings()
     if background:
@@ -51,7 +97,7 @@ def start(
 
 
 @server.command("unit")
-def unit() -> None:
+def server_unit() -> None:
     """Print a systemd unit that keeps a server running."""
     print_unit("server", "start")
 
@@ -64,7 +110,7 @@ def stop() -> None:
 
 
 @server.command("status")
-def status(as_json: AsJson = False) -> None:
+def status(as_json: bool = False) -> None:
     """Tell whether the server answers; the exit code is 0 when it does."""
     settings = current_settings()
     found = processes.running(settings.home)
@@ -75,14 +121,14 @@ def status(as_json: AsJson = False) -> None:
 
 
 @database.command("upgrade")
-def upgrade(yes: Yes = False) -> None:
+def upgrade(yes: bool = False) -> None:
     """Bring the database to the schema of this version; what it was before is kept in a copy beside a SQLite file."""
     with closing(open_database(current_settings())) as opened_database, opened_database.session() as now:
         typer.echo(f"{now.place} has schema {now.version()}, the newest that this version knows.")
 
 
 @database.command("reset")
-def reset(yes: Yes = False) -> None:
+def reset(yes: bool = False) -> None:
     """Remove all that the database holds; a copy is kept beside a SQLite file."""
     settings = current_settings()
     if found := processes.running(settings.home):
@@ -96,7 +142,7 @@ def reset(yes: Yes = False) -> None:
 
 
 @key.command("create")
-def create(name: str, role: RoleOf = Role.OPERATOR) -> None:
+def create(name: str, role: Role = Role.OPERATOR) -> None:
     """Make an API key and print it; nobody can read it again."""
     made = new_key()
     KEYS.create({"name": name, "role": role.value, "digest": digest(made)})

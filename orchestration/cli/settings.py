@@ -6,24 +6,20 @@ import tempfile
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from orchestration.backend.surroundings import current_settings, read_profiles
-from orchestration.cli.output import AsJson, columns, new_app, print_documents, print_fields
+from orchestration.cli.output import columns, new_app, print_documents, print_fields
 from orchestration.domain import errors, settings as names
 
 version = new_app("Show versions, and where runs are kept.")
 profile = new_app("Make and choose named sets of settings.")
 config = new_app("Show and change settings.")
 
-NameOrNone = Annotated[str | None, typer.Argument(metavar="NAME", help="The one in use, unless given.")]
-Secrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets as they are.")]
-
 
 @version.command("version")
-def show(as_json: AsJson = False) -> None:
+def show(as_json: bool = False) -> None:
     """Show versions, and where runs are kept."""
     settings = current_settings()
     path, url = settings.database_path, settings.database_url
@@ -39,7 +35,7 @@ def show(as_json: AsJson = False) -> None:
 
 
 @profile.command("ls")
-def ls(as_json: AsJson = False) -> None:
+def ls(as_json: bool = False) -> None:
     """List profiles."""
     profiles = read_profiles()
     in_use, every = names.chosen(os.environ, profiles), profiles.by_name.items()
@@ -65,14 +61,14 @@ def create(name: str) -> None:
 
 
 @profile.command("inspect")
-def inspect(name: NameOrNone = None, as_json: AsJson = False) -> None:
+def inspect(name: str | None = None, as_json: bool = False) -> None:
     """Show the settings of a profile."""
     profiles = read_profiles()
     print_fields(masked(profiles.values(name or names.chosen(os.environ, profiles))), as_json)
 
 
 @config.command("view")
-def view(show_secrets: Secrets = False, as_json: AsJson = False) -> None:
+def view(show_secrets: bool = False, as_json: bool = False) -> None:
     """Show the settings, set or not."""
     settings = current_settings()
     values = {names.CHOICE: names.chosen(os.environ, read_profiles())}
@@ -82,7 +78,7 @@ def view(show_secrets: Secrets = False, as_json: AsJson = False) -> None:
 
 
 @config.command("set")
-def set_(settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...")]) -> None:
+def set_(settings: list[str]) -> None:
     """Set settings in the profile in use."""
     if not all("=" in text for text in settings):
         raise errors.UsageError("Give each setting as NAME=VALUE.")
@@ -90,7 +86,7 @@ def set_(settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE ...")
 
 
 @config.command("unset")
-def unset(settings: Annotated[list[str], typer.Argument(metavar="NAME ...")]) -> None:
+def unset(settings: list[str]) -> None:
     """Remove settings from the profile in use."""
     _change(dict.fromkeys(map(names.variable, settings)), "Unset")
 

@@ -10,15 +10,14 @@ from dataclasses import asdict
 from functools import partial
 from inspect import isabstract
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.surroundings import current_settings
-from orchestration.cli.kinds import Slots, group, is_id, kind_of, store, value_of
-from orchestration.cli.output import AsJson, Limit, Yes, columns, may, print_documents
-from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, OrchestrationError
+from orchestration.cli.kinds import group, is_id, kind_of, store, value_of
+from orchestration.cli.output import columns, may, print_documents
+from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.schemas import filters, wire
 
 # -- artifacts ------------------------------------------------------------------------------------
@@ -28,13 +27,13 @@ artifact = group(ARTIFACT)
 
 
 @artifact.command("inspect")
-def inspect_artifact(key: str, limit: Limit = 10, as_json: AsJson = False) -> None:
+def inspect_artifact(key: str, limit: int | None = 10, as_json: bool = False) -> None:
     """Show the versions of an artifact, newest first."""
     print_documents(_versions(key)[:limit], (*ARTIFACT.columns, *columns("Data data text")), as_json, "")
 
 
 @artifact.command("delete")
-def delete_artifact(key: str, yes: Yes = False) -> None:
+def delete_artifact(key: str, yes: bool = False) -> None:
     """Delete all versions of an artifact, or by its id one."""
     versions = _versions(key)
     may(f"Delete {len(versions)} version(s)?", yes)
@@ -53,10 +52,6 @@ def _versions(key: str) -> list[wire.Document]:
 VARIABLE = kind_of("variable")
 variable = group(VARIABLE)
 
-Value = Annotated[str, typer.Argument(help="JSON, or a text.")]
-Overwrite = Annotated[bool, typer.Option(help="Change it if it is there.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be given several times.")]
-
 
 @variable.command("get")
 def get_variable(name: str) -> None:
@@ -65,7 +60,7 @@ def get_variable(name: str) -> None:
 
 
 @variable.command("set")
-def set_variable(name: str, value: Value, overwrite: Overwrite = False, tag: Tags = None) -> None:
+def set_variable(name: str, value: str, overwrite: bool = False, tag: list[str] | None = None) -> None:
     """Set a variable."""
     VARIABLE.create({"name": name, "value": value_of(value), "tags": tag or []}, overwrite)
 
@@ -75,20 +70,15 @@ def set_variable(name: str, value: Value, overwrite: Overwrite = False, tag: Tag
 POOL, QUEUE = kind_of("work-pool"), kind_of("work-queue")
 work_pool, work_queue = group(POOL), group(QUEUE)
 
-Paused = Annotated[bool, typer.Option(help="Let no worker start its runs yet.")]
-Type = Annotated[str, typer.Option("--type", "-t", help="What its workers start.")]
-Pool = Annotated[str, typer.Option("--pool", "-p", help="The name of its work pool.")]
-Priority = Annotated[int | None, typer.Option("--priority", "-q", help="1 is the most urgent.", min=1)]
-
 
 @work_pool.command("create")
-def create_pool(name: str, type_: Type = "process", paused: Paused = False, overwrite: Overwrite = False) -> None:
+def create_pool(name: str, type_: str = "process", paused: bool = False, overwrite: bool = False) -> None:
     """Make a work pool."""
     POOL.create({"name": name, "type": type_, "is_paused": paused}, overwrite)
 
 
 @work_queue.command("create")
-def create_queue(name: str, pool: Pool = "default-agent-pool", priority: Priority = None) -> None:
+def create_queue(name: str, pool: str = "default-agent-pool", priority: int | None = None) -> None:
     """Make a queue in a work pool; without --pool in the one that Prefect means."""
     QUEUE.create({"name": name, "work_pool_id": POOL.one(pool)["id"], "priority": priority})
 
@@ -104,42 +94,26 @@ def _limits(on_tags: bool) -> list[wire.Document]:
     return [each for each in every if each["name"].startswith(TAG) == on_tags]
 
 
-def _save_limit(new: wire.Document) -> None:
-    fields = ("name", "limit", "slot_decay_per_second", "active")
-    store().create("concurrency_limits", {field: new[field] for field in fields if field in new}, overwrite=True)
-
-
-def _remove_limit(limit: wire.Document) -> None:
-    store().delete("concurrency_limits", name=limit["name"])
-
-
-ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, True), remove=_remove_limit)
-NAMED = kind_of("global-concurrency-limit", rows=partial(_limits, False), save=_save_limit, remove=_remove_limit)
+ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, True))
+NAMED = kind_of("global-concurrency-limit", rows=partial(_limits, False))
 concurrency_limit, global_concurrency_limit = group(ON_TAG), group(NAMED)
-
-Total = Annotated[int, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
-NewTotal = Annotated[int | None, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
-Decay = Annotated[float | None, typer.Option("--slot-decay-per-second", help="Slots that come back a second.", min=0)]
 
 
 @concurrency_limit.command("create")
-def limit_tag(tag: str, concurrency_limit: Slots) -> None:
+def limit_tag(tag: str, concurrency_limit: int) -> None:
     """Limit how many tasks with a tag run at once; a limit that is there is changed."""
-    _save_limit({"name": TAG + tag, "limit": concurrency_limit})
+    store().create("concurrency_limits", {"name": TAG + tag, "limit": concurrency_limit}, overwrite=True)
     typer.echo(f"Of the tasks with the tag {tag!r}, {concurrency_limit} run at a time.")
 
 
 @global_concurrency_limit.command("create")
-def create_limit(name: str, limit: Total, decay: Decay = None) -> None:
-    """Make a concurrency limit."""
-    if any(each["name"] == name for each in _limits(on_tags=False)):
-        raise ObjectAlreadyExists(f"There is already a limit {name!r}; change it with `orchestrate gcl update`.")
-    _save_limit({"name": name, "limit": limit, "slot_decay_per_second": decay or 0.0})
-    typer.echo(f"Made the concurrency limit {name!r} with {limit} slots.")
+def create_limit(name: str, limit: int, decay: float = 0.0) -> None:
+    """Make a concurrency limit; `gcl update` changes one."""
+    NAMED.create({"name": name, "limit": limit, "slot_decay_per_second": decay})
 
 
 @global_concurrency_limit.command("update")
-def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None:
+def update_limit(name: str, limit: int | None = None, decay: float | None = None) -> None:
     """Change a concurrency limit."""
     given = {"limit": limit, "slot_decay_per_second": decay}
     NAMED.change(name, {field: value for field, value in given.items() if value is not None})
@@ -151,29 +125,16 @@ def update_limit(name: str, limit: NewTotal = None, decay: Decay = None) -> None
 def _blocks() -> list[wire.Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
     saved = [wire.plain(asdict(each)) for each in store().blocks.block_documents()]
-    shown = ("id", "data", "created", "updated")
-    return [
-        {"slug": f"{each['block_type']['slug']}/{each['name']}", **{name: each[name] for name in shown}}
-        for each in saved
-    ]
+    named = [{"slug": f"{each['block_type']['slug']}/{each['name']}", **each} for each in saved]
+    return [{name: each[name] for name in ("slug", "id", "data", "created", "updated")} for each in named]
 
 
-def _types() -> list[wire.Document]:
-    return store().find("block_types", filters.Query(limit=2**31))
-
-
-def _remove_block(saved: wire.Document) -> None:
-    store().delete("block_documents", id=saved["id"])
-
-
-block = group(kind_of("block", rows=_blocks, remove=_remove_block))
-block.add_typer(group(kind_of("block type", rows=_types)), name="type")
-
-File = Annotated[Path, typer.Option("--file", "-f", help="A file that defines blocks.", exists=True, dir_okay=False)]
+block = group(kind_of("block", rows=_blocks))
+block.add_typer(group(kind_of("block type")), name="type")
 
 
 @block.command("register")
-def register(file: File) -> None:
+def register(file: Path) -> None:
     """Make the block types of a file known to the store."""
     from orchestration.sdk.blocks import Block
     from orchestration.sdk.session import close_session

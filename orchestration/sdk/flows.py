@@ -14,7 +14,7 @@ from orchestration.sdk.decorating import Decorated, Delay, Hook, Hooks, Options,
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from orchestration.sdk.projects.serving import FlowDeployment
+    from orchestration.sdk.projects.deploying import FlowDeployment
 
 
 class Flow(Decorated[P, R]):
@@ -50,7 +50,7 @@ class Flow(Decorated[P, R]):
 
     def to_deployment(self, name: str, **options: Any) -> FlowDeployment:
         """A deployment of the flow, for ``serve``; the options are those of ``deploy``."""
-        from orchestration.sdk.projects.serving import FlowDeployment
+        from orchestration.sdk.projects.deploying import FlowDeployment
 
         return FlowDeployment(self, {"name": name, **options})
 
@@ -69,7 +69,7 @@ class Flow(Decorated[P, R]):
 
     def serve(self, name: str | None = None, limit: int | None = None, **options: Any) -> None:
         """Deploy the flow, and run here what is asked of it until this process is interrupted."""
-        from orchestration.sdk.projects.serving import serve
+        from orchestration.sdk.projects.deploying import serve
 
         serving = {key: options.pop(key) for key in ("pause_on_shutdown", "print_starting_message") if key in options}
         serve(self.to_deployment(name or self.name, **options), limit=limit, **serving)
@@ -77,7 +77,7 @@ class Flow(Decorated[P, R]):
     @staticmethod
     def from_source(source: Any, entrypoint: str) -> Flow[..., Any]:
         """The flow of an entrypoint in a folder, at an address of git's, or in a ``GitRepository``."""
-        from orchestration.sdk.projects.serving import flow_from_source
+        from orchestration.sdk.projects.deploying import flow_from_source
 
         found: Flow[..., Any] = flow_from_source(source, entrypoint)
         return found

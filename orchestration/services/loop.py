@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from queue import SimpleQueue
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import OrchestrationError
@@ -47,7 +48,11 @@ def beside(*ticks: Tick) -> Iterator[None]:
 
 
 def at_signals(*steps: Callable[[], object]) -> None:
-    """From now on, take the first step at the first SIGTERM or SIGINT, the second one at the second, and so on."""
-    left = list(steps)
+    """From now on, take the first step at the first SIGTERM or SIGINT, the second one at the second, and so on.
+
+    In a thread of their own: a step that takes a lock would else wait for ever for the one that it has interrupted.
+    """
+    signs: SimpleQueue[None] = SimpleQueue()
+    threading.Thread(target=lambda: [step() for step in steps if signs.get() is None], daemon=True).start()
     for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: left and left.pop(0)())
+        signal.signal(sign, lambda *_: signs.put(None))

@@ -55,7 +55,7 @@ class Worker:
     def stop_at_once(self) -> None:
         """End the runs that are under way, too; the retries of their flows apply."""
         self.stop.set()
-        for each in self._runs:
+        for each in list(self._runs):
             each.stop()
 
     def tick(self, now: datetime) -> float:

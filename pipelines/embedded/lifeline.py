@@ -1,7 +1,11 @@
-"""What every embedded server does besides serving: take a free port, report it, and end with its parent."""
+"""What every embedded server does besides serving: take a free port, report it, and end with its parent.
+
+`python -m pipelines.embedded.lifeline MODULE ARGUMENTS ...` lets any other program end with its parent as well.
+"""
 
 import json
 import os
+import runpy
 import socket
 import sys
 import threading
@@ -28,6 +32,13 @@ def end_with_parent() -> None:
 
 
 def _wait_for_end() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # a buffer's lock would be in the way when this process ends by itself
+        pass
     # Nothing here outlives the job, so there is nothing to tidy up, and a request in progress must not hold it open.
     os._exit(0)
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -14,7 +14,7 @@ LATE_IMPORTS = {
     "orchestration/backend/catalog.py": "only the listings need SQLAlchemy, which takes 0.25 s",
     "orchestration/backend/connect.py": "only those who use PostgreSQL need its driver, which takes 0.1 s",
     "orchestration/cli/app.py": "a command loads its own group and no other",
-    "orchestration/cli/projects.py": "only deploying reads YAML and JSON schemas",
+    "orchestration/cli/runs.py": "only deploying reads YAML and JSON schemas",
     "orchestration/cli/server.py": "only a server that starts needs FastAPI",
     "orchestration/cli/things.py": "only registering blocks needs pydantic",
     "orchestration/persistence/crypto.py": "a run without secrets needs no cipher",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator
 
 from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.wire import Document
@@ -18,15 +19,8 @@ from orchestration.sdk.projects.pulling import read_step
 
 FILE, OLD_FILE, FOLDER = "prefect.yaml", "deployment.yaml", ".prefect"
 STEPS = ("build", "push", "pull")
-_KINDS: dict[tuple[type, ...], str] = {
-    (str,): "name entrypoint flow_name description version_type", (bool,): "enforce_parameter_schema paused",
-    (dict,): "parameters schedule work_pool", (list,): "schedules", (str, int, float): "version", (list, str): "tags",
-    (int, dict): "concurrency_limit", (list, dict): " ".join(STEPS),
-}  # fmt: skip
-# What a deployment may say, and as what.
-FIELDS = {name: kinds for kinds, names in _KINDS.items() for name in names.split()}
-_CALLED = {str: "a text", bool: "true or false", dict: "a mapping", list: "a list", int: "a number", float: "a number"}
-_TRIGGERS = "Triggers are not for files here: make a notification with `orchestrate notification create` instead."
+# What a deployment may say.
+_SCHEMA = json.loads(Path(__file__).with_name("deployment.json").read_text(encoding="utf-8"))
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -39,16 +33,33 @@ class Said:
     node: Any = None
 
     @contextmanager
-    def at(self, field: str = "") -> Iterator[None]:
-        """Put the file and the line of a field before what is said of it."""
+    def at(self, *fields: Any) -> Iterator[None]:
+        """Put the file and the line of a field, given with those that it lies in, before what is said of it."""
         try:
             yield
         except OrchestrationError as error:
             if self.path is None:
                 raise
-            fields = self.node.value if isinstance(self.node, yaml.MappingNode) else ()
-            node = {str(key.value): value for key, value in fields}.get(field, self.node)
+            node = self.node
+            for field in fields:
+                if isinstance(node, yaml.MappingNode):
+                    node = {str(key.value): value for key, value in node.value}.get(field, node)
+                elif isinstance(field, int):
+                    node = node.value[field]
             raise ConfigurationError(f"{self.path}:{node.start_mark.line + 1}: {error}") from error
+
+    def check(self) -> None:
+        """Refuse a deployment with a field that none has, or of another kind; what stands for a value may be any."""
+        for fault in Draft202012Validator(_SCHEMA).iter_errors(self.data):
+            path, known, found = list(fault.absolute_path), fault.schema.get("properties", {}), fault.instance
+            if found is None or (isinstance(found, str) and "{{" in found):
+                continue
+            told = fault.schema.get("description", f"{'.'.join(map(str, path))!r}: {fault.message}")
+            if fault.validator == "additionalProperties":
+                path.append(name := min(found.keys() - known.keys()))
+                told = f"There is no {name!r} here, but {', '.join(get_close_matches(name, known, 1) or known)}"
+            with self.at(*path):
+                raise ConfigurationError(f"{told}.")
 
     def steps(self) -> Document:
         """Its steps by kind, each looked at; a single one need not be in a list."""
@@ -56,8 +67,7 @@ class Said:
         for kind in STEPS:
             if (given := self.data.get(kind)) is not None:
                 with self.at(kind):
-                    check_field(kind, given)
-                    found[kind] = [given] if isinstance(given, dict) and given else list(given)
+                    found[kind] = given if isinstance(given, list) else [given] if given else []
                     for each in found[kind]:
                         read_step(each)
         return found
@@ -98,31 +108,10 @@ def _read(path: Path) -> Said:
 
 def _checked(said: Said, common: Document) -> Said:
     """A deployment as its entry has it, without what that leaves open, and with the steps that hold for all."""
-    with said.at():
-        if not isinstance(said.data, dict):
-            raise ConfigurationError("A deployment is a mapping, with 'name' and 'entrypoint'.")
-        for needed in ("name", "entrypoint"):
-            if not said.data.get(needed):
-                raise ConfigurationError(f"The deployment {said.data.get('name') or ''!r} needs {needed!r}.")
-    given = {field: value for field, value in said.data.items() if value is not None}
-    for field, value in given.items():
-        with said.at(field):
-            if field == "triggers" and value:
-                raise ConfigurationError(_TRIGGERS)
-            if field not in FIELDS and value:
-                hint = "".join(f"; did you mean {near!r}?" for near in get_close_matches(field, FIELDS, 1)) or "."
-                raise ConfigurationError(f"A deployment has no {field!r}{hint}")
-            if value and (field == "work_pool" or not isinstance(value, str)):
-                check_field(field, value)  # a text may hold a placeholder: it is looked at later
-    known = {field: value for field, value in given.items() if field in FIELDS}
-    return Said({**common, **known, **said.steps()}, said.path, said.node)
-
-
-def check_field(field: str, value: Any) -> None:
-    """Refuse a value, its placeholders filled in, of another kind than a field has."""
-    if not isinstance(value, FIELDS[field]) or (isinstance(value, bool) and bool not in FIELDS[field]):
-        kinds = " or ".join(dict.fromkeys(_CALLED[kind] for kind in FIELDS[field]))
-        raise ConfigurationError(f"{field!r} is to be {kinds}, not {value!r}.")
+    if isinstance(said.data, dict):
+        said = replace(said, data={field: value for field, value in said.data.items() if value is not None})
+    said.check()
+    return replace(said, data={**common, **said.data, **said.steps()})
 
 
 def start_project(folder: Path, name: str | None = None) -> list[str]:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,11 +22,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel
-
 from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.wire import Document
-from orchestration.sdk.block_model import revealed
+from orchestration.sdk.block_model import BlockModel, revealed
 from orchestration.sdk.logs import redact, remember_secret
 
 _MARK = ".git/made-for-runs"
@@ -34,7 +32,7 @@ _ASKPASS = Path(__file__).with_name("askpass.sh")
 _SAYS = tomllib.loads(_ASKPASS.with_name("git.toml").read_text(encoding="utf-8"))
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o StrictHostKeyChecking=accept-new"
 SHORTEST_TOKEN = 20
-OPTIONS = ("branch", "commit_sha", "include_submodules", "directories")
+OPTIONS = ("branch", "commit_sha", "include_submodules")
 _SECRETS = ("access_token", "token", "password", "value")
 
 
@@ -59,7 +57,6 @@ class GitRepository:
     commit_sha: str | None = None
     include_submodules: bool = False
     pull_interval: int | None = 60
-    directories: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if (self.branch and self.commit_sha) or f"{self.branch}".startswith("-"):
@@ -97,8 +94,7 @@ class GitRepository:
         """
         if to.exists() and not (to / _MARK).exists():
             raise GitError(f"{to} is there already, and no clone that a run has made; nothing was cloned into it.")
-        marks = f"{self.url} {self.include_submodules} {sorted(self.directories)}"
-        cache = home / "git" / sha256(marks.encode()).hexdigest()[:24]
+        cache = home / "git" / sha256(f"{self.url} {self.include_submodules}".encode()).hexdigest()[:24]
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with cache.with_suffix(".lock").open("w") as lock, self._environment() as environment:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -116,8 +112,6 @@ class GitRepository:
         to.mkdir(exist_ok=True)
         git("init", "--quiet")
         git("config", "remote.origin.url", self.url)
-        if self.directories:
-            git("sparse-checkout", "set", "--", *self.directories)
         newest, all_of_it = ["fetch", "--quiet", "--depth=1", "origin"], "+refs/heads/*:refs/remotes/origin/*"
         tries = [[*newest, self.branch or "HEAD"]]
         if self.commit_sha:  # it may be here; the last is for a short name, and for servers that give branches only
@@ -159,7 +153,7 @@ class GitRepository:
 
 def _values(given: Any) -> Mapping[str, Any]:
     """The values of credentials: of a block, or a text that is a token."""
-    return revealed(given) if isinstance(given, BaseModel) else {"token": given}
+    return revealed(given) if isinstance(given, BlockModel) else {"token": given}
 
 
 def _saved(given: Any, name: str = "") -> Any:

@@ -24,7 +24,7 @@ def parameter_schema(fn: Callable[..., Any]) -> Document:
     except (PydanticUserError, NameError, TypeError):
         schema = _schema(fn, given, {})
     others = {"additionalProperties": True} if any(each.kind is each.VAR_KEYWORD for each in parameters) else {}
-    return {**schema, **others, "definitions": schema.pop("$defs", {})}
+    return {"definitions": schema.pop("$defs", {}), **schema, **others}
 
 
 def _schema(fn: Callable[..., Any], given: list[inspect.Parameter], hints: Mapping[str, Any]) -> Document:

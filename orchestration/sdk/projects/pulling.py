@@ -1,33 +1,103 @@
-"""The steps that give a run its code, or build what it needs: by name, under any of the modules that Prefect had."""
+"""The steps that give a run its code, or build what it needs: by name, under any of the modules that Prefect had.
+
+Placeholders in the files of a project: ``{{ $VARIABLE }}``, saved blocks, variables, and what steps gave.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Any
 
 from orchestration.backend.surroundings import current_settings
-from orchestration.domain.errors import ConfigurationError
+from orchestration.domain.errors import ConfigurationError, ObjectNotFound
+from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.block_model import class_of
-from orchestration.sdk.logs import redact
+from orchestration.sdk.logs import redact, remember_secret
 from orchestration.sdk.projects.git import OPTIONS, GitRepository
-from orchestration.sdk.projects.templating import filled
+from orchestration.sdk.session import current_session
+
+# What of a file may be left to the run, which fills it in: all but outputs of steps, blocks, or nothing.
+ALL, BLOCKS, NONE = r".", r"(prefect|orchestration)\.blocks\.", r"(?!)"
+_PLACE = re.compile(r"\{\{\s*([\w.$-]+)\s*\}\}")
+
+
+def filled(value: Any, outputs: Mapping[str, Any], left: str = NONE) -> Any:
+    """A value with each placeholder, however deep, replaced by what it stands for, whose type it keeps.
+
+    Args:
+        value: any JSON.
+        outputs: what earlier steps gave, by name.
+        left: the placeholders that stay as they are.
+
+    Raises:
+        ConfigurationError: one stands for nothing; the message names it.
+    """
+    if isinstance(value, Mapping):
+        return {key: filled(each, outputs, left) for key, each in value.items()}
+    if isinstance(value, list):
+        return [filled(each, outputs, left) for each in value]
+    if not isinstance(value, str):
+        return value
+    if whole := _PLACE.fullmatch(value.strip()):
+        return _meant(whole, outputs, left)
+    return _PLACE.sub(lambda place: str(_meant(place, outputs, left)), value)
+
+
+def _meant(place: re.Match[str], outputs: Mapping[str, Any], left: str) -> Any:
+    head, *path = place[1].split(".")
+    try:
+        if head in outputs:
+            return reduce(_part, path, outputs[head])
+        if re.match(left, place[1]):
+            return place[0]
+        if head.startswith("$"):
+            return os.environ[head[1:]]
+        where, name, *deeper = path
+        if where == "blocks":
+            return reduce(_part, deeper[1:], _block(name, deeper[0]))
+        return reduce(_part, deeper, current_session().backend.read("variables", name=name)["value"])
+    except (KeyError, IndexError, TypeError, ValueError, ObjectNotFound):
+        hint = "set that variable" if head[0] == "$" else "see `orchestrate block ls` and `orchestrate variable ls`"
+        raise ConfigurationError(f"{place[0]} stands for nothing; {hint}.") from None
+
+
+def _part(value: Any, name: str) -> Any:
+    return value[int(name) if isinstance(value, list) else name]
+
+
+def _block(slug: str, name: str) -> Any:
+    """The values of a saved block; that of a block with a single one is it. What the store masks is redacted."""
+    blocks = current_session().backend.blocks
+    clear, masked = (_data(blocks.block_document_by_name(slug, name, shown)) for shown in (True, False))
+    _remember(clear, masked)
+    return clear["value"] if clear.keys() == {"value"} else clear
+
+
+def _data(document: BlockDocument) -> dict[str, Any]:
+    return {**document.data, **{name: _data(part) for name, part in document.references.items()}}
+
+
+def _remember(clear: Any, masked: Any) -> None:
+    if isinstance(clear, Mapping) and isinstance(masked, Mapping):
+        for name in clear:
+            _remember(clear[name], masked.get(name))
+    elif clear != masked:
+        remember_secret(str(clear))
+
 
 Given = Mapping[str, Any]
-
-
-class Step(NamedTuple):
-    """A kind of step: what it does in a folder, what it cannot do without, and what it takes besides."""
-
-    run: Callable[[Path, Given], Document]
-    needs: str | None
-    takes: tuple[str, ...]
+# By the name of a step, what it is given.
+_TAKES: Mapping[str, Any] = tomllib.loads(Path(__file__).with_name("steps.toml").read_text(encoding="ascii"))
 
 
 def pull(steps: Sequence[Given], base: Path) -> Path:
@@ -50,28 +120,28 @@ def run_steps(steps: Sequence[Given], here: Path) -> Document:
     outputs: Document = {}
     for each in steps:
         step, given = read_step(each)
-        made = step.run(here, filled(given, outputs))
+        made = _STEPS[step](here, filled(given, outputs))
         outputs |= {**made, str(given.get("id")): made}
-        here = Path(made["directory"]) if step is STEPS["set_working_directory"] else here
+        here = Path(made["directory"]) if step == "set_working_directory" else here
     return outputs
 
 
-def read_step(step: Given) -> tuple[Step, Given]:
-    """A step of a file, and what it is given.
+def read_step(step: Given) -> tuple[str, Given]:
+    """The name of a step of a file, and what it is given.
 
     Raises:
         ConfigurationError: no such step is known here, or it does not take that.
     """
     (name, said), *more = step.items() if isinstance(step, dict) and step else [(f"{step}", None)]
     given, short = said if isinstance(said, dict) else {}, name.rpartition(".")[2]
-    kind = STEPS.get(_OLD.get(short, short))
-    if kind is None or more:
-        raise ConfigurationError(f"{name!r} is no step that is known here; there are {', '.join(STEPS)}.")
-    takes = [*filter(None, [kind.needs]), *kind.takes]
-    if kind.needs and not given.get(kind.needs):
-        raise ConfigurationError(f"The step {short} needs {kind.needs!r}; it takes {', '.join(takes)}.")
-    if odd := given.keys() - {*takes, "id", "requires"}:
-        raise ConfigurationError(f"The step {short} does not take {min(odd)!r}; it takes {', '.join(takes)}.")
+    kind = _OLD.get(short, short)
+    if kind not in _STEPS or more:
+        raise ConfigurationError(f"{name!r} is no step that is known here; there are {', '.join(_STEPS)}.")
+    needs, takes = _TAKES[kind]["needs"], ", ".join((*_TAKES[kind]["needs"], *_TAKES[kind]["takes"]))
+    if missing := [each for each in needs if not given.get(each)]:
+        raise ConfigurationError(f"The step {short} needs {missing[0]!r}; it takes {takes}.")
+    if odd := given.keys() - {*takes.split(", "), "id", "requires"}:
+        raise ConfigurationError(f"The step {short} does not take {min(odd)!r}; it takes {takes}.")
     return kind, given
 
 
@@ -123,10 +193,7 @@ def _download(here: Path, given: Given) -> Document:
 
 
 _OLD = {"git_clone_project": "git_clone", "agit_clone": "git_clone", "pull_project_from_s3": "pull_from_s3"}
-STEPS: Mapping[str, Step] = {
-    "git_clone": Step(_clone, "repository", (*OPTIONS, "access_token", "credentials", "clone_directory_name")),
-    "set_working_directory": Step(_enter, "directory", ()),
-    "run_shell_script": Step(_script, "script", ("directory", "env", "stream_output", "expand_env_vars", "shell")),
-    "pip_install_requirements": Step(_install, None, ("requirements_file", "directory", "stream_output")),
-    "pull_from_s3": Step(_download, "bucket", ("folder", "credentials", "client_parameters")),
+_STEPS: Mapping[str, Callable[[Path, Given], Document]] = {
+    "git_clone": _clone, "set_working_directory": _enter, "run_shell_script": _script,
+    "pip_install_requirements": _install, "pull_from_s3": _download,
 }  # fmt: skip

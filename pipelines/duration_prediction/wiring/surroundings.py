@@ -8,9 +8,10 @@ names of its own, so that a user's blocks stay as they are.
 import os
 import pkgutil
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -47,10 +48,11 @@ class Needs:
 
 @dataclass(frozen=True)
 class Storage:
-    """The bucket's block, and where its data come from, for metrics.json."""
+    """The bucket's block, where its data come from, for metrics.json, and what puts further months into it."""
 
     block: str
     data_source: str
+    restock: Callable[[Needs], object] = field(default=bool, compare=False)  # nothing to do in one of its user's
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,8 @@ def _own_mail(described: Registered) -> Mail:
 
 def _embedded_storage(s3: Server, needs: Needs, home: Path) -> Storage:
     """Fill the embedded bucket and save the block of it."""
-    source = pkgutil.resolve_name(CHOOSE_SOURCE)(os.environ, home / "cache" / "tlc", needs.months, needs.colour)
-    _say(source.sentence)
-    for missing in pkgutil.resolve_name(FILL_BUCKET)(s3.url, BUCKET_NAME, BUCKET_PREFIX, source, needs.months):
-        sys.stderr.write(f"{missing}\n")
-        sys.stderr.flush()
+    restock = partial(_stock, s3, home)
+    kind = restock(needs)
     key = "embedded"
     credentials = AwsCredentials(
         aws_access_key_id=key,
@@ -117,7 +116,17 @@ def _embedded_storage(s3: Server, needs: Needs, home: Path) -> Storage:
         aws_client_parameters=AwsClientParameters(endpoint_url=s3.url),
     )
     S3Bucket(bucket_name=BUCKET_NAME, credentials=credentials).save("embedded-s3", overwrite=True)
-    return Storage("embedded-s3", source.kind)
+    return Storage("embedded-s3", kind, restock)
+
+
+def _stock(s3: Server, home: Path, needs: Needs) -> str:
+    """Put months into the embedded bucket; the kind of the source that they come from."""
+    source = pkgutil.resolve_name(CHOOSE_SOURCE)(os.environ, home / "cache" / "tlc", needs.months, needs.colour)
+    _say(source.sentence)
+    for missing in pkgutil.resolve_name(FILL_BUCKET)(s3.url, BUCKET_NAME, BUCKET_PREFIX, source, needs.months):
+        sys.stderr.write(f"{missing}\n")
+        sys.stderr.flush()
+    return str(source.kind)
 
 
 def _embedded_mail(mailbox: Server, outbox: Path) -> Mail:

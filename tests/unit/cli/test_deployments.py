@@ -90,7 +90,6 @@ def test_a_run_is_watched(deployment: dict[str, Any], backend: Backend, monkeypa
         (["--param", "n"], "name=value"),
         (["--start-at", "09:00", "--start-in", "1h"], "either"),
         (["--start-in", "soon"], "5 minutes"),
-        (["--params", "{"], "no JSON object"),
         (["--param", "m=1"], "no parameter 'm'"),
     ],
 )
@@ -100,7 +99,7 @@ def test_what_cannot_be_meant_is_refused(words: list[str], sentence: str, deploy
 
 
 def test_a_run_is_named_and_tagged(deployment: dict[str, Any]) -> None:
-    run = _asked_for("--params", '{"n": 5}', "--tag", "a", "--name", "mine")
+    run = _asked_for("--param", "n=5", "--tag", "a", "--name", "mine")
     assert (run["parameters"], run["tags"], run["name"]) == ({"n": 5}, ["a"], "mine")
 
 

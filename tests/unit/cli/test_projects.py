@@ -1,7 +1,9 @@
 """Beginning a project, and deploying it."""
 
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +45,7 @@ def test_a_project_begins_with_four_things(project: Path) -> None:
     (project / "prefect.yaml").write_text("name: mine\n")
     assert "here already" in orchestrate("init")
     assert (project / "prefect.yaml").read_text() == "name: mine\n"
-    assert "deployment.yaml:3: The deployment '' needs 'name'" in orchestrate("deploy", "--all", code=1)
+    assert "deployment.yaml:3: A deployment is a mapping, with 'name'" in orchestrate("deploy", "--all", code=1)
 
 
 def test_what_the_file_says_is_deployed(project: Path) -> None:
@@ -95,6 +97,31 @@ def test_what_cannot_be_deployed_is_said_in_a_sentence(
     (project / "prefect.yaml").write_text(HEAD + SECOND)
     assert sentence in orchestrate("deploy", *words, code=code)
     assert _deployed() == []
+
+
+def test_a_flow_is_served_until_its_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked_for = subprocess.Popen, []
+
+    def start(command: list[str]) -> Any:
+        asked_for.append(command)
+        return real([sys.executable, "-c", ""])
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    words = ["--cron", "0 9 3 * *", "--param", "n=4", "-l", 2]
+    orchestrate("flow", "serve", "flows/train.py:train", "-n", "served", *words)
+    made = asked("deployment", "inspect", "train/served")
+    assert (made["parameters"], made["paused"]) == ({"n": 4}, True)
+    assert [each["schedule"]["cron"] for each in made["schedules"]] == ["0 9 3 * *"]
+    assert asked_for[0][-2:] == ["--limit", "2"]
+
+
+def test_how_many_runs_of_a_deployment_go_on_at_once_is_set_and_shown(project: Path) -> None:
+    (project / "prefect.yaml").write_text(HEAD)
+    orchestrate("deploy", "--all")
+    orchestrate("deployment", "set-concurrency-limit", "train/monthly", 2)
+    assert asked("deployment", "inspect", "train/monthly")["concurrency_limit"] == 2
+    orchestrate("deployment", "clear-concurrency-limit", "train/monthly")
+    assert asked("deployment", "inspect", "train/monthly")["concurrency_limit"] is None
 
 
 def test_without_a_file_it_says_what_to_do() -> None:

@@ -132,7 +132,7 @@ def test_a_tag_limits_its_tasks(backend: Backend) -> None:
 
 def test_a_named_limit_is_made_changed_and_switched() -> None:
     orchestrate("gcl", "create", "api", "--limit", 5, "--slot-decay-per-second", 0.5)
-    assert "gcl update" in orchestrate("gcl", "create", "api", "-l", 1, code=1)
+    assert "change that one" in orchestrate("gcl", "create", "api", "-l", 1, code=1)
     for words, field, value in (
         (["disable", "api"], "active", False),
         (["enable", "api"], "active", True),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
@@ -19,6 +20,7 @@ from pipelines.duration_prediction.config import plan_months
 from pipelines.duration_prediction.wiring import surroundings
 from pipelines.duration_prediction.wiring.surroundings import Needs, Storage
 from pipelines.tlc import Colour
+from tests.support.months import VALIDATE
 from tests.support.s3_server import make_bucket, s3_server
 from tests.support.smtp_server import MailServer, smtp_server
 
@@ -186,7 +188,14 @@ def test_storage_and_mail_are_decided_separately(
         with EmailServerCredentials.load(mail.block).get_server() as server:
             assert server.noop()[0] == 250
         if described != "storage":
-            assert len(S3Bucket.load(storage.block).list_objects("data/")) == 2
+            bucket = S3Bucket.load(storage.block)
+            assert len(bucket.list_objects("data/")) == 2
+            newest = sample_folder / VALIDATE.file_name
+            monkeypatch.setenv("TLC_DATA_DIR", str(folder / "later"))
+            (folder / "later").mkdir()
+            copyfile(newest, folder / "later" / VALIDATE.next().file_name)
+            storage.restock(Needs([VALIDATE, VALIDATE.next()], Colour.GREEN))  # of which one is there no more
+            assert len(bucket.list_objects("data/")) == 3
 
 
 def test_half_a_pair_is_refused_in_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,16 +101,12 @@ def test_what_a_killed_process_left_is_made_anew(tmp_path: Path, origin: Path) -
     assert _text(_clone(tmp_path, origin.as_uri())) == "2"
 
 
-def test_folders_and_submodules_are_cloned_if_asked_for(tmp_path: Path, origin: Path) -> None:
+def test_submodules_are_cloned_if_asked_for(tmp_path: Path, origin: Path) -> None:
     outer = repository(tmp_path / "outer", {"own": "3", "other/n": "4"})
     git(outer, "submodule", "--quiet", "add", origin.as_uri(), "inner")
     commit(outer, {})
     assert _text(_clone(tmp_path, outer.as_uri(), include_submodules=True), "inner/n") == "1"
     assert not (_clone(tmp_path, outer.as_uri()) / "inner" / "n").exists()
-    assert {path.name for path in _clone(tmp_path, origin.as_uri(), directories=["sub"]).iterdir()} == {
-        ".git", "n", "sub",
-    }  # fmt: skip
-    assert not (_clone(tmp_path, outer.as_uri(), directories=["none"]) / "other").exists()
 
 
 def test_another_repository_that_the_environment_names_is_left_alone(

@@ -19,7 +19,7 @@ from tests.support.repositories import FLOW, repository
 SERVING = """
 import sys
 from orchestration import serve
-from orchestration.sdk.projects import serving
+from orchestration.sdk.projects import deploying as serving
 from orchestration.sdk.projects.entrypoints import load_flow
 from pathlib import Path
 
@@ -77,8 +77,8 @@ def test_schedules_of_all_kinds_are_given_together(backend: Backend, train: Flow
 
 
 def test_what_cannot_be_deployed_is_refused(backend: Backend, train: Flow[..., Any]) -> None:
-    for options, sentence in (({"image": "x"}, "takes no 'image'"), ({"triggers": [1]}, "takes no 'triggers'")):
-        with pytest.raises(UsageError, match=sentence):
+    for options, sentence in (({"image": "x"}, "no 'image' here"), ({"triggers": [1]}, "Triggers are not for files")):
+        with pytest.raises(ConfigurationError, match=sentence):
             train.deploy("monthly", work_pool_name="trips", **options)
     with pytest.raises(ConfigurationError, match="There is no work pool 'absent'"):
         train.deploy("monthly", work_pool_name="absent")
