@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,9 @@ from orchestration.sdk.flows import Flow
 from orchestration.sdk.start import started_session
 
 
-def execute(flow: Flow[..., Any], run_id: UUID, claim_id: UUID | None = None) -> State:
+def execute(
+    flow: Flow[..., Any], run_id: UUID, claim_id: UUID | None = None, tell_limit: Callable[[float], object] = bool
+) -> State:
     """Live a flow run to its end, or until it waits so long that its process need not; the state that it then has.
 
     Args:
@@ -27,6 +30,7 @@ def execute(flow: Flow[..., Any], run_id: UUID, claim_id: UUID | None = None) ->
         run_id: a run in any state; one that has ended stays as it is.
         claim_id: the claim of the worker that started this process, if one did. It fences the run: once the claim
             has ended, nothing is recorded any more, and ``Abort`` is raised.
+        tell_limit: hears for how many seconds the flow's function may run from now on.
     """
     session = started_session()
     record = session.backend.flow_run(run_id)
@@ -39,7 +43,7 @@ def execute(flow: Flow[..., Any], run_id: UUID, claim_id: UUID | None = None) ->
         session.backend.change("flow_runs", owner_columns(this_process()), id=run_id)
     slots = [state.details.scheduled_time for state in session.backend.flow_run_states(run_id) if state.is_scheduled()]
     record = record.evolve(policy=policy, expected_start_time=next(filter(None, slots), record.expected_start_time))
-    run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id)
+    run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id, tell_limit)
     try:
         run.parameters = parameters.binder_of(flow).bind((), run.parameters)
     except ParameterBindError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -65,6 +66,8 @@ class FlowExecution:
     parent: TaskRunRecord | None
     # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
+    # Hears how long the flow's function may run, for who can end it when it holds on to the interpreter.
+    tell_limit: Callable[[float], object] = bool
 
     @property
     def logger(self) -> logs.RunLogger:
@@ -118,12 +121,20 @@ class FlowExecution:
         is_async = self.decorated.isasync
         with self._inside() as context:
             try:
-                value = await lifecycle.returned(self.decorated, self.parameters)
+                value = await self._returned()
                 await self._settle()
                 return await awaiting.aside(is_async, self._outcome, value, context)
             except Exception as error:
                 await self._settle()
                 return await awaiting.aside(is_async, self._failed, error, context)
+
+    async def _returned(self) -> Any:
+        limit = self.decorated.timeout_seconds
+        self.tell_limit(math.inf if limit is None else limit)
+        try:
+            return await lifecycle.returned(self.decorated, self.parameters)
+        finally:
+            self.tell_limit(math.inf)
 
     def crash(self, error: BaseException) -> None:
         """End the run truthfully; the store ends the task runs that it leaves behind."""

@@ -17,15 +17,16 @@ from uuid import UUID
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.recording import Batch
 from orchestration.domain.schemas.wire import Document
-from orchestration.domain.states import StateType
+from orchestration.domain.states import StateDetails, StateType, TimedOut
 from orchestration.services.loop import LOGGER
-from orchestration.services.supervisor import Supervised, folder_of
+from orchestration.services.supervisor import Nursery, Supervised, folder_of
 
 # Between two looks for work while runs are under way; and how long a look may take while none is.
 TICK_SECONDS, IDLE_SECONDS = 0.05, 2.0
 # Between two renewals of all leases, which also tell of runs that are to be cancelled.
 RENEW_SECONDS = 2.0
 HEARTBEAT_SECONDS = 30
+TOO_LONG = "The time limit of the flow was exceeded, and its code did not stop by itself: the process was killed."
 # Runs at a time, where nobody limits them.
 MOST_AT_ONCE = 100
 
@@ -49,6 +50,7 @@ class Worker:
         self._backend, self._wanted = backend, wanted
         self._name = wanted.name or f"worker-{platform.node()}-{os.getpid()}"
         self._runs: list[Supervised] = []
+        self._nursery = Nursery()
         self._renew_at = self._alive_until = 0.0
         self.stop, self.ended = threading.Event(), threading.Event()
 
@@ -73,6 +75,7 @@ class Worker:
         if not self.stop.is_set():
             self._take()
         if self.stop.is_set() and not self._runs:
+            self._nursery.close()
             self.ended.set()
         return TICK_SECONDS
 
@@ -86,7 +89,7 @@ class Worker:
                 if self.stop.is_set():
                     self._backend.end_claim(UUID(run["claim_id"]))
                 else:
-                    self._runs.append(Supervised(run, self._variables(run)))
+                    self._runs.append(Supervised(run, self._variables(run), self._nursery))
                     LOGGER.info("Started flow run %r.", run["name"])
             except (OSError, ValueError) as error:
                 self._backend.end_claim(UUID(run["claim_id"]), f"The process of this run could not be started: {error}")
@@ -114,7 +117,10 @@ class Worker:
         if printed := list(each.output()):
             self._backend.record(Batch((), printed))
         if ending is not None:
-            self._backend.end_claim(each.claim_id, f"The process of this run {ending} before the run had ended.")
+            if each.overran:
+                late = TimedOut(TOO_LONG, details=StateDetails(claim_id=each.claim_id))
+                self._backend.propose_flow_run_state(UUID(each.run_id), late)
+            self._backend.end_claim(each.claim_id, f"The process of this run {ending}.")
             self._runs.remove(each)
             shutil.rmtree(folder_of(self._wanted.home, each.run_id), ignore_errors=True)
             LOGGER.info("The process of flow run %r %s.", each.name, ending)

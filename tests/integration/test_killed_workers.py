@@ -102,6 +102,24 @@ def test_a_killed_worker_takes_its_processes_along_and_another_one_goes_on(place
     assert place.states(run_id)[-3:] == ["Pending", "Retrying", "Completed"]
 
 
+def test_a_killed_worker_takes_along_what_its_processes_have_started(place: Workplace) -> None:
+    code = """
+        @flow
+        def main():
+            child = subprocess.Popen(["sh", "-c", "trap '' TERM; while true; do sleep 60; done"])
+            Path("attempts").write_text(f"{child.pid}\\n")
+            time.sleep(1000)
+    """
+    run_id = place.ask(place.deploy(code))
+    with _worker() as worker:
+        _until(lambda: len(_pids(place)) == 1, place)
+        assert _is_alive(_pids(place)[0])
+        worker.send_signal(signal.SIGKILL)
+        _until(lambda: not _is_alive(_pids(place)[0]), place)
+    _pass_the_lease(place)
+    assert place.states(run_id)[-1] == "Crashed"
+
+
 def test_a_worker_that_is_told_to_stop_lets_its_runs_end(place: Workplace) -> None:
     run_id = place.ask(place.deploy(LONG))
     with _worker() as worker:
