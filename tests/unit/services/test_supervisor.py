@@ -71,8 +71,8 @@ def test_a_killed_nursery_takes_its_processes_along_and_another_one_takes_its_pl
 
 
 def test_processes_are_warm_unless_their_variables_speak_to_the_interpreter(place: Workplace) -> None:
-    told = "{sys.argv[0]} {sys.flags.optimize} {os.getcwd()}"
-    code = f"@flow\ndef main(): Path(os.environ['TELL']).write_text(f'{told}')\n"
+    tells = "{sys.argv[0]} {sys.flags.optimize} {os.getcwd()}"
+    code = f"@flow\ndef main(): Path(os.environ['TELL']).write_text(f'{tells}')\n"
     runs = {"warm": {}, "cold": {"PYTHONOPTIMIZE": "1"}}
     for name, more in runs.items():
         place.ask(place.deploy(code, job_variables={"env": {"TELL": name, **more}}))
