@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
+from orchestration.backend.local_work import LocalWork
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectAlreadyExists, UsageError
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.rules import Accept, Decision, Reject
 from orchestration.domain.schemas.events import FLOW_RUN, ID, ROLE, changes_of, is_told_by_client
 from orchestration.domain.schemas.recording import Batch
@@ -23,6 +24,8 @@ from orchestration.server.feed import Feed
 LONGEST = 100_000
 # Events so close together name the one that they follow, since they may be delivered out of order.
 TIGHT = timedelta(minutes=5)
+# So long ago a state may have been made that is written only now; and between two looks for such.
+LATEST, LOOK_SECONDS = timedelta(seconds=10), 0.5
 RELATED = ("flow", "deployment", "work_queue", "work_pool")
 
 
@@ -31,6 +34,7 @@ class AnnouncingBackend:
 
     def __init__(self, backend: Backend, feed: Feed) -> None:
         self._backend, self._feed = backend, feed
+        self._looked = utc_now()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -58,6 +62,14 @@ class AnnouncingBackend:
                 of_child = same.evolve(details=StateDetails(child_flow_run_id=run_id))
                 self._backend.propose_task_run_state(run.parent_task_run_id, of_child, force=True)
         return decision
+
+    def announce_others(self, store: LocalWork, now: datetime) -> float:
+        """Announce what runs have entered by other ways than this: by the scheduler, a claim, or another process."""
+        for each in store.untold(self._looked - LATEST):
+            with suppress(ObjectNotFound):  # the run was removed
+                self._announce(*each)
+        self._looked = now
+        return LOOK_SECONDS
 
     def take_events(self, events: list[Document], key: UUID | None = None) -> None:
         """Keep events; those that were told before change nothing. Those of task runs are only told on, not kept."""
