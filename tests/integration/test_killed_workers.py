@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -145,41 +144,6 @@ def test_a_second_signal_ends_the_runs_at_once(place: Workplace) -> None:
     assert worker.returncode == 0
     assert place.states(run_id)[-2:] == ["Crashed", "AwaitingRetry"]
     assert not _is_alive(_pids(place)[0])
-
-
-def test_however_often_workers_are_killed_each_run_ends_and_none_lives_twice(place: Workplace) -> None:
-    """Killed at random points of claim, start and run; every attempt notes when it lives."""
-    code = """
-        @flow(retries=20)
-        def main(n: int):
-            with Path("lives").open("a") as file:
-                file.write(f"{n} {os.getpid()}\\n")
-                file.flush()
-                time.sleep(0.2)
-    """
-    deployment, rounds = place.deploy(code), 6
-    runs = [place.ask(deployment, parameters={"n": number}) for number in range(4)]
-    killed = 0
-    for _ in range(rounds):
-        with _worker("--limit", "2") as worker:
-            _pass(random.uniform(0.3, 1.5))
-            killed += worker.poll() is None
-            worker.send_signal(signal.SIGKILL)
-            worker.wait()
-        lives = (
-            [line.split() for line in (place.folder / "lives").read_text().splitlines()]
-            if killed > 1 and (place.folder / "lives").exists()
-            else []
-        )
-        _until(lambda lives=lives: not any(_is_alive(int(pid)) for _, pid in lives), place)
-        _pass_the_lease(place)
-    assert killed == rounds
-    with _worker("--limit", "2"):
-        _until(lambda: all(place.run(each).state_name == "Completed" for each in runs), place)
-    for each in runs:
-        states = place.states(each)
-        assert states.count("Completed") == 1
-        assert states.count("Running") + states.count("Retrying") == 1 + states.count("Crashed"), states
 
 
 def test_worker_without_its_pool_says_what_to_do() -> None:
