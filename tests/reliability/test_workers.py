@@ -78,15 +78,17 @@ def _tell(capsys: pytest.CaptureFixture[str], facts: Mapping[str, object]) -> No
         sys.stdout.write(json.dumps(facts) + "\n")
 
 
-@pytest.mark.parametrize(("kills", "runs"), [(5, 3), pytest.param(50, 20, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize(
+    ("kills", "runs", "seconds"), [(5, 3, 0.5), pytest.param(50, 25, 1.5, marks=pytest.mark.reliability)]
+)
 def test_however_often_workers_are_killed_each_run_ends_and_none_lives_twice(
-    place: Workplace, kills: int, runs: int, capsys: pytest.CaptureFixture[str]
+    place: Workplace, kills: int, runs: int, seconds: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed at random points of claim, start and run; each attempt holds a lock while it lives."""
     deployment = place.deploy("""
         import fcntl
         @flow(retries=100)
-        def main(n: int):
+        def main(n: int, seconds: float):
             with Path(f"lock {n}").open("w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,14 +96,14 @@ def test_however_often_workers_are_killed_each_run_ends_and_none_lives_twice(
                     Path("doubled").open("a").write(f"{n}\\n")
                 child = subprocess.Popen(["sleep", "1000"])
                 Path("children").open("a").write(f"{child.pid}\\n")
-                time.sleep(0.5)
+                time.sleep(seconds)
                 child.kill()
     """)
-    asked = [place.ask(deployment, parameters={"n": number}) for number in range(runs)]
+    asked = [place.ask(deployment, parameters={"n": number, "seconds": seconds}) for number in range(runs)]
     killed = 0
     for _ in range(kills):
         with _worker(2.0, "--limit", "2") as worker:
-            threading.Event().wait(random.uniform(0.4, 2.0))
+            threading.Event().wait(random.uniform(0.5, 2.5))
             killed += worker.poll() is None
             worker.send_signal(signal.SIGKILL)
             worker.wait()
@@ -124,7 +126,7 @@ def _is_there(pid: str) -> bool:
     return Path(f"/proc/{pid}/cmdline").exists()
 
 
-@pytest.mark.parametrize(("lease", "seconds"), [(2.0, 5.0), pytest.param(15.0, 50.0, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize(("lease", "seconds"), [(2.0, 5.0), pytest.param(15.0, 35.0, marks=pytest.mark.reliability)])
 def test_code_that_holds_on_to_the_interpreter_is_not_given_up_for_dead(
     place: Workplace, lease: float, seconds: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,7 +148,7 @@ def test_code_that_holds_on_to_the_interpreter_is_not_given_up_for_dead(
             collections.deque(itertools.repeat(0, count), maxlen=0)
             rate = count / (time.monotonic() - began)
             while gaps["longest"] < seconds:
-                collections.deque(itertools.repeat(0, int(2 * rate * seconds)), maxlen=0)
+                collections.deque(itertools.repeat(0, int(1.2 * rate * seconds)), maxlen=0)
                 time.sleep(0.1)
             gaps["over"] = True
             thread.join()
