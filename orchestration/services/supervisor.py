@@ -30,6 +30,8 @@ MARK = "\x1e"
 OUTPUT, INFO = "orchestration.flow_runs.output", 20
 # That a process has to end when it is told to, or when its flow's time is up; then its group is killed.
 GRACE_SECONDS = 10.0
+# That the output of a process which has ended may take to be read.
+READ_SECONDS = 5.0
 # Lines that wait to be stored; a process that prints quicker has to wait.
 MOST_WAITING = 10_000
 # How variables begin that count only when an interpreter starts, which then is not a warm one.
@@ -111,7 +113,9 @@ class Supervised:
             if self.overran or time.monotonic() >= self._kill_at:
                 self._signal(signal.SIGKILL)
             return None
-        self._reader.join(1.0)
+        self._reader.join(READ_SECONDS / 100)
+        if self._reader.is_alive() and time.monotonic() < self._kill_at:
+            return None
         if error := self._facts.get("error"):
             return f"could not be started: {error}"
         code = int(self._facts["exit"])
@@ -136,6 +140,7 @@ class Supervised:
                 kind, _, self._facts[kind] = line.partition(" ")
         if "exit" in self._facts:
             os.close(self._told)
+            self._kill_at = time.monotonic() + READ_SECONDS  # something that left the group may hold the output open
 
     def _signal(self, sign: signal.Signals) -> None:
         with suppress(ProcessLookupError, KeyError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import random
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +24,7 @@ def main(folder: Path, slots: int) -> None:
             mine = next(filter(_is_locked, files), None)
             sys.stdout.write("over\n" if mine is None else "in\n")
             sys.stdout.flush()
-            time.sleep(random.uniform(0.0, 0.2))
+            threading.Event().wait(random.uniform(0.0, 0.2))
             if mine is not None:
                 fcntl.flock(mine, fcntl.LOCK_UN)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.domain.schemas.filters import among
 from orchestration.services import supervisor
 from tests.support.working import Workplace, is_alive
 
@@ -113,3 +114,26 @@ def test_each_of_two_processes_at_a_time_throws_its_own_dice(place: Workplace) -
     place.work(worker, worker.ended.is_set)
     first, second = (file.read_text() for file in place.folder.glob("name of *"))
     assert first != second
+
+
+def test_all_that_a_process_has_printed_is_kept_however_quickly_it_ends(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "MOST_WAITING", 100)
+    run_id = place.ask(place.deploy("", job_variables={"command": "seq 5000", "stream_output": False}))
+    worker = place.worker(once=True)
+    place.work(worker, worker.ended.is_set)
+    found = place.backend.count("logs", among("logs", flow_run_id=[run_id]))
+    assert found == 5000
+
+
+def test_a_process_that_leaves_its_group_with_the_output_does_not_hold_up_the_end(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "READ_SECONDS", 0.5)
+    command = "sh -c 'setsid sleep 30 & echo $! > child; exit 3'"
+    run_id = place.ask(place.deploy("", job_variables={"command": command, "working_dir": str(place.folder)}))
+    worker = place.worker(once=True)
+    place.work(worker, worker.ended.is_set)
+    assert "exit code 3" in str(place.run(run_id).state)
+    os.kill(int((place.folder / "child").read_text()), signal.SIGKILL)
