@@ -19,10 +19,10 @@ from orchestration.sdk.flow_engine import FlowExecution
 from orchestration.sdk.flows import Flow
 from orchestration.sdk.start import started_session
 
+TellLimit = Callable[[float | None], object]
 
-def execute(
-    flow: Flow[..., Any], run_id: UUID, claim_id: UUID | None = None, tell_limit: Callable[[float], object] = bool
-) -> State:
+
+def execute(flow: Flow[..., Any], run_id: UUID, claim_id: UUID | None = None, tell_limit: TellLimit = bool) -> State:
     """Live a flow run to its end, or until it waits so long that its process need not; the state that it then has.
 
     Args:
@@ -30,7 +30,7 @@ def execute(
         run_id: a run in any state; one that has ended stays as it is.
         claim_id: the claim of the worker that started this process, if one did. It fences the run: once the claim
             has ended, nothing is recorded any more, and ``Abort`` is raised.
-        tell_limit: hears for how many seconds the flow's function may run from now on.
+        tell_limit: hears for how many seconds the flow's function may run from now on, if there is a limit.
     """
     session = started_session()
     record = session.backend.flow_run(run_id)

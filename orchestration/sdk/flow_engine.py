@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -67,7 +66,7 @@ class FlowExecution:
     # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
     # Hears how long the flow's function may run, for who can end it when it holds on to the interpreter.
-    tell_limit: Callable[[float], object] = bool
+    tell_limit: Callable[[float | None], object] = bool
 
     @property
     def logger(self) -> logs.RunLogger:
@@ -129,12 +128,11 @@ class FlowExecution:
                 return await awaiting.aside(is_async, self._failed, error, context)
 
     async def _returned(self) -> Any:
-        limit = self.decorated.timeout_seconds
-        self.tell_limit(math.inf if limit is None else limit)
+        self.tell_limit(self.decorated.timeout_seconds)
         try:
             return await lifecycle.returned(self.decorated, self.parameters)
         finally:
-            self.tell_limit(math.inf)
+            self.tell_limit(None)
 
     def crash(self, error: BaseException) -> None:
         """End the run truthfully; the store ends the task runs that it leaves behind."""

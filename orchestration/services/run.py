@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from orchestration.services.supervisor import CLAIM, MARK, PLACES, folder_of
 TOLD = "ORCHESTRATION__TOLD"
 
 
-def run_flow_run(run_id: UUID, claim_id: UUID | None = None, tell_limit: Callable[[float], object] = bool) -> State:
+def run_flow_run(run_id: UUID, claim_id: UUID | None = None, tell_limit: executing.TellLimit = bool) -> State:
     """Pull the code of a flow run, load its flow and live the run; the state that it ends in."""
     session = start.started_session()
     record = session.backend.flow_run(run_id)
@@ -66,9 +66,9 @@ def main() -> None:
     sys.exit(0 if claim_id or state.is_completed() else 1)
 
 
-def _tell_limit(pipe: int, seconds: float) -> None:
+def _tell_limit(pipe: int, seconds: float | None) -> None:
     """Tell the supervisor until when the flow's function has to end, by the clock that all processes share."""
-    os.write(pipe, f"limit {time.monotonic() + seconds}\n".encode())
+    os.write(pipe, f"limit {math.inf if seconds is None else time.monotonic() + seconds}\n".encode())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,27 @@ def test_a_store_that_fails_when_a_run_ends_is_asked_again(place: Workplace, mon
     worker.stop.set()
     place.work(worker, worker.ended.is_set)
     assert place.run(run_id).state_name == "Completed"
+
+
+def test_time_is_up_even_if_the_store_does_not_answer(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.2)
+    code = """
+        import collections, itertools
+        @flow(timeout_seconds=0.2)
+        def main():
+            Path("child").write_text(str(os.getpid()))
+            collections.deque(itertools.repeat(0), maxlen=0)
+    """
+    run_id = place.ask(place.deploy(code))
+    worker, child = place.worker(), place.folder / "child"
+    place.work(worker, lambda: child.exists() and bool(child.read_text()))
+
+    def fail(*_: Any) -> Any:
+        raise StoreError("The server is away.")
+
+    with monkeypatch.context() as away:
+        away.setattr(place.backend, "renew_claims", fail)
+        while is_alive(child):
+            with suppress(StoreError):
+                worker.tick(utc_now())
+    place.work(worker, lambda: place.run(run_id).state_name == "TimedOut")
