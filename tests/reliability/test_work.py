@@ -71,9 +71,11 @@ def test_eight_claimers_share_runs_and_none_gets_one_twice(
     assert backend.count("flow_runs", completed) == count
 
 
-@pytest.mark.parametrize(("deployments", "seconds"), [(4, 6.0), pytest.param(50, 60.0, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize(
+    ("deployments", "seconds", "redeploys"), [(4, 6.0, 20), pytest.param(50, 50.0, 200, marks=pytest.mark.reliability)]
+)
 def test_two_schedulers_of_which_one_is_killed_again_and_again_make_each_slot_once(
-    backend: Backend, deployments: int, seconds: float, capsys: pytest.CaptureFixture[str]
+    backend: Backend, deployments: int, seconds: float, redeploys: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A slot each second, redeploys at every kill; what was due from the first slot to the last is there, once."""
     pool_id, every_second = _pool(backend), {"schedule": {"interval": 1.0}, "slug": "seconds"}
@@ -81,7 +83,7 @@ def test_two_schedulers_of_which_one_is_killed_again_and_again_make_each_slot_on
     start = utc_now()
     steady, shaky, killed, redeployed = _apart("schedule", pool_id), _apart("schedule", pool_id), 0, 0
     try:
-        while utc_now() - start < timedelta(seconds=seconds):
+        while utc_now() - start < timedelta(seconds=seconds) or redeployed < redeploys:
             threading.Event().wait(random.uniform(0.5, 2.0))
             killed += shaky.poll() is None
             shaky.kill()
