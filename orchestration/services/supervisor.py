@@ -30,8 +30,8 @@ MARK = "\x1e"
 OUTPUT, INFO = "orchestration.flow_runs.output", 20
 # That a process has to end when it is told to, or when its flow's time is up; then its group is killed.
 GRACE_SECONDS = 10.0
-# That the output of a process which has ended may take to be read.
-READ_SECONDS = 5.0
+# That the output of a process which has ended may take to be read, and for how long one look at it waits for that.
+READ_SECONDS, LOOK_SECONDS = 5.0, 0.05
 # Lines that wait to be stored; a process that prints quicker has to wait.
 MOST_WAITING = 10_000
 # How variables begin that count only when an interpreter starts, which then is not a warm one.
@@ -55,12 +55,13 @@ class Nursery:
                 command, stdin=theirs.fileno(), env=environment, start_new_session=True
             )
 
-    def start(self, order: Document, *pipes: int) -> None:
-        """Start a process; should the nursery have been killed, in another one."""
+    def start(self, order: Document, *pipes: int) -> subprocess.Popen[bytes]:
+        """Start a process, should the nursery have been killed, in another one; that process' parent."""
         if self._process.poll() is not None:
             self.close()
             self.__init__()  # type: ignore[misc]
         socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], pipes)
+        return self._process
 
     def close(self) -> None:
         """End it, and what it has started."""
@@ -88,7 +89,7 @@ class Supervised:
         self._reader.start()
         order = {"run": self.run_id, "command": command, "environment": {**given, **own}, "folder": folder}
         try:
-            nursery.start(order, printed, told)
+            self._parent = nursery.start(order, printed, told)
         finally:
             os.close(printed)
             os.close(told)
@@ -113,7 +114,7 @@ class Supervised:
             if self.overran or time.monotonic() >= self._kill_at:
                 self._signal(signal.SIGKILL)
             return None
-        self._reader.join(READ_SECONDS / 100)
+        self._reader.join(LOOK_SECONDS)
         if self._reader.is_alive() and time.monotonic() < self._kill_at:
             return None
         if error := self._facts.get("error"):
@@ -132,12 +133,14 @@ class Supervised:
         """Take note of what was told of the process; if there is nobody to tell any more, nothing of it is to stay."""
         if "exit" in self._facts:
             return
+        text = ""
         with suppress(BlockingIOError):
             text = os.read(self._told, 4096).decode()
-            if not text:
-                self._signal(signal.SIGKILL)
-            for line in text.splitlines() or ["exit -9"]:
-                kind, _, self._facts[kind] = line.partition(" ")
+        if not text and self._parent.poll() is not None:
+            self._signal(signal.SIGKILL)
+            text = "exit -9"
+        for line in text.splitlines():
+            kind, _, self._facts[kind] = line.partition(" ")
         if "exit" in self._facts:
             os.close(self._told)
             self._kill_at = time.monotonic() + READ_SECONDS  # something that left the group may hold the output open

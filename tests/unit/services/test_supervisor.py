@@ -71,6 +71,17 @@ def test_a_killed_nursery_takes_its_processes_along_and_another_one_takes_its_pl
     assert not is_alive(child)
 
 
+def test_a_killed_nursery_takes_along_what_a_command_has_started(place: Workplace) -> None:
+    command = "sh -c 'echo $PPID > nursery; sleep 1000 & echo $! > child; wait'"
+    run_id = place.ask(place.deploy("", job_variables={"command": command, "working_dir": str(place.folder)}))
+    worker, child = place.worker(), place.folder / "child"
+    place.work(worker, lambda: child.exists() and child.read_text().endswith("\n"))
+    child.write_text(child.read_text().strip())
+    os.kill(int((place.folder / "nursery").read_text()), signal.SIGKILL)
+    place.work(worker, lambda: place.run(run_id).state_name == "Crashed" and not worker._runs)
+    assert not is_alive(child)
+
+
 def test_processes_are_warm_unless_their_variables_speak_to_the_interpreter(place: Workplace) -> None:
     tells = "{sys.argv[0]} {sys.flags.optimize} {os.getcwd()}"
     code = f"@flow\ndef main(): Path(os.environ['TELL']).write_text(f'{tells}')\n"
@@ -120,11 +131,12 @@ def test_all_that_a_process_has_printed_is_kept_however_quickly_it_ends(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "MOST_WAITING", 100)
-    run_id = place.ask(place.deploy("", job_variables={"command": "seq 5000", "stream_output": False}))
+    monkeypatch.setattr(supervisor, "READ_SECONDS", 60.0)
+    run_id = place.ask(place.deploy("", job_variables={"command": "seq 2000", "stream_output": False}))
     worker = place.worker(once=True)
     place.work(worker, worker.ended.is_set)
     found = place.backend.count("logs", among("logs", flow_run_id=[run_id]))
-    assert found == 5000
+    assert found == 2000
 
 
 def test_a_process_that_leaves_its_group_with_the_output_does_not_hold_up_the_end(
