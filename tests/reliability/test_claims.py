@@ -82,6 +82,8 @@ class Claims(RuleBasedStateMachine):
         """What a process proposes; it may have lost its claim long ago."""
         run_id, claim_id = claim
         before = self.backend.flow_run_states(run_id)
+        if state.is_running() and before[-1].is_running():
+            return  # a process begins a run once
         decision = self.backend.propose_flow_run_state(run_id, state.evolve(details=StateDetails(claim_id=claim_id)))
         if self.held.get(run_id) != claim_id:
             assert isinstance(decision, Abort), "who lost the claim is told so"
@@ -120,7 +122,8 @@ class Claims(RuleBasedStateMachine):
         assert isinstance(decision, Accept | Reject | Abort)
         if state is not None and state.is_final():
             assert self._type(run_id) == state.type.value, "what has ended stays so"
-        self.done["cancelled"] += isinstance(decision, Accept)
+        assert self._type(run_id) != "CANCELLING" or run_id in self.held, "somebody is there to end it"
+        self.done["cancelled"] += not isinstance(decision, Abort)
 
     def _type(self, run_id: UUID) -> str:
         return str(self.backend.flow_run(run_id).state_type)

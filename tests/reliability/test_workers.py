@@ -199,7 +199,7 @@ def test_each_run_that_is_cancelled_ends_once_with_all_that_it_has_started(
             run_id = waiting.pop(0)
             if random.random() < 0.8:  # else it may not have begun
                 _until((place.folder / f"began {run_id}").exists, place)
-            threading.Event().wait(random.uniform(0.0, 0.2))
+                threading.Event().wait(random.uniform(0.0, 0.2))
             place.backend.propose_flow_run_state(run_id, Cancelling())
             began = time.monotonic()
             if random.random() < 0.5 or not waiting:
