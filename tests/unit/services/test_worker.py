@@ -227,4 +227,5 @@ def test_time_is_up_even_if_the_store_does_not_answer(place: Workplace, monkeypa
         while is_alive(child):
             with suppress(StoreError):
                 worker.tick(utc_now())
-    place.work(worker, lambda: place.run(run_id).state_name == "TimedOut")
+    place.work(worker, lambda: not worker._runs)
+    assert place.states(run_id)[-2:] == ["Running", "TimedOut"]
