@@ -19,7 +19,8 @@ from benchmarks.table import page, terminal_heading, terminal_lines
 
 BENCHMARKS = (
     "script_start", "import_cost", "cli_start", "called_task", "submitted_task", "fib_flow", "many_tasks",
-    "big_argument", "harness", "server_start", "server_script", "server_task", "server_logs", "duration_model",
+    "big_argument", "harness", "server_start", "server_script", "server_task", "server_logs", "worker_latency",
+    "worker_load", "scheduler_tick", "duration_model",
 )  # fmt: skip
 
 

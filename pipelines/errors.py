@@ -9,7 +9,8 @@ PipelineError
 ├── RegistryError         MLflow's store cannot be used
 └── DataError             a month's file that cannot be trained on
     ├── MissingMonthError     there is no such file
-    │   └── LateMonthError        nor need there be one yet
+    │   ├── LateMonthError        nor need there be one yet
+    │   └── OverdueMonthError     though there should be one by now; none after it is there either
     ├── UnreadableFileError   empty, truncated, or not parquet
     ├── ContractError         a column is missing or holds something else
     ├── WrongMonthError       the file holds the trips of another month
@@ -59,6 +60,10 @@ class MissingMonthError(DataError):
 
 class LateMonthError(MissingMonthError):
     """There is no file for the month, nor need there be one yet."""
+
+
+class OverdueMonthError(MissingMonthError):
+    """There is no file for the month, though there should be one by now; the months after it are not there either."""
 
 
 class UnreadableFileError(DataError):

@@ -14,6 +14,7 @@ from orchestration.domain.schemas.runs import uuid7
 
 # Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next.
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
+os.register_at_fork(after_in_child=DICE.seed)  # or siblings would throw the same
 
 ADJECTIVES, ANIMALS = (
     tuple(words.split()) for words in Path(__file__).with_name("names.txt").read_text(encoding="ascii").split("\n\n")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from orchestration.backend.local import LocalBackend, _decide, _settle, _stamped
 from orchestration.domain import schedules, states
 from orchestration.domain.rules import Accept
 from orchestration.domain.schedules import Schedule, schedule_of, slot_key
+from orchestration.domain.schemas.runs import uuid7
 from orchestration.domain.schemas.wire import Document, state_document
 from orchestration.persistence import documents, presenting, runs
 from orchestration.persistence.database import STATEMENTS, Transaction
@@ -79,6 +81,15 @@ class LocalWork(LocalBackend):
         """End the claims of workers that were not heard of any more."""
         for row in self._db.read(STATEMENTS["expired_claims"], {"now": micros(now)}):
             self._inside(self._end, UUID(row["id"]), None, now, micros(now))
+
+    def untold(self, since: datetime) -> Iterator[tuple[UUID, states.State, states.State | None]]:
+        """The states that flow runs have entered since then and no event tells of: run, state, and the one before."""
+        first = uuid7(round(since.timestamp() * 1000), 0)
+        found = {row["id"]: row["flow_run_id"] for row in self._db.read(STATEMENTS["untold"], {"first": str(first)})}
+        for run_id in map(UUID, dict.fromkeys(found.values())):
+            for before, state in pairwise([None, *self.flow_run_states(run_id)]):
+                if state is not None and str(state.id) in found:
+                    yield run_id, state, before
 
     # -- one step each -----------------------------------------------------------------------------------------------
 

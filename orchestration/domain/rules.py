@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.states import TRANSITIONS, AwaitingRetry, Failed, State, StateType
+from orchestration.domain.states import TRANSITIONS, AwaitingRetry, Cancelled, Failed, State, StateType
 
 MOST_DELAYS = 50
 
@@ -125,7 +125,7 @@ def decide(current: State | None, proposed: State, attempt: Attempt) -> Decision
         return Accept(current or proposed)  # the same proposal may be sent again after its answer was lost
     if (seconds := _seconds_early(current, proposed, attempt.now)) > 0:
         return Wait(seconds, f"The run is scheduled for {seconds:.1f} seconds from now.")
-    if proposed.is_running() and (refusal := _refuse_to_run(current, attempt.now)):
+    if refusal := _refusal(current, proposed, attempt.now):
         return refusal
     if not _may_follow(current, proposed):
         return Abort(f"A run that is {current.name} cannot become {proposed.name}.")
@@ -154,8 +154,13 @@ def _seconds_early(current: State, proposed: State, now: datetime) -> float:
     return max(0.0, (scheduled - now).total_seconds())
 
 
-def _refuse_to_run(current: State, now: datetime) -> Reject | None:
-    """A cancelled run does not start, and a paused one only when somebody resumed it."""
+def _refusal(current: State, proposed: State, now: datetime) -> Reject | None:
+    """What is cancelled does not start, nor what is paused and not resumed; without a process there is none to end."""
+    has_process = not current.is_scheduled() and not (current.is_paused() and current.details.pause_reschedule)
+    if proposed.is_cancelling() and not has_process:
+        return Reject(Cancelled("It was cancelled while no process was at work on it."), "No process has to be ended.")
+    if not proposed.is_running():
+        return None
     if current.is_cancelling():
         return Reject(current, "The run is being cancelled.")
     if not current.is_paused():

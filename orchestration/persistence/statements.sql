@@ -321,6 +321,13 @@ DELETE FROM run_claim WHERE id = :id AND expires <= :now RETURNING flow_run_id
 UPDATE run_claim SET expires = :expires WHERE id = :id
 RETURNING (SELECT r.state_type FROM flow_run r WHERE r.id = run_claim.flow_run_id) AS state_type
 
+-- An event that tells of a state has its id, by which states sort in the order of their making.
+
+-- name: untold
+SELECT s.id, s.flow_run_id FROM flow_run_state s JOIN flow_run r ON r.id = s.flow_run_id
+WHERE s.id >= :first AND NOT EXISTS (SELECT 1 FROM event e WHERE e.id = s.id)
+ORDER BY s.id
+
 -- The most urgent runs that a worker may start; of which queues stands in a JSON list, or it is empty. Where limits hold
 -- for some of them, the first of them changes what may be said of the others.
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +21,7 @@ from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, 
 from orchestration.sdk.session import Session
 
 NOT_READY = "NotReady"
+TellLimit = Callable[[float | None], object]
 # Seconds that a worker's process waits for its next attempt; for a later one it gives up its place.
 LONGEST_STAY = 30.0
 
@@ -67,6 +68,8 @@ class FlowExecution:
     parent: runs.TaskRunRecord | None
     # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
+    # Hears how long the flow's function may run, for who can end it when it holds on to the interpreter.
+    tell_limit: TellLimit = bool
 
     @property
     def logger(self) -> logs.RunLogger:
@@ -125,12 +128,19 @@ class FlowExecution:
         is_async = self.decorated.isasync
         with self._inside() as context:
             try:
-                value = await lifecycle.returned(self.decorated, self.parameters)
+                value = await self._returned()
                 await self._settle()
                 return await awaiting.aside(is_async, self._outcome, value, context)
             except Exception as error:
                 await self._settle()
                 return await awaiting.aside(is_async, self._failed, error, context)
+
+    async def _returned(self) -> Any:
+        self.tell_limit(self.decorated.timeout_seconds)
+        try:
+            return await lifecycle.returned(self.decorated, self.parameters)
+        finally:
+            self.tell_limit(None)
 
     def ended_by(self, error: BaseException) -> states.State:
         """The Suspended state, which the run's own code has entered; of any other end the store is told the truth."""
@@ -245,7 +255,7 @@ def _result_options(flow: Any, around: ResultOptions) -> ResultOptions:
     return ResultOptions(persist, flow.result_storage or around.storage, flow.result_serializer or around.serializer)
 
 
-def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> states.State:
+def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None, tell_limit: TellLimit = bool) -> states.State:
     """Live a flow run to its end, or until it waits so long that its process need not; the state that it then has.
 
     Args:
@@ -253,6 +263,7 @@ def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> states.Sta
         run_id: a run in any state; one that has ended stays as it is.
         claim_id: the claim of the worker that started this process, if one did. It fences the run: once the claim
             has ended, nothing is recorded any more, and ``Abort`` is raised.
+        tell_limit: hears for how many seconds the flow's function may run from now on, if there is a limit.
     """
     session = logs.started_session()
     record = session.backend.flow_run(run_id)
@@ -265,7 +276,7 @@ def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None) -> states.Sta
         session.backend.change("flow_runs", owner_columns(processes.this_process()), id=run_id)
     slots = [state.details.scheduled_time for state in session.backend.flow_run_states(run_id) if state.is_scheduled()]
     record = record.evolve(policy=policy, expected_start_time=next(filter(None, slots), record.expected_start_time))
-    run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id)
+    run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id, tell_limit)
     try:
         run.parameters = parameters.binder_of(flow).bind((), run.parameters)
     except errors.ParameterBindError as error:

@@ -7,15 +7,16 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from anyio.to_thread import run_sync
 
 from orchestration.backend.clock import utc_now
+from orchestration.backend.local_work import LocalWork
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectAlreadyExists, StoreError, UsageError
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, StoreError, UsageError
 from orchestration.domain.rules import Accept, Decision, Reject
 from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.domain.schemas.runs import Batch, FlowRun
@@ -127,6 +128,8 @@ class Feed:
 LONGEST = 100_000
 # Events so close together name the one that they follow, since they may be delivered out of order.
 TIGHT = timedelta(minutes=5)
+# So long ago a state may have been made that is written only now; and between two looks for such.
+LATE, LOOK_SECONDS = timedelta(seconds=10), 0.5
 RELATED = ("flow", "deployment", "work_queue", "work_pool")
 
 
@@ -135,6 +138,7 @@ class AnnouncingBackend:
 
     def __init__(self, backend: Backend, feed: Feed) -> None:
         self._backend, self._feed = backend, feed
+        self._looked = utc_now()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -162,6 +166,14 @@ class AnnouncingBackend:
                 of_child = same.evolve(details=StateDetails(child_flow_run_id=run_id))
                 self._backend.propose_task_run_state(run.parent_task_run_id, of_child, force=True)
         return decision
+
+    def announce_others(self, store: LocalWork, now: datetime) -> float:
+        """Announce what runs have entered by other ways than this: by the scheduler, a claim, or another process."""
+        for each in store.untold(self._looked - LATE):
+            with suppress(ObjectNotFound):  # the run was removed
+                self._announce(*each)
+        self._looked = now
+        return LOOK_SECONDS
 
     def take_events(self, events: list[Document], key: UUID | None = None) -> None:
         """Keep events; those that were told before change nothing. Those of task runs are only told on, not kept."""

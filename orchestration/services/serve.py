@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 
 import uvicorn
 
@@ -52,8 +53,9 @@ def run_server(
         host = listener.getsockname()[0]
         keys = [] if is_loopback(host) else backend.find("api_keys")
         check_exposure(host, settings, any(key["revoked"] is None for key in keys))
+        app = create_app(settings, backend)
         config = uvicorn.Config(
-            create_app(settings, backend), log_level="warning", access_log=False, server_header=False,
+            app, log_level="warning", access_log=False, server_header=False,
             date_header=False, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=SECONDS_TO_END,
             limit_concurrency=MOST_CONNECTIONS,
         )  # fmt: skip
@@ -63,7 +65,9 @@ def run_server(
         warming = threading.Timer(SECONDS_TO_ANSWER, backend.count, ["flow_runs"])
         warming.start()
         try:
-            ticks = [Scheduler(backend).tick] if with_services and isinstance(backend, LocalWork) else []
+            ticks: list[loop.Tick] = []
+            if with_services and isinstance(backend, LocalWork):
+                ticks = [Scheduler(backend).tick, partial(app.state.backend.announce_others, backend)]
             with loop.beside(*ticks), suppress(KeyboardInterrupt):
                 uvicorn.Server(config).run(sockets=[listener])
         finally:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,17 +18,19 @@ from uuid import UUID
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.runs import Batch
 from orchestration.domain.schemas.wire import Document
-from orchestration.domain.states import StateType
+from orchestration.domain.states import StateDetails, StateType, TimedOut
 from orchestration.services.loop import LOGGER
-from orchestration.services.supervisor import Supervised, folder_of
+from orchestration.services.supervisor import Nursery, Supervised, folder_of
 
-# Between two looks for work while runs are under way; and how long a look may take while none is.
-TICK_SECONDS, IDLE_SECONDS = 0.05, 2.0
+# Between two looks at the processes; between two looks for work while there are some, unless one has made room; and
+# how long a look for work may take while there are none.
+TICK_SECONDS, BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.3, 2.0
 # Between two renewals of all leases, which also tell of runs that are to be cancelled.
 RENEW_SECONDS = 2.0
 HEARTBEAT_SECONDS = 30
-# Runs at a time, where nobody limits them.
-MOST_AT_ONCE = 100
+TOO_LONG = "The time limit of the flow was exceeded, and its code did not stop by itself: the process was killed."
+# Runs at a time, where nobody limits them; and how many are started before the leases of others are renewed.
+MOST_RUNS, MOST_AT_ONCE = 100, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Worker:
         self._backend, self._wanted = backend, wanted
         self._name = wanted.name or f"worker-{platform.node()}-{os.getpid()}"
         self._runs: list[Supervised] = []
-        self._renew_at = self._alive_until = 0.0
+        self._nursery = Nursery()
+        self._renew_at = self._take_at = self._alive_until = 0.0
         self.stop, self.ended = threading.Event(), threading.Event()
 
     def stop_at_once(self) -> None:
@@ -60,36 +64,41 @@ class Worker:
 
     def tick(self, now: datetime) -> float:
         """Look after the runs, and take new ones; the seconds until the next time."""
+        for each in self._runs:
+            each.ending()  # those whose time is up are ended, whether or not the store answers
         if time.monotonic() >= self._alive_until:
             self._alive_until = time.monotonic() + HEARTBEAT_SECONDS
-            alive = {"last_heartbeat_time": now, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}
-            worker = {"work_pool_id": self._wanted.pool["id"], "name": self._name, **alive}
-            self._backend.create("workers", worker, overwrite=True)
+            worker = {"work_pool_id": self._wanted.pool["id"], "name": self._name, "last_heartbeat_time": now}
+            self._backend.create("workers", {**worker, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}, overwrite=True)
         if self._runs and time.monotonic() >= self._renew_at:
             self._renew_at = time.monotonic() + RENEW_SECONDS
             self._renew()
         for each in list(self._runs):
             self._follow(each)
-        if not self.stop.is_set():
+        if not self.stop.is_set() and time.monotonic() >= self._take_at:
             self._take()
         if self.stop.is_set() and not self._runs:
+            self._nursery.close()
             self.ended.set()
         return TICK_SECONDS
 
     def _take(self) -> None:
         """Start the runs that there is room for, or give them back when the worker was stopped meanwhile."""
-        wanted, room = self._wanted, (self._wanted.limit or MOST_AT_ONCE) - len(self._runs)
+        wanted, room = self._wanted, (self._wanted.limit or MOST_RUNS) - len(self._runs)
         wait = 0.0 if self._runs or wanted.once else IDLE_SECONDS
-        pool_id = UUID(wanted.pool["id"])
-        for run in self._backend.claim_runs(pool_id, wanted.queues, room, self._name, wait) if room else ():
+        most = room if wanted.once else min(room, MOST_AT_ONCE)
+        claim = partial(self._backend.claim_runs, UUID(wanted.pool["id"]), wanted.queues, most, self._name, wait)
+        found = claim() if room else []
+        for run in found:
             try:
                 if self.stop.is_set():
                     self._backend.end_claim(UUID(run["claim_id"]))
                 else:
-                    self._runs.append(Supervised(run, self._variables(run)))
+                    self._runs.append(Supervised(run, self._variables(run), self._nursery))
                     LOGGER.info("Started flow run %r.", run["name"])
             except (OSError, ValueError) as error:
                 self._backend.end_claim(UUID(run["claim_id"]), f"The process of this run could not be started: {error}")
+        self._take_at = time.monotonic() + (BUSY_SECONDS if self._runs and len(found) < most else 0.0)
         if wanted.once:
             self.stop.set()
 
@@ -114,7 +123,11 @@ class Worker:
         if printed := list(each.output()):
             self._backend.record(Batch((), printed))
         if ending is not None:
-            self._backend.end_claim(each.claim_id, f"The process of this run {ending} before the run had ended.")
+            if each.overran:
+                late = TimedOut(TOO_LONG, details=StateDetails(claim_id=each.claim_id))
+                self._backend.propose_flow_run_state(UUID(each.run_id), late)
+            self._backend.end_claim(each.claim_id, f"The process of this run {ending}.")
             self._runs.remove(each)
+            self._take_at = 0.0
             shutil.rmtree(folder_of(self._wanted.home, each.run_id), ignore_errors=True)
             LOGGER.info("The process of flow run %r %s.", each.name, ending)

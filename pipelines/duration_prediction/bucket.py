@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.duration_prediction.config import BUCKET_PREFIX, CENTROIDS_FILE
-from pipelines.errors import LateMonthError, MissingMonthError
+from pipelines.errors import LateMonthError, MissingMonthError, OverdueMonthError
 from pipelines.tlc import Colour, Month
 
 DAYS_TO_KEEP = 60
@@ -54,8 +54,9 @@ def find_months(
 ) -> dict[Month, StoredFile]:
     """The months among the objects of the bucket's listing, as boto3 describes them, in the order asked for.
 
-    Raises LateMonthError for a month that need not be there yet, and else MissingMonthError, which name the first one
-    that is not there, those that are, and when a month should come.
+    Raises LateMonthError for a month that need not be there yet, OverdueMonthError for one that should be the next to
+    come, and else MissingMonthError, which name the first one that is not there, those that are, and when a month
+    should come.
     """
     objects = {str(each["Key"]).rpartition("/")[2]: each for each in listed}
     absent = next((month for month in months if colour.file_name(month) not in objects), None)
@@ -110,7 +111,8 @@ def _absence(month: Month, names: Sequence[str], colour: Colour, bucket: str, to
             f"{place} yet ({known}): the TLC publishes a month about two months after its end, so expect {month} "
             f"around {due.isoformat()} and run again then.",
         )
-    return MissingMonthError(f"{place} ({known}): upload that month or choose another one.")
+    kind = OverdueMonthError if present else MissingMonthError
+    return kind(f"{place} ({known}): upload that month or choose another one.")
 
 
 def _span(months: Sequence[str]) -> str:

@@ -92,6 +92,7 @@ class TrainingConfig(BaseModel):
     colour: Colour = Colour.GREEN
     n_months: int = Field(default=1, ge=1, description="Training months where a slot decides which.")
     publication_lag: int = Field(default=2, ge=0, description="Months from a slot back to the newest published month.")
+    days_to_wait: int = Field(default=30, ge=0, description="Days after a slot until which its months may come.")
     use_distance: bool = Field(default=True, description="Whether the trip's distance is a feature.")
 
     learning_rate: float = Field(default=0.12, gt=0, le=1)

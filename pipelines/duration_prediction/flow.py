@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from orchestration import (
+    State,
     ThreadPoolTaskRunner,
     create_markdown_artifact,
     create_table_artifact,
@@ -57,8 +58,9 @@ from pipelines.duration_prediction.store import Store, find_store, model_name
 from pipelines.duration_prediction.wiring.mail import mail_failure, mail_report, open_mailbox
 from pipelines.duration_prediction.wiring.months import download_months, load
 from pipelines.duration_prediction.wiring.records import model_fingerprint, provenance, record_training
-from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over, months_of_run
+from pipelines.duration_prediction.wiring.runs import earlier_metrics, home, is_over, months_of_run, wait_a_day
 from pipelines.duration_prediction.zone_names import read_zone_names
+from pipelines.errors import LateMonthError, OverdueMonthError
 from pipelines.helpers import Helpers, helping, usable_cores
 from pipelines.progress import progress_bar
 
@@ -112,19 +114,22 @@ def duration_prediction(
     mail_block: str = "email-server-credentials-block",
     mail_to: str | None = None,
     training: TrainingConfig = DEFAULT_TRAINING,
-) -> TrainingOutcome:
+) -> TrainingOutcome | State:
     """Learn trip durations from some months, judge the model on a later one, and tell people about it.
 
     Months are written 2021-01; see `months_of_run` for those left out. The report, or the news of a failure, goes to
     `mail_to`, by default to the user of the mail block. The same months, settings and code give the same version of the
-    registered model, however often they run. Raises PipelineError where the months cannot be used, and the blocks'
-    errors.
+    registered model, however often they run. A scheduled run whose month is not published yet waits for it, a day at a
+    time. Raises PipelineError where the months cannot be used, and the blocks' errors.
     """
     plan = months_of_run(train_months, validate_month, training)
     mailbox = open_mailbox(mail_block, mail_to)
     store = find_store(os.environ, home())
     with helping(HELPERS, boosting.__name__) as helpers:
-        got = download_months(s3_block, plan.months, training.colour)
+        try:
+            got = download_months(s3_block, plan.months, training.colour)
+        except (LateMonthError, OverdueMonthError) as absent:
+            return wait_a_day(absent, train_months, validate_month, training)
         train = load(got.months, plan.train, training.colour)
         validate = load(got.months, (plan.validate,), training.colour)
         drift = check_drift(train, validate, training)

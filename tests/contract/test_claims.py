@@ -81,7 +81,8 @@ def test_a_run_that_is_claimed_is_pending_and_nobody_else_gets_it(
 
 
 def test_a_claim_waits_for_a_run(backend: Backend, pool: Document, ask: Callable[..., FlowRun]) -> None:
-    found, _ = at_once([partial(backend.claim_runs, UUID(pool["id"]), (), 1, "w", 20.0), ask])
+    wait: Callable[[], object] = partial(backend.claim_runs, UUID(pool["id"]), (), 1, "w", 20.0)
+    found, _ = at_once([wait, ask])
     assert isinstance(found, list)
     assert len(found) == 1
 

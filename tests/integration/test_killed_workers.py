@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -102,6 +101,24 @@ def test_a_killed_worker_takes_its_processes_along_and_another_one_goes_on(place
     assert place.states(run_id)[-3:] == ["Pending", "Retrying", "Completed"]
 
 
+def test_a_killed_worker_takes_along_what_its_processes_have_started(place: Workplace) -> None:
+    code = """
+        @flow
+        def main():
+            child = subprocess.Popen(["sh", "-c", "trap '' TERM; while true; do sleep 60; done"])
+            Path("attempts").write_text(f"{child.pid}\\n")
+            time.sleep(1000)
+    """
+    run_id = place.ask(place.deploy(code))
+    with _worker() as worker:
+        _until(lambda: len(_pids(place)) == 1, place)
+        assert _is_alive(_pids(place)[0])
+        worker.send_signal(signal.SIGKILL)
+        _until(lambda: not _is_alive(_pids(place)[0]), place)
+    _pass_the_lease(place)
+    assert place.states(run_id)[-1] == "Crashed"
+
+
 def test_a_worker_that_is_told_to_stop_lets_its_runs_end(place: Workplace) -> None:
     run_id = place.ask(place.deploy(LONG))
     with _worker() as worker:
@@ -127,41 +144,6 @@ def test_a_second_signal_ends_the_runs_at_once(place: Workplace) -> None:
     assert worker.returncode == 0
     assert place.states(run_id)[-2:] == ["Crashed", "AwaitingRetry"]
     assert not _is_alive(_pids(place)[0])
-
-
-def test_however_often_workers_are_killed_each_run_ends_and_none_lives_twice(place: Workplace) -> None:
-    """Killed at random points of claim, start and run; every attempt notes when it lives."""
-    code = """
-        @flow(retries=20)
-        def main(n: int):
-            with Path("lives").open("a") as file:
-                file.write(f"{n} {os.getpid()}\\n")
-                file.flush()
-                time.sleep(0.2)
-    """
-    deployment, rounds = place.deploy(code), 6
-    runs = [place.ask(deployment, parameters={"n": number}) for number in range(4)]
-    killed = 0
-    for _ in range(rounds):
-        with _worker("--limit", "2") as worker:
-            _pass(random.uniform(0.3, 1.5))
-            killed += worker.poll() is None
-            worker.send_signal(signal.SIGKILL)
-            worker.wait()
-        lives = (
-            [line.split() for line in (place.folder / "lives").read_text().splitlines()]
-            if killed > 1 and (place.folder / "lives").exists()
-            else []
-        )
-        _until(lambda lives=lives: not any(_is_alive(int(pid)) for _, pid in lives), place)
-        _pass_the_lease(place)
-    assert killed == rounds
-    with _worker("--limit", "2"):
-        _until(lambda: all(place.run(each).state_name == "Completed" for each in runs), place)
-    for each in runs:
-        states = place.states(each)
-        assert states.count("Completed") == 1
-        assert states.count("Running") + states.count("Retrying") == 1 + states.count("Crashed"), states
 
 
 def test_worker_without_its_pool_says_what_to_do() -> None:

@@ -71,22 +71,27 @@ def test_eight_claimers_share_runs_and_none_gets_one_twice(
     assert backend.count("flow_runs", completed) == count
 
 
-@pytest.mark.parametrize(("deployments", "seconds"), [(4, 6.0), pytest.param(50, 60.0, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize(
+    ("deployments", "seconds", "redeploys"), [(4, 6.0, 20), pytest.param(50, 50.0, 200, marks=pytest.mark.reliability)]
+)
 def test_two_schedulers_of_which_one_is_killed_again_and_again_make_each_slot_once(
-    backend: Backend, deployments: int, seconds: float, capsys: pytest.CaptureFixture[str]
+    backend: Backend, deployments: int, seconds: float, redeploys: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A slot each second, a redeploy at every kill; what was due from the first slot to the last is there, once."""
+    """A slot each second, redeploys at every kill; what was due from the first slot to the last is there, once."""
     pool_id, every_second = _pool(backend), {"schedule": {"interval": 1.0}, "slug": "seconds"}
     ids = [_deploy(backend, f"d{number}", schedules=[every_second])["id"] for number in range(deployments)]
     start = utc_now()
-    steady, shaky, killed = _apart("schedule", pool_id), _apart("schedule", pool_id), 0
+    steady, shaky, killed, redeployed = _apart("schedule", pool_id), _apart("schedule", pool_id), 0, 0
     try:
-        while utc_now() - start < timedelta(seconds=seconds):
+        while utc_now() - start < timedelta(seconds=seconds) or redeployed < redeploys:
             threading.Event().wait(random.uniform(0.5, 2.0))
             killed += shaky.poll() is None
             shaky.kill()
             shaky.communicate()
-            _deploy(backend, f"d{random.randrange(deployments)}", schedules=[every_second], version=str(killed))
+            for _ in range(7):
+                redeployed += 1
+                number = random.randrange(deployments)
+                _deploy(backend, f"d{number}", schedules=[every_second], version=str(redeployed))
             shaky = _apart("schedule", pool_id)
         threading.Event().wait(3.0)
     finally:
@@ -101,7 +106,8 @@ def test_two_schedulers_of_which_one_is_killed_again_and_again_make_each_slot_on
             slots.update((deployment_id, datetime.fromisoformat(run["expected_start_time"])) for run in found)
     first = start.replace(microsecond=0) + timedelta(seconds=2)
     due = [(each, first + timedelta(seconds=second)) for each in ids for second in range(int(seconds) - 2)]
-    told = {"kills": killed, "due": len(due), "missing": sum(slot not in slots for slot in due)}
+    told = {"kills": killed, "redeploys": redeployed, "due": len(due)}
+    told["missing"] = sum(slot not in slots for slot in due)
     told["doubled"] = sum(number > 1 for number in slots.values())
     with capsys.disabled():
         sys.stdout.write(json.dumps(told) + "\n")

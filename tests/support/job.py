@@ -46,7 +46,8 @@ def run_job(
     training: TrainingConfig, train: str = "2021-01", validate: str = "2021-02", **given: Any
 ) -> TrainingOutcome:
     """Run the flow on the bucket of the tests."""
-    outcome: TrainingOutcome = duration_prediction(
+    outcome = duration_prediction(
         train_months=[train], validate_month=validate, training=training, **{**BLOCKS, **given}
     )
+    assert isinstance(outcome, TrainingOutcome)
     return outcome

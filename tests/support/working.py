@@ -21,6 +21,14 @@ SECONDS = 60.0
 """That anything may take on a busy machine."""
 
 
+def is_alive(file: Path) -> bool:
+    """Whether the process whose number stands in a file lives, as more than a zombie."""
+    try:
+        return Path(f"/proc/{file.read_text()}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Workplace:
     """A pool in a store, and the folder with the code of its deployments."""
 

@@ -15,7 +15,7 @@ from pipelines.duration_prediction.wiring.runs import run_facts
 
 EXAMPLE_ROWS = 5
 # Settings that decide what becomes of a model, not what it is.
-NO_PART_OF_THE_MODEL = ("promotion_margin", "drift", "n_months", "publication_lag")
+NO_PART_OF_THE_MODEL = ("promotion_margin", "drift", "n_months", "publication_lag", "days_to_wait")
 
 
 def model_fingerprint(files: Sequence[DataFile], training: TrainingConfig) -> str:

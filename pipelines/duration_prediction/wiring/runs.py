@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from orchestration import get_client, runtime
+from orchestration import AwaitingRetry, State, get_client, runtime
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.settings import read_settings
 from pipelines.duration_prediction.config import METRICS_KEY, MonthPlan, TrainingConfig, months_from_slot, plan_months
 from pipelines.duration_prediction.failure import LAST_LINES
+from pipelines.errors import MissingMonthError
 
 
 def home() -> Path:
@@ -23,10 +25,33 @@ def months_of_run(train: Sequence[str] | None, validate: str | None, training: T
 
     Raises MonthError for months that make no sense.
     """
-    slot = runtime.flow_run.scheduled_start_time if runtime.deployment.id else None
-    if train or validate or slot is None:
+    slot = _slot(train, validate)
+    if slot is None:
         return plan_months(train, validate)
     return months_from_slot(slot, training.n_months, training.publication_lag)
+
+
+def wait_a_day(
+    absent: MissingMonthError, train: Sequence[str] | None, validate: str | None, training: TrainingConfig
+) -> State:
+    """The state in which a run waits for a month that its slot decided on, and that is not published yet.
+
+    Its process ends meanwhile, and another one starts a day later. Raises the error that tells of the month, if it was
+    waited for as long as the settings say, or if somebody named it, who had better hear of it.
+    """
+    slot, again = _slot(train, validate), datetime.now(UTC) + timedelta(days=1)
+    if slot is None:
+        raise absent
+    if again > slot + timedelta(days=training.days_to_wait):
+        waited = f"It was waited for until {training.days_to_wait} days after {slot:%Y-%m-%d}; see days_to_wait."
+        raise type(absent)(f"{absent} {waited}") from absent
+    return AwaitingRetry(again, f"{absent} The run looks again at {again:%Y-%m-%d %H:%M} UTC.")
+
+
+def _slot(train: Sequence[str] | None, validate: str | None) -> datetime | None:
+    """The slot that decides on the months of this run, if nobody named any."""
+    named = train or validate or not runtime.deployment.id
+    return None if named else runtime.flow_run.scheduled_start_time
 
 
 def last_log_lines(flow_run_id: UUID) -> list[str]:

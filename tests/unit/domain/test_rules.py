@@ -11,6 +11,7 @@ from orchestration.domain.rules import NEVER, Abort, Accept, Attempt, Reject, Re
 from orchestration.domain.states import (
     TERMINAL,
     TRANSITIONS,
+    AwaitingRetry,
     Cancelling,
     Completed,
     Failed,
@@ -49,6 +50,9 @@ def test_every_pair_of_types(current: StateType, proposed: StateType) -> None:
     decision = decide(_state(current), _state(proposed), Attempt(NOW))
     if proposed is StateType.RUNNING and current in (StateType.PAUSED, StateType.CANCELLING):
         assert decision == Reject(_state(current), decision.reason if isinstance(decision, Reject) else "")
+    elif (current, proposed) == (StateType.SCHEDULED, StateType.CANCELLING):
+        assert isinstance(decision, Reject)
+        assert decision.state.is_cancelled(), "there is no process that would end it"
     elif _can_follow(current, proposed):
         assert decision == Accept(_state(proposed))
     else:
@@ -124,7 +128,10 @@ def test_a_scheduled_run_starts_when_its_time_has_come(proposed: StateType, sche
 
 @pytest.mark.parametrize("proposed", sorted(set(TYPES) - set(COULD_START)))
 def test_an_early_run_may_still_be_cancelled_or_ended(proposed: StateType) -> None:
-    assert isinstance(decide(Scheduled(NOW + timedelta(days=1)), _state(proposed), Attempt(NOW)), Accept)
+    decision = decide(Scheduled(NOW + timedelta(days=1)), _state(proposed), Attempt(NOW))
+    assert isinstance(decision, Accept | Reject)
+    expected = StateType.CANCELLED if proposed is StateType.CANCELLING else proposed
+    assert decision.state.type is expected
 
 
 def test_a_paused_run_starts_when_somebody_resumed_it() -> None:
@@ -138,6 +145,16 @@ def test_a_paused_run_starts_when_somebody_resumed_it() -> None:
 def test_a_run_that_nobody_resumed_in_time_has_failed(pause: State) -> None:
     decision = decide(pause, Running(), Attempt(NOW, 1, TWICE))
     assert decision == Reject(Failed("The flow was paused and never resumed."), "The pause has timed out.")
+
+
+@pytest.mark.parametrize("current", [Scheduled(NOW), AwaitingRetry(NOW), Suspended(pause_timeout=NOW)], ids=str)
+def test_a_run_without_a_process_is_cancelled_at_once(current: State) -> None:
+    """Else it would be Cancelling for ever: there is nobody who would end it."""
+    decision = decide(current, Cancelling(), Attempt(NOW))
+    assert isinstance(decision, Reject)
+    assert decision.state.is_cancelled()
+    assert decide(Running(), Cancelling(), Attempt(NOW)) == Accept(Cancelling())
+    assert decide(Paused(), Cancelling(), Attempt(NOW)) == Accept(Cancelling())
 
 
 def test_a_run_that_is_being_cancelled_does_not_start() -> None:

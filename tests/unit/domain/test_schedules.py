@@ -5,6 +5,9 @@ Which slots become runs, what becomes of a run whose process is gone, and why a 
 Moments and spans as people write them.
 """
 
+import json
+import random
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -133,6 +136,24 @@ def test_cron_fires_as_the_oracle_says(wanted: Fields, zone: str, change: dateti
     start, end = change - before * MINUTE, change + timedelta(hours=9)
     slots = until(Cron(wanted.expression(), zone, day_or), start, end)
     assert slots == oracle(wanted, ZoneInfo(zone), start, end, day_or)
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("zone", ZONES)
+def test_cron_fires_for_five_years_as_the_oracle_says(zone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An expression for each zone, at 30 times of three days within the years; others at each call."""
+    dice = random.Random()
+    span = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
+    drawn = [tuple(sorted(dice.sample(range(low, high + 1), 3))) if dice.random() < 0.4 else None for low, high in span]
+    wanted = Fields(tuple(sorted(dice.sample(range(60), 2))), *drawn[1:])
+    schedule, slots = Cron(wanted.expression(), zone), 0
+    for _ in range(30):
+        start = datetime(2024, 1, 1, tzinfo=UTC) + dice.randrange(5 * 365 * 24 * 60) * MINUTE
+        found = until(schedule, start, start + timedelta(days=3))
+        assert found == oracle(wanted, ZoneInfo(zone), start, start + timedelta(days=3), True)
+        slots += len(found)
+    with capsys.disabled():
+        sys.stdout.write(json.dumps({"zone": zone, "cron": wanted.expression(), "slots": slots}) + "\n")
 
 
 @given(zone=st.sampled_from(ZONES), change=st.sampled_from(CHANGES), hours=st.integers(24, 80), back=st.integers(0, 99))

@@ -6,6 +6,8 @@ from pipelines import errors
 
 DATA_ERRORS = [
     errors.MissingMonthError,
+    errors.LateMonthError,
+    errors.OverdueMonthError,
     errors.UnreadableFileError,
     errors.ContractError,
     errors.WrongMonthError,

@@ -156,6 +156,8 @@ def test_what_keys_changed_stands_in_the_audit_log(backend: Backend) -> None:
     client.post("/api/flow_runs/", headers=operator)
     client.post("/api/flow_runs/filter", headers=operator)
     client.get("/api/flows/1", headers=operator)
+    client.post("/api/x/work_pools/1/claim", headers=operator)
+    client.post("/api/x/claims/renew", headers=operator)
     (noted,) = backend.find("audit")
     assert (noted["key_name"], noted["method"], noted["path"], noted["status"]) == (
         "a operator", "POST", "/api/flow_runs/", 200,

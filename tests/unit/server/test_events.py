@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from orchestration.backend.clock import utc_now
+from orchestration.backend.local_work import LocalWork
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import events_of
 from orchestration.domain.states import Completed, Running
@@ -90,6 +91,29 @@ def test_a_task_runs_event_that_lacks_its_run_is_refused(client: TestClient) -> 
     answer = client.post("events", json=[{**event, "payload": {}}])
     assert answer.status_code == 422
     assert "payload" in answer.json()["detail"]
+
+
+def test_states_that_nobody_has_proposed_here_are_events_as_well(
+    client: TestClient, made: Made, backend: Backend
+) -> None:
+    """Those of a run that a scheduler has made and a worker has claimed and lost, each told once."""
+    assert isinstance(backend, LocalWork)
+    announcing = client.app.state.backend  # type: ignore[attr-defined]
+    pool = backend.create("work_pools", {"name": "trips", "type": "process"})
+    flow_id = made("flows/", name="main")["id"]
+    deployment = backend.create("deployments", {"name": "d", "flow_id": flow_id, "work_pool_name": "trips"})
+    run = backend.create_run_of_deployment(UUID(deployment["id"]), {})
+    (claimed,) = backend.claim_runs(UUID(pool["id"]), (), 1, "worker")
+    client.post(f"flow_runs/{run.id}/set_state", json={"state": {"type": "RUNNING"}})
+    backend.end_claim(UUID(claimed["claim_id"]), "It was killed.")
+    for _ in range(2):
+        announcing.announce_others(backend, utc_now())
+    wanted = {"resource": {"id": [f"prefect.flow-run.{run.id}"]}}
+    assert sorted(_names(client, wanted)) == [
+        f"prefect.flow-run.{name}" for name in ("Crashed", "Pending", "Running", "Scheduled")
+    ]
+    crashed = client.post("events/filter", json={"filter": {"event": {"name": ["prefect.flow-run.Crashed"]}}})
+    assert crashed.json()["events"][0]["payload"]["initial_state"]["name"] == "Running"
 
 
 def test_each_state_of_a_flow_run_is_an_event(client: TestClient, made: Made) -> None:

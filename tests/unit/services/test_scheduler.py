@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -197,13 +196,13 @@ def test_leases_get_their_time_anew_after_nobody_could_renew_them(backend: Local
     assert backend.flow_run(run_id).state_name == "Scheduled"
 
 
-def test_a_tick_with_many_deployments_is_quick(backend: LocalWork) -> None:
+def test_what_is_planned_is_not_planned_anew(backend: LocalWork) -> None:
     for number in range(25):
         _deploy(backend, f"monthly-{number}", schedules=[{"schedule": {"cron": "0 9 3 * *"}, "slug": "m"}])
     scheduler, now = Scheduler(backend), utc_now()
     assert scheduler.tick(now) == 0.0
     assert scheduler.tick(now) > 0.0
     assert len(_runs(backend)) == 75
-    began = time.perf_counter()
+    known = backend._db.read("SELECT id, planned, replan FROM deployment_schedule ORDER BY id")
     scheduler.tick(now + 2 * SECONDS)
-    assert time.perf_counter() - began < 0.5  # benchmarks measure it; this only sees that it does not plan all anew
+    assert backend._db.read("SELECT id, planned, replan FROM deployment_schedule ORDER BY id") == known

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -13,49 +12,12 @@ from uuid import UUID
 import pytest
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.connect import open_backend
-from orchestration.backend.surroundings import current_settings
 from orchestration.domain.errors import StoreError
-from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.states import Cancelling, Scheduled
-from orchestration.services import supervisor, worker as workers
-from tests.support.serving import ROOT, serving
-from tests.support.working import Workplace
+from orchestration.services import supervisor
+from tests.support.working import Workplace, is_alive
 
 QUICK = "@flow\ndef main(n: int = 1): print('got', n)\n"
-
-
-@pytest.fixture(params=["local", "server"])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
-    """A pool on this machine's database, or on a server's."""
-    if request.param == "server":
-        monkeypatch.setenv("ORCHESTRATION_API_URL", serving().url(tmp_path / "store"))
-    yield from _place(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
-    """A pool on this machine's database."""
-    yield from _place(tmp_path, monkeypatch)
-
-
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.0)
-    monkeypatch.setattr(workers, "RENEW_SECONDS", 0.1)
-    settings = current_settings()
-    backend = open_backend(settings, StoredDocument)
-    (folder := tmp_path / "code").mkdir()
-    place = Workplace(backend, folder, settings.home)
-    yield place
-    place.close()
-
-
-def _is_alive(file: Path) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(int(file.read_text()), 0)
-        return Path(f"/proc/{file.read_text()}/stat").read_text().split()[2] != "Z"
-    return False
 
 
 def test_a_run_is_lived_in_a_process_and_all_that_it_says_is_kept(anywhere: Workplace) -> None:
@@ -153,9 +115,9 @@ def test_cancelling_ends_the_whole_group(
     run_id = place.ask(place.deploy(code))
     worker, child = place.worker(), place.folder / "child"
     place.work(worker, lambda: child.exists() and bool(child.read_text()))
-    assert _is_alive(child)
+    assert is_alive(child)
     place.backend.propose_flow_run_state(run_id, Cancelling())
-    place.work(worker, lambda: place.run(run_id).state_name == "Cancelled" and not _is_alive(child))
+    place.work(worker, lambda: place.run(run_id).state_name == "Cancelled" and not is_alive(child))
     assert place.states(run_id)[-2:] == ["Cancelling", "Cancelled"]
     assert ignores or (place.folder / "hooks").read_text() == "Cancelled"
     worker.stop.set()
@@ -242,3 +204,28 @@ def test_a_store_that_fails_when_a_run_ends_is_asked_again(place: Workplace, mon
     worker.stop.set()
     place.work(worker, worker.ended.is_set)
     assert place.run(run_id).state_name == "Completed"
+
+
+def test_time_is_up_even_if_the_store_does_not_answer(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.2)
+    code = """
+        import collections, itertools
+        @flow(timeout_seconds=0.2)
+        def main():
+            Path("child").write_text(str(os.getpid()))
+            collections.deque(itertools.repeat(0), maxlen=0)
+    """
+    run_id = place.ask(place.deploy(code))
+    worker, child = place.worker(), place.folder / "child"
+    place.work(worker, lambda: child.exists() and bool(child.read_text()))
+
+    def fail(*_: Any) -> Any:
+        raise StoreError("The server is away.")
+
+    with monkeypatch.context() as away:
+        away.setattr(place.backend, "renew_claims", fail)
+        while is_alive(child):
+            with suppress(StoreError):
+                worker.tick(utc_now())
+    place.work(worker, lambda: not worker._runs)
+    assert place.states(run_id)[-2:] == ["Running", "TimedOut"]

@@ -15,7 +15,7 @@ from pipelines.duration_prediction.bucket import (
     listing_prefix,
     mark_used,
 )
-from pipelines.errors import LateMonthError, MissingMonthError
+from pipelines.errors import LateMonthError, MissingMonthError, OverdueMonthError
 from pipelines.tlc import Colour, Month
 
 JANUARY, MARCH = Month(2021, 1), Month(2021, 3)
@@ -60,6 +60,7 @@ def test_an_overdue_month_is_named_with_those_that_are_there(listed: list[dict[s
     with pytest.raises(MissingMonthError) as caught:
         find_months(listed, [MARCH], GREEN, "trips", LONG_AFTER)
     assert not isinstance(caught.value, LateMonthError)
+    assert isinstance(caught.value, OverdueMonthError) == bool(listed), "an empty bucket is a wrong one"
     assert str(caught.value) == (
         f"The bucket trips has no data/green_tripdata_2021-03.parquet ({known}): "
         "upload that month or choose another one."
@@ -69,7 +70,7 @@ def test_an_overdue_month_is_named_with_those_that_are_there(listed: list[dict[s
 def test_a_month_that_was_left_out_before_later_ones_is_no_late_one() -> None:
     with pytest.raises(MissingMonthError) as caught:
         find_months(_listed("2021-02", "2021-04"), [MARCH], GREEN, "trips", date(2021, 4, 3))
-    assert not isinstance(caught.value, LateMonthError)
+    assert not isinstance(caught.value, LateMonthError | OverdueMonthError)
     assert str(caught.value) == (
         "The bucket trips has no data/green_tripdata_2021-03.parquet, but months after it (it holds 2021-02, 2021-04): "
         "upload the month that was left out or choose another one."
