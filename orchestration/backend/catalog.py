@@ -22,7 +22,7 @@ from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, moment_text, policy_of, record_of, state_of
 from orchestration.persistence import documents
 from orchestration.persistence.database import NO_PARAMS, STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.presenting import present
+from orchestration.persistence.documents import present
 from orchestration.persistence.values import micros
 
 # What goes with a document that is removed: resources, and the column that names the one they are part of. What a run

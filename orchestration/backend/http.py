@@ -10,8 +10,7 @@ from uuid import UUID
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.http_catalog import ALL, PLACES, HttpBlockStore, HttpCatalog
-from orchestration.backend.http_client import httpx
-from orchestration.backend.http_transport import retry_after
+from orchestration.backend.http_transport import httpx, retry_after
 from orchestration.backend.port import Documents
 from orchestration.domain import errors, rules
 from orchestration.domain.schemas import catalog, filters, runs, wire

@@ -14,9 +14,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.http_client import httpx
 from orchestration.backend.http_shipping import Shipper
-from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
+from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded, httpx
 from orchestration.backend.port import Documents, Where
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType

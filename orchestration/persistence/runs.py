@@ -22,7 +22,7 @@ from orchestration.domain.schemas.wire import Revive, flow_run_of, task_run_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.presenting import run_document
+from orchestration.persistence.documents import run_document
 
 R = TypeVar("R", bound=Run)
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.backend.processes import this_process
+from orchestration.backend.surroundings import this_process
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import among
 from orchestration.domain.schemas.wire import Document

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from orchestration.backend import blocks as kept
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import UNVERSIONED, BlockDocument, BlockSchema
 from orchestration.domain.settings import Settings
-from orchestration.persistence import crypto
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.backends import saved_schema
 
@@ -151,9 +151,9 @@ def test_rotation_gives_every_document_the_new_key(
         store.create_block_document(document(schema, f"n{number}", {"pin": str(number)}))
     bystander = LocalBlockStore(database, Settings(tmp_path))
     assert bystander.block_document_by_name("car", "n0", True).data == {"pin": "0"}
-    before = (tmp_path / crypto.KEY_FILE).read_text()
+    before = (tmp_path / kept.KEY_FILE).read_text()
     key = store.rotate_key()
-    assert (tmp_path / crypto.KEY_FILE).read_text().strip() == key != before.strip()
+    assert (tmp_path / kept.KEY_FILE).read_text().strip() == key != before.strip()
     for each in (store, bystander, LocalBlockStore(database, Settings(tmp_path))):
         assert [found.data["pin"] for found in each.block_documents(include_secrets=True)] == list("01234")
     bystander.create_block_document(document(schema, "later", {"pin": "5"}))
@@ -161,12 +161,12 @@ def test_rotation_gives_every_document_the_new_key(
 
 
 def test_a_given_key_is_rotated_to_another_given_key(database: SqliteDatabase, tmp_path: Path) -> None:
-    store = LocalBlockStore(database, Settings(tmp_path, encryption_key=crypto.new_key()))
+    store = LocalBlockStore(database, Settings(tmp_path, encryption_key=kept.new_key()))
     store.create_block_document(document(registered(store), "a", {"pin": "1"}))
-    fresh = store.rotate_key(crypto.new_key())
+    fresh = store.rotate_key(kept.new_key())
     again = LocalBlockStore(database, Settings(tmp_path, encryption_key=fresh))
     assert again.block_document_by_name("car", "a", True).data == {"pin": "1"}
-    assert not (tmp_path / crypto.KEY_FILE).exists()
+    assert not (tmp_path / kept.KEY_FILE).exists()
     with pytest.raises(ConfigurationError, match="the new key is not one"):
         store.rotate_key("nonsense")
 
@@ -176,8 +176,8 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
     store = LocalBlockStore(database, Settings(tmp_path))
     schema = registered(store)
     store.create_block_document(document(schema, "a", {"pin": "1"}))
-    keyring = crypto.Keyring(tmp_path)
-    current, fresh = keyring.key(), crypto.new_key()
+    keyring = kept.Keyring(tmp_path)
+    current, fresh = keyring.key(), kept.new_key()
     if committed:
         store.rotate_key(fresh)
     keyring.replace(fresh, current)  # as it was before the old key went
@@ -192,14 +192,14 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
 def test_a_store_never_needs_two_keys(database: SqliteDatabase, tmp_path: Path) -> None:
     schema = registered(LocalBlockStore(database, Settings(tmp_path)))
     LocalBlockStore(database, Settings(tmp_path)).create_block_document(document(schema, "a", {"pin": "1"}))
-    stranger = LocalBlockStore(database, Settings(tmp_path, encryption_key=crypto.new_key()))
+    stranger = LocalBlockStore(database, Settings(tmp_path, encryption_key=kept.new_key()))
     with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
         stranger.create_block_document(document(schema, "b", {}))
     with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
         stranger.block_document_by_name("car", "a")
-    (tmp_path / crypto.KEY_FILE).unlink()
+    (tmp_path / kept.KEY_FILE).unlink()
     with pytest.raises(ConfigurationError, match=r"^There are encrypted blocks but no key: restore .*encryption\.key"):
         LocalBlockStore(database, Settings(tmp_path)).create_block_document(document(schema, "b", {}))
     with pytest.raises(ConfigurationError, match="There are encrypted blocks but no key"):
         LocalBlockStore(database, Settings(tmp_path)).block_document_by_name("car", "a")
-    assert not (tmp_path / crypto.KEY_FILE).exists()
+    assert not (tmp_path / kept.KEY_FILE).exists()
