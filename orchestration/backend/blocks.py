@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -35,11 +35,8 @@ DEEPEST = 50
 class BlockStore(Protocol):
     """The values of saved blocks, with their secrets; their types and schemas are documents as all others."""
 
-    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
-        """The document of that id; ``ObjectNotFound`` when there is none."""
-
-    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
-        """The document of that type and name; ``ObjectNotFound`` when there is none."""
+    def block_document(self, include_secrets: bool = False, **keys: Any) -> BlockDocument:
+        """The document of that ``id``, or of that type's ``slug`` and ``name``; ``ObjectNotFound`` when none."""
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
@@ -53,7 +50,6 @@ class BlockStore(Protocol):
         """Replace the values of a document, or with ``merge`` those that are named; ``ObjectNotFound`` when none."""
 
 
-@dataclass(slots=True)
 class Keyring:
     """Where the key is: given by the environment, or a 0600 file that the first process makes.
 
@@ -61,18 +57,9 @@ class Keyring:
     fails at, one of the two opens each document; the first line is the key to encrypt with.
     """
 
-    home: Path
-    given: str | None = field(default=None, repr=False)
-
-    @property
-    def path(self) -> Path:
-        """The key file."""
-        return self.home / KEY_FILE
-
-    @property
-    def place(self) -> str:
-        """Where the user finds the key."""
-        return VARIABLE if self.given else str(self.path)
+    def __init__(self, home: Path, given: str | None = None) -> None:
+        self.given, self.path = given, home / KEY_FILE
+        self.place = VARIABLE if given else str(self.path)  # where the user finds the key
 
     def keys(self) -> list[str]:
         """The keys that may open a document, the current one first; none as long as nobody needed one."""
@@ -113,7 +100,7 @@ class Keyring:
 
     def alone(self) -> AbstractContextManager[None]:
         """Let no other process make or change the keys meanwhile."""
-        return only_one_process(self.home / f"{KEY_FILE}.lock")
+        return only_one_process(self.path.with_name(f"{KEY_FILE}.lock"))
 
     def replace(self, *keys: str) -> None:
         """Have these keys from now on; the file appears whole or not at all. A given key is the giver's to change."""
@@ -136,15 +123,12 @@ class LocalBlockStore:
         self._db = database
         self._keyring = Keyring(settings.home, settings.encryption_key)
 
-    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
-        """The document of that id."""
-        return self._document(documents.locked_row(self._db, "block_documents", document_id), include_secrets)
-
-    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
-        """The document of that type and name."""
-        for row in documents.rows(self._db, "block_documents", {"slug": slug, "name": name}):
+    def block_document(self, include_secrets: bool = False, **keys: Any) -> BlockDocument:
+        """The document of that ``id``, or of that type's ``slug`` and ``name``."""
+        for row in documents.rows(self._db, "block_documents", keys):
             return self._document(row, include_secrets)
-        raise ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
+        named = "/".join(map(str, keys.values()))
+        raise ObjectNotFound(f"There is no block {named}; list them with `orchestrate block ls`.")
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
@@ -164,7 +148,7 @@ class LocalBlockStore:
                 said = f"The block document {name!r} exists already; pass overwrite=True to replace it."
                 raise ObjectAlreadyExists(said) from None
             _write_references(tx, document.id, document.data)
-        return self.block_document(document.id)
+        return self.block_document(id=document.id)
 
     def update_block_document(
         self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False

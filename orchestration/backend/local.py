@@ -158,6 +158,9 @@ class LocalBackend(LocalLimits):
     def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> FlowRun:
         """Store a run of a deployment."""
         deployment = self.read("deployments", id=str(deployment_id))
+        if name := wanted.get("work_queue_name"):
+            queue = self.read("work_queues", work_pool_id=deployment["work_queue_work_pool_id"], name=name)
+            deployment["work_queue_id"] = queue["id"]
         return self.create_flow_run(catalog.run_of(deployment, wanted, utc_now()))
 
     def flow_run(self, run_id: UUID) -> FlowRun:

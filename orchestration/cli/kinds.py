@@ -48,7 +48,7 @@ def with_flow_names(backend: Backend, documents: list[Document]) -> list[Documen
 class Kind:
     """A kind of thing that people list, look at, change and remove; ``groups.toml`` says what its fields mean.
 
-    Where the store keeps them in a way of its own, ``rows`` gives all of them, and ``save`` and ``remove`` take one.
+    Where the store keeps them in a way of its own, ``rows`` gives all of them.
     """
 
     resource: str
@@ -64,8 +64,6 @@ class Kind:
     parent: str = ""
     is_local: bool = False
     rows: Callable[[], list[Document]] | None = None
-    save: Callable[[Document], object] | None = None
-    remove: Callable[[Document], object] | None = None
 
     def found(self, where: Mapping[str, Any], limit: int) -> list[Document]:
         """Those that a filter lets through."""
@@ -114,10 +112,7 @@ class Kind:
     def change(self, name: str, changes: Mapping[str, Any], verb: str = "change") -> None:
         """Give one other values in some fields, and say so."""
         document = self.one(name)
-        if self.save:
-            self.save({**document, **changes})
-        else:
-            store(self.is_local).change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
+        store(self.is_local).change(self.resource, changes, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"{verb.capitalize()}d {self.noun} {document[self.key]!r}.")
 
     def changing(self, verb: str, changes: Mapping[str, Any]) -> Callable[..., None]:
@@ -142,10 +137,7 @@ class Kind:
         """Remove one, and what is part of it, once somebody agreed."""
         document = self.one(name)
         may(f"Delete the {self.noun} {document[self.key]!r}, and all that is part of it?", yes)
-        if self.remove:
-            self.remove(document)
-        else:
-            store(self.is_local).delete(self.resource, **{self.kept_by: document[self.kept_by]})
+        store(self.is_local).delete(self.resource, **{self.kept_by: document[self.kept_by]})
         typer.echo(f"Deleted {self.noun} {document[self.key]!r}.")
 
     unset = delete

@@ -104,17 +104,8 @@ def _limits(on_tags: bool) -> list[wire.Document]:
     return [each for each in every if each["name"].startswith(TAG) == on_tags]
 
 
-def _save_limit(new: wire.Document) -> None:
-    fields = ("name", "limit", "slot_decay_per_second", "active")
-    store().create("concurrency_limits", {field: new[field] for field in fields if field in new}, overwrite=True)
-
-
-def _remove_limit(limit: wire.Document) -> None:
-    store().delete("concurrency_limits", name=limit["name"])
-
-
-ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, True), remove=_remove_limit)
-NAMED = kind_of("global-concurrency-limit", rows=partial(_limits, False), save=_save_limit, remove=_remove_limit)
+ON_TAG = kind_of("concurrency-limit", rows=partial(_limits, True))
+NAMED = kind_of("global-concurrency-limit", rows=partial(_limits, False))
 concurrency_limit, global_concurrency_limit = group(ON_TAG), group(NAMED)
 
 Total = Annotated[int, typer.Option("--limit", "-l", help="How many slots there are.", min=0)]
@@ -125,8 +116,7 @@ Decay = Annotated[float | None, typer.Option("--slot-decay-per-second", help="Sl
 @concurrency_limit.command("create")
 def limit_tag(tag: str, concurrency_limit: Slots) -> None:
     """Limit how many tasks with a tag run at once; a limit that is there is changed."""
-    _save_limit({"name": TAG + tag, "limit": concurrency_limit})
-    typer.echo(f"Of the tasks with the tag {tag!r}, {concurrency_limit} run at a time.")
+    ON_TAG.create({"name": TAG + tag, "limit": concurrency_limit}, overwrite=True)
 
 
 @global_concurrency_limit.command("create")
@@ -134,8 +124,7 @@ def create_limit(name: str, limit: Total, decay: Decay = None) -> None:
     """Make a concurrency limit."""
     if any(each["name"] == name for each in _limits(on_tags=False)):
         raise ObjectAlreadyExists(f"There is already a limit {name!r}; change it with `orchestrate gcl update`.")
-    _save_limit({"name": name, "limit": limit, "slot_decay_per_second": decay or 0.0})
-    typer.echo(f"Made the concurrency limit {name!r} with {limit} slots.")
+    NAMED.create({"name": name, "limit": limit, "slot_decay_per_second": decay})
 
 
 @global_concurrency_limit.command("update")
@@ -158,16 +147,9 @@ def _blocks() -> list[wire.Document]:
     ]
 
 
-def _types() -> list[wire.Document]:
-    return store().find("block_types", filters.Query(limit=2**31))
-
-
-def _remove_block(saved: wire.Document) -> None:
-    store().delete("block_documents", id=saved["id"])
-
-
-block = group(kind_of("block", rows=_blocks, remove=_remove_block))
-block.add_typer(group(kind_of("block type", rows=_types)), name="type")
+block = group(kind_of("block", rows=_blocks))
+block_type = group(kind_of("block type", rows=lambda: store().find("block_types", filters.Query(limit=2**31))))
+block.add_typer(block_type, name="type")
 
 File = Annotated[Path, typer.Option("--file", "-f", help="A file that defines blocks.", exists=True, dir_okay=False)]
 

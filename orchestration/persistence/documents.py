@@ -30,10 +30,11 @@ MANY = 2**62
 
 # What the migrations do not say: by table, the resource that it holds, unless that is its plural; by kind, the columns
 # that hold it, named with their table where tables differ (what is in the others, their types tell); the columns that
-# documents call otherwise; and those that they do not show, since they are the store's own or another field tells.
+# documents call otherwise; those that they do not show, since they are the store's own or another field tells; and
+# those of a flow run that change with its state.
 _TOLD = json.loads(Path(__file__).with_name("columns.json").read_text(encoding="ascii"))
 _KINDS = {name: kind for kind, names in _TOLD["kinds"].items() for name in names.split()}
-HIDDEN: Sequence[str] = _TOLD["hidden"].split()
+HIDDEN, FOLLOWING = _TOLD["hidden"].split(), _TOLD["following"].split()
 
 # What makes a row unique besides its id, as the migrations say it: of several columns, or of one.
 _KEY = re.compile(r"(?m)^    (?:(?:UNIQUE|PRIMARY KEY) \((?P<all>.*)\)|(?!id )(?P<one>\w+) .*(?:UNIQUE|PRIMARY KEY))")
@@ -219,9 +220,15 @@ HEARTBEAT_SECONDS = 30
 def present(resource: str, row: Row, now: datetime) -> Document:
     """The document of a row, as seen at ``now`` (UTC)."""
     document = run_document(resource, row) if resource in RUNS else to_document(resource, row, shown=True)
-    add = _ADDITIONS.get(resource)
-    if add is not None:
-        add(document, row, now)
+    if resource in RUNS:
+        document |= _times_of_run(document, row, values.micros(now))
+    if words := _STATUS.get(resource):
+        status = words[(row["ready_until"] or 0) < values.micros(now)]
+        document["status"] = "PAUSED" if document.get("is_paused") else status
+    if resource == "logs":
+        document["id"] = str(UUID(int=document["sequence"]))
+    if resource == "block_documents":  # the values are sealed; the block store opens them
+        del document["data"]
     document.setdefault("updated", document.get("created"))
     for name in HIDDEN:
         document.pop(name, None)
@@ -244,40 +251,19 @@ def run_document(resource: str, row: Row) -> Document:
     return document
 
 
-def _run(document: Document, row: Row, now: datetime) -> None:
-    instant, began, expected = values.micros(now), row["start_time"], row["expected_start_time"]
+def _times_of_run(document: Document, row: Row, instant: int) -> Document:
+    """What of a run's times depends on the time of looking, in seconds, and when it changed last."""
+    began, expected = row["start_time"], row["expected_start_time"]
     running = instant - row["state_timestamp"] if row["state_type"] == "RUNNING" else 0
     late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
-    document["estimated_run_time"] = (row["total_run_time"] + max(0, running)) / 1e6
-    document["estimated_start_time_delta"] = late / 1e6
-    document["updated"] = document["state"]["timestamp"] if document["state"] else document["created"]
+    return {
+        "estimated_run_time": (row["total_run_time"] + max(0, running)) / 1e6, "estimated_start_time_delta": late / 1e6,
+        "updated": document["state"]["timestamp"] if document["state"] else document["created"],
+    }
 
 
-def _log(document: Document, _row: Row, _now: datetime) -> None:
-    document["id"] = str(UUID(int=document["sequence"]))
-
-
-def _asked_for(document: Document, row: Row, now: datetime) -> None:
-    """What workers take runs from is ready as long as they have shown life, or asked for its runs, lately."""
-    status = "READY" if _is_there(row, now) else "NOT_READY"
-    document["status"] = "PAUSED" if document.get("is_paused") else status
-
-
-def _block_document(document: Document, _row: Row, _now: datetime) -> None:
-    """The values are sealed; the block store opens them."""
-    del document["data"]
-
-
-def _worker(document: Document, row: Row, now: datetime) -> None:
-    document["status"] = "ONLINE" if _is_there(row, now) else "OFFLINE"
-
-
-def _is_there(row: Row, now: datetime) -> bool:
-    return (row["ready_until"] or 0) >= values.micros(now)
-
-
-_ADDITIONS: Mapping[str, Callable[[Document, Row, datetime], None]] = {
-    **dict.fromkeys(RUNS, _run), "logs": _log,
-    **dict.fromkeys(("work_pools", "work_queues", "deployments"), _asked_for),
-    "block_documents": _block_document, "workers": _worker,
-}  # fmt: skip
+# What is said of those that show life, or are asked for runs, and of those that have not for too long.
+_STATUS = {
+    **dict.fromkeys(("work_pools", "work_queues", "deployments"), ("READY", "NOT_READY")),
+    "workers": ("ONLINE", "OFFLINE"),
+}
