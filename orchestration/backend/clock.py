@@ -15,9 +15,7 @@ from orchestration.domain.schemas.runs import uuid7
 # Chance of our own: drawing from ``random`` itself would change what a user's seeded program draws next.
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
 
-ADJECTIVES, ANIMALS = (
-    tuple(words.split()) for words in Path(__file__).with_name("names.txt").read_text(encoding="ascii").split("\n\n")
-)
+ADJECTIVES, ANIMALS = map(str.split, Path(__file__).with_name("names.txt").read_text("ascii").split("\n\n"))
 
 _lock = threading.Lock()
 _last = 0

@@ -87,7 +87,7 @@ class SqliteSession:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """A lock on a file beside the database."""
-        with database.only_one_process(self._beside("lock")):
+        with database.only_one_process(self._path.with_name(f"{self._path.name}.lock")):
             if self.version() == 0:
                 self._path.chmod(0o600)
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -104,13 +104,10 @@ class SqliteSession:
 
     def back_up(self, name: str) -> None:
         """Keep a copy beside the file; like the file, for its owner's eyes only."""
-        copy = self._beside(name)
+        copy = self._path.with_name(f"{self._path.name}.{name}")
         copy.touch(0o600)
         with closing(sqlite3.connect(copy)) as target:
             self._connection.backup(target)
-
-    def _beside(self, ending: str) -> Path:
-        return self._path.with_name(f"{self._path.name}.{ending}")
 
 
 def _refusal(error: sqlite3.Error) -> StoreError:

@@ -188,9 +188,7 @@ def listing_model(resource: str, filters: str, body: str = "", sort: str = "") -
         body: the model whose fields the request has as well.
         sort: the order that a page has unless another one is asked for.
     """
-    fields: dict[str, Any] = {
-        name: (_MODELS[_resource_of(name, resource)] | None, None) for name in filters.split()
-    }
+    fields: dict[str, Any] = {name: (_MODELS[_resource_of(name, resource)] | None, None) for name in filters.split()}
     base: type[Body] = _KINDS[body or "Lenient"]
     if "limit" in base.model_fields:
         fields["sort"] = (Literal[SORTS[resource]], sort or SORTS[resource][0])

@@ -56,8 +56,7 @@ def csrf_token(_backend: Backend, keys: Keys, _body: None) -> Document:
     tokens = keys["request"].app.state.csrf
     if tokens is None:
         raise UsageError("CSRF protection is disabled.")
-    token: Document = tokens.token(keys["client"], utc_now())
-    return token
+    return dict(tokens.token(keys["client"], utc_now()))
 
 
 # -- where results are stored ------------------------------------------------------------------------------------------
