@@ -17,7 +17,7 @@ LATE_IMPORTS = {
     "orchestration/cli/runs.py": "only deploying reads YAML and JSON schemas",
     "orchestration/cli/server.py": "only a server that starts needs FastAPI",
     "orchestration/cli/things.py": "only registering blocks needs pydantic",
-    "orchestration/persistence/crypto.py": "a run without secrets needs no cipher",
+    "orchestration/backend/blocks.py": "a run without secrets needs no cipher",
     "orchestration/sdk/flows.py": "the engine loads at the first call",
     "orchestration/sdk/parameters.py": "a value that fits its annotation as it is needs no pydantic",
     "orchestration/sdk/pauses.py": "only a pause that asks for an input needs pydantic",

@@ -78,7 +78,7 @@ def _part(value: Any, name: str) -> Any:
 def _block(slug: str, name: str) -> Any:
     """The values of a saved block; that of a block with a single one is it. What the store masks is redacted."""
     blocks = current_session().backend.blocks
-    clear, masked = (_data(blocks.block_document_by_name(slug, name, shown)) for shown in (True, False))
+    clear, masked = (_data(blocks.block_document(shown, slug=slug, name=name)) for shown in (True, False))
     _remember(clear, masked)
     return clear["value"] if clear.keys() == {"value"} else clear
 
