@@ -39,11 +39,9 @@ from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.logs import redact, started_session
 from orchestration.sdk.parameters import describe
-from orchestration.sdk.projects.entrypoints import load_flow
-from orchestration.sdk.projects.files import Said
+from orchestration.sdk.projects.files import Said, check_parameters, parameter_schema
 from orchestration.sdk.projects.git import GitRepository
-from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
-from orchestration.sdk.projects.pulling import ALL, BLOCKS, NONE, filled, run_steps
+from orchestration.sdk.projects.pulling import ALL, BLOCKS, NONE, filled, load_flow, run_steps
 from orchestration.sdk.session import current_session
 
 # By field, what of it is filled in by each run; all else is when it is deployed.
