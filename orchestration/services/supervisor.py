@@ -94,7 +94,8 @@ class Supervised:
             os.close(printed)
             os.close(told)
         self._hear()
-        os.set_blocking(self._told, False)
+        if "exit" not in self._facts:  # else nothing more is told, and the pipe is closed
+            os.set_blocking(self._told, False)
 
     @property
     def overran(self) -> bool:
