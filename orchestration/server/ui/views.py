@@ -1,0 +1,168 @@
+"""What pages show beyond what ``pages.toml`` asks for: times to narrow by, nodes of timelines, days of calendars."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from orchestration.backend.port import Backend
+from orchestration.domain.errors import ObjectNotFound
+from orchestration.domain.schemas.filters import Query, among
+from orchestration.domain.schemas.wire import Document, moment_text, plain
+from orchestration.server.api.admin import own_version
+from orchestration.server.graph import PARENTS
+from orchestration.server.ui.words import fires, utc_now
+
+Values = dict[str, Any]
+SPANS = {"hour": 1, "day": 24, "week": 24 * 7, "month": 24 * 30}
+# Bars of a chart, rows of a page, and characters of a log line that a page holds.
+BARS, ROWS, LONGEST = 48, 50, 3_000
+# The variable that names the tables whose figures the dashboard shows; without it, those that end in "-metrics".
+PINS, PINNED = "pinned_artifacts", "-metrics"
+# Versions of an artifact that a page draws and lists, and slots of a day that a calendar counts.
+VERSIONS, SLOTS = 60, 24
+
+
+def when(_backend: Backend, values: Values) -> Values:
+    """Between which times runs are wanted: up to now, or to where the page before ended; ``skip`` are those it had."""
+    now, span = utc_now(), values.get("span")
+    begin = now if span == "upcoming" else now - timedelta(hours=SPANS[span]) if span in SPANS else None
+    return {
+        "since": moment_text(begin), "until": values.get("until") or (None if begin == now else moment_text(now)),
+        "skip": values["skip"].split(",") if values.get("skip") else None,
+        "is_root": True if values.get("subflows") == "hide" else None,
+    }
+
+
+def page_of_runs(_backend: Backend, values: Values) -> Values:
+    """The rows of a page, the place where the next one begins, and all runs as points of a chart."""
+    found, following = values["runs"], None
+    if len(found) > ROWS:
+        last = found[ROWS - 1]["expected_start_time"]
+        seen = [each["id"] for each in found[:ROWS] if each["expected_start_time"] == last]
+        following = {"until": last, "skip": ",".join(seen)}
+    points = [
+        [each["start_time"], each["estimated_run_time"], each["state_type"], each["name"], each["id"]]
+        for each in found if each["start_time"]
+    ]  # fmt: skip
+    return {"runs": found[:ROWS], "following": following, "points": points}
+
+
+def bars(backend: Backend, values: Values) -> Values:
+    """How many runs there were in each span of time, by state: of all flows, or of the one that a page is about."""
+    hours = SPANS.get(values.get("span", ""), 24)
+    where = among("flows", id=[values["id"]]) if values.get("flow") else {}
+    begin = utc_now() - timedelta(hours=hours)
+    found = backend.history("flow_runs", where, begin, hours * 3600 / BARS, BARS)
+    return {"bars": found, "hours": hours, "since": moment_text(begin)}
+
+
+def pins(backend: Backend, _values: Values) -> Values:
+    """The versions of the tables whose figures the dashboard shows."""
+    try:
+        keys = backend.read("variables", name=PINS)["value"]
+    except ObjectNotFound:
+        where = {"artifact_collections": {"key": {"like_": PINNED}, "type": {"any_": ["table"]}}}
+        keys = [each["key"] for each in backend.find("artifact_collections", Query(where, "KEY_ASC", 4))]
+    return {"pins": {key: _versions(backend, key) for key in (keys if isinstance(keys, list) else [keys])[:6]}}
+
+
+def _versions(backend: Backend, key: str) -> list[Document]:
+    return backend.find("artifacts", Query(among("artifacts", key=[key]), "CREATED_DESC", VERSIONS))
+
+
+def of_artifact(backend: Backend, values: Values) -> Values:
+    """The versions of an artifact, and where asked the one to compare it with."""
+    artifact = values["artifact"]
+    versions = _versions(backend, artifact["key"]) if artifact["key"] else [artifact]
+    return {"versions": versions, "other": next((each for each in versions if each["id"] == values.get("with")), None)}
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+def of_run(backend: Backend, values: Values) -> Values:
+    """The states of a flow run, its task runs as nodes, and its last log lines."""
+    run, logs = values["run"], values["logs"][::-1]
+    told = {
+        **{name: run[name] for name in ("id", "start_time", "end_time", "expected_start_time", "state_type")},
+        "nodes": nodes(backend, values["tasks"]), "count": values["count"], "logs": [line(each) for each in logs],
+        "last": max((each["sequence"] for each in logs), default=0), "since": moment_text(utc_now()),
+        "marks": [[each[name] for name in ("task_run_id", "type", "key", "id", "created")] for each in values["artifacts"]],
+    }  # fmt: skip
+    return {"states": backend.flow_run_states(UUID(run["id"]))[::-1], "told": told}
+
+
+def of_task_run(backend: Backend, values: Values) -> Values:
+    """The states of a task run, its lines, and the flow run that it stands for."""
+    node, states = nodes(backend, [values["task"]])[0], backend.task_run_states(UUID(values["task"]["id"]))
+    return {"states": states[::-1], "lines": [line(each) for each in values["logs"]], "child": node[8]}
+
+
+def nodes(backend: Backend, tasks: Sequence[Document]) -> list[list[Any]]:
+    """Task runs as a timeline draws them, with the subflow runs that they stand for."""
+    wanted = among("flow_runs", parent_task_run_id=[each["id"] for each in tasks])
+    found = backend.find("flow_runs", Query(wanted, limit=len(tasks))) if tasks else []
+    children = {each["parent_task_run_id"]: each for each in found}
+    return [_node(each, children.get(each["id"])) for each in tasks]
+
+
+def _node(task: Document, child: Document | None) -> list[Any]:
+    shown = child or task
+    inputs = (each for name, given in task["task_inputs"].items() if name != PARENTS for each in given)
+    parents = [each["id"] for each in inputs if isinstance(each, Mapping) and "id" in each]
+    label = f"{child['flow_name']} / {child['name']}" if child else task["name"]
+    state = [shown[name] for name in ("state_type", "state_name", "start_time", "end_time", "expected_start_time")]
+    return [task["id"], label, *state, parents, child and child["id"]]
+
+
+def line(log: Document) -> list[Any]:
+    """A log line as a page has it; a very long one is cut, and the download has the rest."""
+    text, more = log["message"], len(log["message"]) - LONGEST
+    cut = f"{text[:LONGEST]} … [{more:,} more characters; download the log to read them]" if more > 0 else text
+    return [log["sequence"], log["timestamp"], log["level"], cut, log["task_run_id"]]
+
+
+# -- deployments, blocks and the server --------------------------------------------------------------------------------
+
+
+def month(backend: Backend, values: Values) -> Values:
+    """The days of a month (UTC), with the runs that there were on each and the slots of schedules."""
+    year, number = (int(part) for part in (values.get("month") or f"{utc_now():%Y-%m}").split("-"))
+    first = datetime(year, number, 1, tzinfo=UTC)
+    after, before = (first + timedelta(days=32)).replace(day=1), first - timedelta(days=1)
+    length, slots = (after - first).days, dict[int, list[datetime]]()
+    for each in values["deployment"]["schedules"]:
+        for slot in fires(each["schedule"], SLOTS * length, first - timedelta(seconds=1)):
+            if slot < after:
+                slots.setdefault(slot.day, []).append(slot)
+    runs = backend.history("flow_runs", among("deployments", id=[values["id"]]), first, 86_400, length)
+    days = [(day, each["states"], slots.get(day, [])[:SLOTS]) for day, each in enumerate(runs, 1)]
+    return {"days": days, "first": first, "before": f"{before:%Y-%m}", "after": f"{after:%Y-%m}"}
+
+
+def block_form(backend: Backend, values: Values) -> Values:
+    """The type of a block with its newest schema, and of a saved one its values; of its secrets there are masks."""
+    kind, block = values.get("type"), None
+    if kind is None:
+        block = plain(asdict(backend.blocks.block_document(UUID(values["id"]))))
+        kind = backend.read("block_types", id=block["block_type_id"])
+    schemas = backend.find("block_schemas", Query(among("block_schemas", block_type_id=[kind["id"]]), limit=1))
+    return {"type": kind, "block": block, "schema": schemas[0] if schemas else None, **saved_blocks(backend, values)}
+
+
+def saved_blocks(backend: Backend, _values: Values) -> Values:
+    """All blocks that are saved, by type and name."""
+    return {"blocks": [plain(asdict(each)) for each in backend.blocks.block_documents()]}
+
+
+def about(backend: Backend, values: Values) -> Values:
+    """What the server is, and where its store lies."""
+    settings, version = values["settings"], own_version(backend, {}, None)
+    path = None if settings.database_url else settings.database_path
+    size = path.stat().st_size if path and path.exists() else None
+    return {"version": version, "python": platform.python_version(), "file": path, "size": size}
