@@ -305,10 +305,14 @@
     seen.since = told.since;
     for (const each of told.nodes) nodes.set(each[0], node(each));
     append(told.logs);
-    if (told.state) document.querySelector("[data-state]").replaceChildren(UI.state(told.state.type, told.state.name));
+    if (told.state) {
+      const badge = UI.state(told.state.type, told.state.name);
+      badge.classList.add("badge");
+      document.querySelector("[data-state]").replaceChildren(badge);
+    }
     const count = document.querySelector("[data-count]");
     if (count && nodes.size > run.count) count.textContent = nodes.size.toLocaleString("en");
-    document.querySelector("[data-live]").hidden = told.ended;
+    document.querySelector("[data-live]").hidden = told.ended || run.state_type !== "RUNNING";
     if (told.nodes.length || !told.ended) draw();
     if (told.nodes.length) drawTable();
     if (before !== run.state_type) swap();
