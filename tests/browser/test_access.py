@@ -26,7 +26,7 @@ def guarded(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def _logged_in(page: Page, served: Site, key: str, path: str = "/") -> Page:
     page.goto(served.url + path)
-    page.get_by_label("Key").fill(key)
+    page.locator("#key").fill(key)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(served.url + path)
     return page
@@ -36,10 +36,10 @@ def test_who_is_not_known_logs_in_first(browser: Browser, guarded: tuple[Site, d
     served = guarded[0]
     page = browser.new_page()
     page.goto(f"{served.url}/runs")
-    page.get_by_label("Key").fill("wrong")
+    page.locator("#key").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert").first).to_contain_text("Nobody has this key")
-    page.get_by_label("Key").fill(AUTH)
+    page.locator("#key").fill(AUTH)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{served.url}/runs")
     cookie = page.context.cookies()[0]
@@ -48,7 +48,7 @@ def test_who_is_not_known_logs_in_first(browser: Browser, guarded: tuple[Site, d
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(f"{served.url}/login")
     page.goto(f"{served.url}/runs")
-    expect(page.get_by_label("Key")).to_be_visible()
+    expect(page.locator("#key")).to_be_visible()
     page.close()
 
 
