@@ -77,7 +77,7 @@ class Access:
         """
         headers, caller = Headers(scope=scope), None
         if scope["path"] not in OPEN and self.is_on():
-            caller = self._known(headers.get("authorization", ""))
+            caller = self._known(headers)
             if caller is None:
                 raise HTTPException(401, REFUSED, {"WWW-Authenticate": "Basic, Bearer"})
             if not may(caller.role, scope):
@@ -110,9 +110,9 @@ class Access:
             self._none_until = now + KEYS_LIFE
         return False
 
-    def _known(self, header: str) -> Caller | None:
+    def _known(self, headers: Headers) -> Caller | None:
         """Whom an ``Authorization`` header names."""
-        scheme, _, credentials = header.partition(" ")
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             try:
                 return self._holder(base64.b64decode(credentials, validate=True).decode())

@@ -1,4 +1,4 @@
-"""A store as it looks after two weeks of the example, for pages to be looked at: `python -m tests.support.example FOLDER`.
+"""A store as it looks after two weeks of the example, for pages; `python -m tests.support.example FOLDER` fills one.
 
 It has the pipeline's flow with its report and its metrics, runs that failed, crashed, run, wait or are late, a nested
 subflow, deployments with schedules, a pool with a worker and one without, and blocks whose secrets nobody may see.
@@ -32,7 +32,7 @@ from orchestration.domain.states import State
 from orchestration.persistence import runs
 from orchestration.persistence.values import micros
 
-NAMES = ("amber-heron", "brisk-otter", "calm-lynx", "dusky-wren", "eager-mole", "fond-stoat", "grand-ibis", "hazel-newt")
+NAMES = ("amber-heron", "brisk-otter", "calm-lynx", "dusky-wren", "eager-mole", "fond-stoat", "grand-ibis", "hazel-fox")
 PARAMETERS: Document = {
     "type": "object",
     "properties": {
@@ -74,6 +74,10 @@ BLOCK: Document = {
         "region_name": {"title": "Region Name", "anyOf": [{"type": "string"}, {"type": "null"}]},
     },
 }  # fmt: skip
+JSON_BLOCK: Document = {
+    "type": "object", "required": ["value"], "block_type_slug": "json",
+    "properties": {"value": {"title": "Value", "type": "object"}},
+}  # fmt: skip
 SECRET = "a-secret-that-no-page-shows"
 REPORT = """# Trip durations, judged on {month}
 
@@ -89,7 +93,8 @@ REPORT = """# Trip durations, judged on {month}
 
 ## Where it errs
 
-Trips to the airports are {short:.1f} minutes too short; those after midnight are fine. See [the model card](/artifacts).
+Trips to the airports are {short:.1f} minutes too short; those after midnight are fine.
+See [the model card](/artifacts).
 """
 
 
@@ -123,7 +128,9 @@ class Example:
                 runs.write_state(tx, stored, before)
         return stored
 
-    def task(self, run: FlowRun, name: str, span: tuple[float, float | None], end: State, after: Sequence[UUID] = ()) -> UUID:
+    def task(
+        self, run: FlowRun, name: str, span: tuple[float, float | None], end: State, after: Sequence[UUID] = ()
+    ) -> UUID:
         """A task run of a flow run, begun and ended so many seconds after it began."""
         assert run.start_time is not None
         begin = run.start_time + timedelta(seconds=span[0])
@@ -143,8 +150,9 @@ class Example:
     def say(self, run: FlowRun, *lines: tuple[float, int, str], task: UUID | None = None) -> None:
         """Lines of a run's log: seconds after it began, level and text."""
         start = run.start_time or self.now
+        ids = (str(run.id), str(task) if task else None)
         rows = [
-            ("orchestration.flow_runs", level, text, micros(start + timedelta(seconds=at)), str(run.id), task and str(task))
+            ("orchestration.flow_runs", level, text, micros(start + timedelta(seconds=at)), *ids)
             for at, level, text in lines
         ]
         with self.backend._db.transaction() as tx:
@@ -152,8 +160,8 @@ class Example:
 
     def artifact(self, at: datetime, kind: str, data: Any, key: str | None, **about: Any) -> str:
         """A version of an artifact."""
-        document = {"id": str(self.id(at)), "type": kind, "data": data, "key": key, "created": at, "updated": at, "metadata_": {}}
-        return str(self.backend.create("artifacts", {**document, **about})["id"])
+        born = {"id": str(self.id(at)), "created": at, "updated": at, "metadata_": {}}
+        return str(self.backend.create("artifacts", {**born, "type": kind, "data": data, "key": key, **about})["id"])
 
 
 def picture(width: int = 360, height: int = 90) -> str:
@@ -188,27 +196,34 @@ def fill(backend: LocalBackend, now: datetime | None = None) -> Example:
 
 def _work(made: Example) -> None:
     create, now = made.backend.create, made.now
-    for name, kind in (("local-pool", "process"), ("gpu-pool", "process")):
-        pool = create("work_pools", {"name": name, "type": kind, "description": "Where the example runs.", "concurrency_limit": 4})
+    for name in ("local-pool", "gpu-pool"):
+        about = {"description": "Where the example runs.", "concurrency_limit": 4}
+        pool = create("work_pools", {"name": name, "type": "process", **about})
         made.ids[name], made.ids[f"{name} queue"] = pool["id"], pool["default_queue_id"]
-        born = now if name == "local-pool" else now - timedelta(hours=2)
-        create("workers", {"work_pool_id": pool["id"], "name": f"worker-{name[:5]}", "last_heartbeat_time": born, "heartbeat_interval_seconds": 30})
-        made.backend.change("work_queues", {"last_polled": born}, id=pool["default_queue_id"])
+        heard = now if name == "local-pool" else now - timedelta(hours=2)
+        beat = {"last_heartbeat_time": heard, "heartbeat_interval_seconds": 30}
+        create("workers", {"work_pool_id": pool["id"], "name": f"worker-{name[:5]}", **beat})
+        made.backend.change("work_queues", {"last_polled": heard}, id=pool["default_queue_id"])
+
+
+MONTHLY = {"cron": "0 9 3 * *", "timezone": "America/New_York"}
+DAILY = {"cron": "30 6 * * *", "timezone": "UTC"}
+HOURLY = {"interval": 3600.0, "anchor_date": "2024-01-01T00:00:00Z"}
+PLANS: tuple[tuple[str, str, str, Document, list[str]], ...] = (
+    ("duration-prediction", "monthly", "local-pool", MONTHLY, ["ml", "monthly"]),
+    ("predict-durations", "daily", "local-pool", DAILY, ["ml"]),
+    ("nightly-checks", "every-hour", "gpu-pool", HOURLY, []),
+)
 
 
 def _deployments(made: Example) -> None:
-    plans = (
-        ("duration-prediction", "monthly", "local-pool", {"cron": "0 9 3 * *", "timezone": "America/New_York"}, ["ml", "monthly"]),
-        ("predict-durations", "daily", "local-pool", {"cron": "30 6 * * *", "timezone": "UTC"}, ["ml"]),
-        ("nightly-checks", "every-hour", "gpu-pool", {"interval": 3600.0, "anchor_date": "2024-01-01T00:00:00Z"}, []),
-    )
-    for flow, name, pool, schedule, tags in plans:
-        born = made.now - timedelta(days=15)
+    for flow, name, pool, schedule, tags in PLANS:
+        born, file = made.now - timedelta(days=15), flow.replace("-", "_")
         with made.backend._db.transaction() as tx:
             flow_id = runs.flow_id_of(tx, flow, made.id(born), born)
         deployment = made.backend.create("deployments", {
             "flow_id": str(flow_id), "name": name, "work_pool_name": pool, "tags": tags, "version": "1.4.0",
-            "entrypoint": f"pipelines/{flow.replace('-', '_')}/flow.py:{flow.replace('-', '_')}", "parameters": {"train_months": ["2021-01"]},
+            "entrypoint": f"pipelines/{file}/flow.py:{file}", "parameters": {"train_months": ["2021-01"]},
             "description": "Learns how long trips take, and mails a report.", "parameter_openapi_schema": PARAMETERS,
             "schedules": [{"schedule": schedule, "active": True}],
             "pull_steps": [{"git_clone": {"repository": "https://example.org/taxi.git", "branch": "main"}}],
@@ -216,91 +231,143 @@ def _deployments(made: Example) -> None:
         made.ids[name] = deployment["id"]
 
 
+DRIFT = "DriftError: the share of trips to airports moved from 4.1 % to 11.8 %."
+TRACEBACK = f"""Task run failed: {DRIFT}
+Traceback (most recent call last):
+  File "flow.py", line 151, in check_drift
+    drift.check()
+{DRIFT}"""
 OK = states.Completed()
+
+
+def _of(made: Example, deployment: str, pool: str) -> dict[str, UUID]:
+    return {"deployment_id": UUID(made.ids[deployment]), "work_queue_id": UUID(made.ids[f"{pool} queue"])}
 
 
 def _training(made: Example, begin: datetime, number: int) -> None:
     """A run of the example, with its report and its metrics; every fifth one fails."""
     fails, rmse = number % 5 == 3, 6.4 - 0.09 * number + made.dice.random() * 0.3
-    end = states.Failed("DriftError: the share of trips to airports moved from 4.1 % to 11.8 %.") if fails else states.Completed("All task runs completed.")
+    end = states.Failed(DRIFT) if fails else states.Completed("All task runs completed.")
     took = 40.0 if fails else 132 + made.dice.random() * 30
+    path = [(-1, states.Scheduled(begin)), (0, states.Pending()), (1, states.Running()), (took, end)]
+    training = {"seed": 42, "training": {"trials": 8, "depth": 6}}
     run = made.run(
-        "duration-prediction", begin, [(-1, states.Scheduled(begin)), (0, states.Pending()), (1, states.Running()), (took, end)],
-        deployment_id=UUID(made.ids["monthly"]), work_queue_id=UUID(made.ids["local-pool queue"]), tags=("ml", "monthly"), auto_scheduled=True,
-        parameters={"train_months": ["2021-01"], "validate_month": "2021-02", "seed": 42, "training": {"trials": 8, "depth": 6}},
+        "duration-prediction", begin, path, tags=("ml", "monthly"), auto_scheduled=True,
+        parameters={"train_months": ["2021-01"], "validate_month": "2021-02", **training},
+        **_of(made, "monthly", "local-pool"),
     )  # fmt: skip
     ingest = made.task(run, "ingest-months-0", (1, 22), OK)
-    child = made.run("ingest-months", begin + timedelta(seconds=2), [(0, states.Pending()), (0, states.Running()), (20, OK)], parent_task_run_id=ingest)
+    child_path = [(0, states.Pending()), (0, states.Running()), (20, OK)]
+    child = made.run("ingest-months", begin + timedelta(seconds=2), child_path, parent_task_run_id=ingest)
     fetched = [made.task(child, f"download-{place}", (place, 9 + place * 3), OK) for place in range(3)]
     made.task(child, "check-columns-0", (16, 19), OK, fetched)
     loads = [made.task(run, f"load-{place}", (22 + place, 30 + place * 2), OK, [ingest]) for place in range(2)]
     drift = made.task(run, "check_drift-0", (32, 37), end if fails else OK, loads)
-    made.say(run, (1, 20, "Beginning flow run for flow 'duration-prediction'"), (3, 20, "Downloading 2 months from s3://nyc-taxi"), (23, 20, "Kept 72,318 of 76,518 trips of 2021-01."), (31, 30, "Drift: trip_distance moved by 0.12 (limit 0.10)."))
+    made.say(
+        run, (1, 20, "Beginning flow run for flow 'duration-prediction'"),
+        (3, 20, "Downloading 2 months from s3://nyc-taxi"), (23, 20, "Kept 72,318 of 76,518 trips of 2021-01."),
+        (31, 30, "Drift: trip_distance moved by 0.12 (limit 0.10)."),
+    )  # fmt: skip
     made.ids |= {"failed" if fails else "run": str(run.id), "child": str(child.id)}
     if fails:
-        made.say(run, (36, 40, "Task run failed: DriftError('the share of trips to airports moved from 4.1 % to 11.8 %')\nTraceback (most recent call last):\n  File \"flow.py\", line 151, in check_drift\n    drift.check()\nDriftError: the share of trips to airports moved"), task=drift)
-        return
-    fits = [made.task(run, f"fit_candidate-{place}", (38 + place * 2, 62 + place * 5), states.Cached() if place == 2 else OK, [drift]) for place in range(5)]
+        made.say(run, (36, 40, TRACEBACK), task=drift)
+    else:
+        _trained(made, run, drift, rmse, number)
+
+
+def _trained(made: Example, run: FlowRun, drift: UUID, rmse: float, number: int) -> None:
+    """What a run does that goes through."""
+    spans = [(38 + place * 2, 62 + place * 5, states.Cached() if place == 2 else OK) for place in range(5)]
+    fits = [made.task(run, f"fit_candidate-{n}", (low, high), how, [drift]) for n, (low, high, how) in enumerate(spans)]
     best = made.task(run, "train_best-0", (84, 112), OK, fits)
     judge = made.task(run, "judge-0", (112, 119), OK, [best])
     publish = made.task(run, "publish-0", (120, 125), OK, [judge])
     made.task(run, "mail_report-0", (126, 129), OK, [publish])
-    made.say(run, (83, 20, "Fitted 5 candidates; the best is: depth 6, rate 0.1."), (118, 20, f"RMSE {rmse:.2f} minutes, MAE {rmse * 0.62:.2f}, R2 0.84."), (124, 20, "Promoted: beats the champion beyond chance."), (129, 20, "Mailed the report to one person."), (took, 20, "Finished in state Completed()"))
-    _published(made, run, publish, rmse, number)
-
-
-def _published(made: Example, run: FlowRun, task: UUID, rmse: float, number: int) -> None:
+    made.say(
+        run, (83, 20, "Fitted 5 candidates; the best is: depth 6, rate 0.1."),
+        (118, 20, f"RMSE {rmse:.2f} minutes, MAE {rmse * 0.62:.2f}, R2 0.84."),
+        (124, 20, "Promoted: beats the champion beyond chance."), (129, 20, "Mailed the report to one person."),
+        (132, 20, "Finished in state Completed()"),
+    )  # fmt: skip
     at = (run.start_time or made.now) + timedelta(seconds=123)
-    of = {"flow_run_id": str(run.id), "task_run_id": str(task)}
-    rows = [("judged month", f"2022-{number % 12 + 1:02}"), ("colour", "green"), ("rmse", round(rmse, 3)), ("mae", round(rmse * 0.62, 3)), ("r2", round(0.7 + number / 100, 3)), ("trips", 60_000 + number * 811)]
-    table = [{"metric": name, "value": value} for name, value in rows]
-    made.ids["metrics"] = made.artifact(at, "table", table, "duration-model-metrics", description="Errors in minutes on the trips of the judged month.", **of)
-    text = REPORT.format(month=rows[0][1], version=number + 1, gain=0.2, rmse=rmse, mae=rmse * 0.62, champion=rmse + 0.2, picture=picture(), short=2.1)
-    made.ids["report"] = made.artifact(at, "markdown", text, "duration-model-report", description=f"Trip durations: RMSE {rmse:.2f} minutes", **of)
+    of = {"flow_run_id": str(run.id), "task_run_id": str(publish)}
+    month, mae = f"2022-{number % 12 + 1:02}", rmse * 0.62
+    values = {
+        "judged month": month, "colour": "green", "rmse": round(rmse, 3), "mae": round(mae, 3),
+        "r2": round(0.7 + number / 100, 3), "trips": 60_000 + number * 811,
+    }  # fmt: skip
+    table, said = [{"metric": name, "value": value} for name, value in values.items()], "Errors in minutes."
+    made.ids["metrics"] = made.artifact(at, "table", table, "duration-model-metrics", description=said, **of)
+    text = REPORT.format(
+        month=month, version=number + 1, gain=0.2, rmse=rmse, mae=mae, champion=rmse + 0.2, picture=picture(), short=2.1
+    )
+    subject = f"Trip durations: RMSE {rmse:.2f} minutes"
+    made.ids["report"] = made.artifact(at, "markdown", text, "duration-model-report", description=subject, **of)
     made.artifact(at, "image", picture(), "residuals", description="Residuals by hour", **of)
+
+
+FATES = (
+    OK, states.Failed("HTTPError: 503 from the month's site after 3 attempts."),
+    states.Crashed("The worker of this run was not heard of any more."),
+)  # fmt: skip
 
 
 def _small(made: Example, begin: datetime) -> None:
     """A run of one of the small flows; some of them fail or crash."""
-    flow, took = made.dice.choice((("predict-durations", 12), ("nightly-checks", 3), ("zone-refresh", 1))), made.dice.random() * 6 + 1
-    end = made.dice.choices((OK, states.Failed("HTTPError: 503 from the month's site after 3 attempts."), states.Crashed("The worker of this run was not heard of any more.")), (90, 6, 2))[0]
-    run = made.run(flow[0], begin, [(0, states.Pending()), (0.4, states.Running()), (flow[1] + took, end)], tags=("ml",) if flow[0] == "predict-durations" else ())
+    flow = made.dice.choice((("predict-durations", 12), ("nightly-checks", 3), ("zone-refresh", 1)))
+    took, end = made.dice.random() * 6 + 1, made.dice.choices(FATES, (90, 6, 2))[0]
+    path = [(0, states.Pending()), (0.4, states.Running()), (flow[1] + took, end)]
+    run = made.run(flow[0], begin, path, tags=("ml",) if flow[0] == "predict-durations" else ())
     done = made.task(run, "read-0", (0, flow[1] / 2), OK)
     made.task(run, "write-0", (flow[1] / 2, flow[1] + took), end, [done])
-    made.say(run, (0.1, 20, f"Beginning flow run for flow {flow[0]!r}"), (took, 40 if end is not OK else 20, end.message or "Finished."))
+    last = (took, 20 if end is OK else 40, end.message or "Finished.")
+    made.say(run, (0.1, 20, f"Beginning flow run for flow {flow[0]!r}"), last)
 
 
 def _now(made: Example) -> None:
     """Runs that run, wait, are late or paused at this moment."""
     now, path = made.now, [(0.0, states.Pending()), (1.0, states.Running())]
-    running = made.run("predict-durations", now - timedelta(seconds=40), path, name="live-kestrel", deployment_id=UUID(made.ids["daily"]), work_queue_id=UUID(made.ids["local-pool queue"]))
+    daily = _of(made, "daily", "local-pool")
+    running = made.run("predict-durations", now - timedelta(seconds=40), path, name="live-kestrel", **daily)
     done = made.task(running, "read-0", (0, 14), OK)
     made.task(running, "predict-0", (15, None), OK, [done])
-    made.say(running, (0, 20, "Beginning flow run for flow 'predict-durations'"), (14, 20, "Read 61,004 trips."), (16, 10, "Champion is version 12."))
+    made.say(running, (0, 20, "Beginning flow run for flow 'predict-durations'"), (14, 20, "Read 61,004 trips."))
     made.ids["running"] = str(running.id)
     made.artifact(now, "progress", 43.0, "progress-bar", flow_run_id=str(running.id), description="Predicting")
     why = "It has not started: no worker of its pool is there; start one with `orchestrate worker start -p gpu-pool`."
     for ago in (35, 95):
         slot = now - timedelta(minutes=ago)
-        late = made.run("nightly-checks", slot, [(-60, states.Scheduled(slot)), (20, states.Late(slot, why))], deployment_id=UUID(made.ids["every-hour"]), work_queue_id=UUID(made.ids["gpu-pool queue"]), auto_scheduled=True, ahead=60)
-    made.ids["late"] = str(late.id)
-    made.run("zone-refresh", now - timedelta(minutes=3), [*path, (8, states.Paused("Are these 3 new zones right?", now + timedelta(hours=1)))])
+        waits = [(-60.0, states.Scheduled(slot)), (20.0, states.Late(slot, why))]
+        planned = {"auto_scheduled": True, "ahead": 60, **_of(made, "every-hour", "gpu-pool")}
+        late = made.run("nightly-checks", slot, waits, **planned)
+        made.ids["late"] = str(late.id)
+    asks = states.Paused("Are these 3 new zones right?", now + timedelta(hours=1))
+    made.run("zone-refresh", now - timedelta(minutes=3), [*path, (8, asks)])
     for name, flow in (("daily", "predict-durations"), ("monthly", "duration-prediction")):
         for days in (1, 2):
             slot = now + timedelta(days=days)
-            made.run(flow, slot, [(-9e5, states.Scheduled(slot))], deployment_id=UUID(made.ids[name]), work_queue_id=UUID(made.ids["local-pool queue"]), auto_scheduled=True, ahead=9e5)
+            planned = {"auto_scheduled": True, "ahead": 9e5, **_of(made, name, "local-pool")}
+            made.run(flow, slot, [(-9e5, states.Scheduled(slot))], **planned)
 
 
 def _kept(made: Example) -> None:
     """Variables and blocks."""
     create = made.backend.create
-    for name, value in (("train_months", ["2021-01", "2020-12"]), ("promotion_margin", 0.05), ("mail_to", "someone@example.org")):
+    for name, value in (("train_months", ["2021-01"]), ("promotion_margin", 0.05), ("mail_to", "me@example.org")):
         create("variables", {"name": name, "value": value, "tags": ["example"] if name == "mail_to" else []})
-    for slug, title, fields in (("aws-credentials", "AWS Credentials", BLOCK), ("json", "JSON", {"type": "object", "properties": {"value": {"title": "Value", "type": "object"}}, "required": ["value"], "block_type_slug": "json"})):
-        kind = create("block_types", {"slug": slug, "name": title, "description": f"Keeps {title} for flows."}, overwrite=True)
-        schema = create("block_schemas", {"fields": fields, "capabilities": [], "version": "non-versioned", "block_type_id": kind["id"]}, overwrite=True)
-        data = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": SECRET, "region_name": "eu-west-1"} if slug != "json" else {"value": {"a": 1}}
-        made.ids[slug] = str(made.backend.blocks.create_block_document(BlockDocument(made.id(made.now), f"example-{slug}", data, UUID(schema["id"]), UUID(kind["id"]))).id)
+    keys = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": SECRET, "region_name": "eu-west-1"}
+    blocks: tuple[tuple[str, str, Document, Document], ...] = (
+        ("aws-credentials", "AWS Credentials", BLOCK, keys), ("json", "JSON", JSON_BLOCK, {"value": {"a": 1}}),
+    )  # fmt: skip
+    for slug, title, fields, data in blocks:
+        about = {"slug": slug, "name": title, "description": f"Keeps {title} for flows."}
+        kind = create("block_types", about, overwrite=True)
+        own = {"fields": fields, "capabilities": [], "version": "non-versioned", "block_type_id": kind["id"]}
+        ids = UUID(create("block_schemas", own, overwrite=True)["id"]), UUID(kind["id"])
+        block = made.backend.blocks.create_block_document(
+            BlockDocument(made.id(made.now), f"example-{slug}", data, *ids)
+        )
+        made.ids[slug] = str(block.id)
 
 
 def main() -> None:

@@ -20,9 +20,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-SAFETY = {
-    "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
-}  # fmt: skip
+SAFETY = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+FRESH = {"Cache-Control": "no-store"}
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 # Bytes below which compressing costs more than it saves.
 SMALL = 1_000
@@ -39,15 +38,16 @@ def static(name: str) -> tuple[bytes, str]:
 @cache
 def templates() -> Environment:
     """The templates; all that they show is escaped."""
-    made = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    loader = FileSystemLoader(HERE / "templates")
+    made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(words.FILTERS)
-    made.globals.update(is_picture=words.is_picture, version_of=lambda name: static(name)[1])
+    made.globals.update(is_picture=words.is_picture, file_version=lambda name: static(name)[1])
     return made
 
 
 def send_static(request: Request) -> Response:
     """One of the two files."""
-    name = request.url.path.rsplit("/", 1)[-1]
+    name = Path(request.url.path).name
     return packed(request, static(name)[0], _FILES[name][0], headers=FOREVER)
 
 
@@ -55,11 +55,11 @@ def page(request: Request, template: str, context: dict[str, Any], status: int =
     """A page; who looks at it, and what its requests carry, is put in."""
     access, caller = request.app.state.access, request.scope.get("caller")
     around = {
-        "path": request.url.path, "api_url": f"{request.base_url}api", "query": request.query_params, "caller": caller, "token": access.form_token(request.scope),
-        "may_change": caller is None or caller.role != "viewer",
+        "path": request.url.path, "query": request.query_params, "api_url": f"{request.base_url}api", "caller": caller,
+        "token": access.form_token(request.scope), "may_change": caller is None or caller.role != "viewer",
     }  # fmt: skip
     html = templates().get_template(template).render({**around, **context})
-    return packed(request, html.encode(), "text/html", status, {"Cache-Control": "no-store"})
+    return packed(request, html.encode(), "text/html", status, FRESH)
 
 
 def packed(

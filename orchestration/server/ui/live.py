@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from logging import getLevelName
 from typing import Any
@@ -17,57 +17,49 @@ from starlette.responses import Response, StreamingResponse
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.wire import Document, moment_of, moment_text
+from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.server.ui import answers, views
 
-# Between two looks, and lines or task runs of one message.
-SECONDS, MOST = 0.5, 1_000
-# What may have been written while one looked before.
-OVERLAP = timedelta(seconds=2)
+# Between two looks, lines or task runs of one message, and what may have been written while one looked before.
+SECONDS, MOST, OVERLAP = 0.5, 1_000, timedelta(seconds=2)
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def news(request: Request) -> Response:
     """What a page that has seen so much does not know yet, as JSON."""
-    told = _news(request.app.state.backend, str(request.path_params["id"]), _seen(request))
-    return answers.packed(request, json.dumps(told).encode(), "application/json", headers={"Cache-Control": "no-store"})
+    body = json.dumps(_news(request, dict(request.query_params))).encode()
+    return answers.packed(request, body, "application/json", headers=answers.FRESH)
 
 
 async def stream(request: Request) -> Response:
     """The same as server-sent events, until the run has ended."""
-    await run_in_threadpool(request.app.state.backend.read, "flow_runs", id=str(request.path_params["id"]))
-    return StreamingResponse(_events(request), headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
+    return StreamingResponse(_events(request), headers=answers.FRESH, media_type="text/event-stream")
 
 
 async def _events(request: Request) -> AsyncIterator[str]:
-    seen, before = _seen(request), Document()
-    while not await request.is_disconnected():
-        told = await run_in_threadpool(_news, request.app.state.backend, str(request.path_params["id"]), seen)
+    seen, before, told = dict(request.query_params), Document(), Document()
+    while not (told.get("ended") and not told["more"]) and not await request.is_disconnected():
+        told = await run_in_threadpool(_news, request, seen)
         new = {**told, "since": None}
         yield ": still here\n\n" if new == before else f"data: {json.dumps(told)}\n\n"
-        if told["ended"] and not told["more"]:
-            return
-        seen, before = {**seen, "after": told["last"], "since": told["since"]}, new
+        seen, before = {"after": told["last"], "since": told["since"]}, new
         await asyncio.sleep(0 if told["more"] else SECONDS)
 
 
-def _seen(request: Request) -> dict[str, Any]:
-    """How far a page, or a stream that broke off, has come: a log line's number, and a moment or a number of nodes."""
-    given = request.query_params
-    return {"after": int(given.get("after") or 0), "since": given.get("since"), "offset": int(given.get("offset") or 0)}
-
-
-def _news(backend: Backend, run_id: str, seen: dict[str, Any]) -> Document:
-    begun, run, of_run = utc_now(), backend.read("flow_runs", id=run_id), {"any_": [run_id]}
-    lines = {"logs": {"flow_run_id": of_run, "sequence": {"ge_": seen["after"] + 1}}}
+def _news(request: Request, seen: Mapping[str, Any]) -> Document:
+    """How far a page has come is told by a log line's number, and by a moment or a number of nodes."""
+    backend, run_id, begun = request.app.state.backend, str(request.path_params["id"]), utc_now()
+    run, of_run, after = backend.read("flow_runs", id=run_id), {"any_": [run_id]}, int(seen.get("after", 0))
+    lines = {"logs": {"flow_run_id": of_run, "sequence": {"ge_": after + 1}}}
     logs = backend.find("logs", Query(lines, "SEQUENCE_ASC", MOST))
-    late = {"end_time": {"is_null_": True, "after_": seen["since"], "operator": "or_"}} if seen["since"] else {}
-    tasks = backend.find("task_runs", Query({"task_runs": {"flow_run_id": of_run, **late}}, "ID_ASC", MOST, seen["offset"]))
+    late = {"end_time": {"is_null_": True, "after_": seen["since"], "operator": "or_"}} if seen.get("since") else {}
+    where = {"task_runs": {"flow_run_id": of_run, **late}}
+    tasks = backend.find("task_runs", Query(where, "EXPECTED_START_TIME_ASC", MOST, int(seen.get("offset", 0))))
     return {
         "state": run["state"], "ended": run["state_type"] in ENDED, "more": len(logs) == MOST,
         "start": run["start_time"], "end": run["end_time"], "nodes": views.nodes(backend, tasks),
-        "more_nodes": len(tasks) == MOST, "logs": [views.line(each) for each in logs],
-        "last": logs[-1]["sequence"] if logs else seen["after"], "since": moment_text(begun - OVERLAP),
+        "logs": [views.line(each) for each in logs],
+        "last": logs[-1]["sequence"] if logs else after, "since": moment_text(begun - OVERLAP),
     }  # fmt: skip
 
 
@@ -75,18 +67,15 @@ def download(request: Request) -> Response:
     """All lines of a run as text."""
     backend, run_id = request.app.state.backend, str(request.path_params["id"])
     name = backend.read("flow_runs", id=run_id)["name"]
-    said = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.log", **answers.SAFETY}
+    said = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}.log", **answers.SAFETY}
     return StreamingResponse(_lines(backend, run_id), headers=said, media_type="text/plain; charset=utf-8")
 
 
 def _lines(backend: Backend, run_id: str) -> Iterator[str]:
-    after = 0
-    while True:
+    found, after = [Document()], 0
+    while found:
         where = {"logs": {"flow_run_id": {"any_": [run_id]}, "sequence": {"ge_": after + 1}}}
         found = backend.find("logs", Query(where, "SEQUENCE_ASC", MOST))
         for each in found:
-            moment = moment_of(each["timestamp"])
-            yield f"{moment:%Y-%m-%d %H:%M:%S.%f}Z {getLevelName(each['level']):8} {each['name']}: {each['message']}\n"
-        if len(found) < MOST:
-            return
-        after = found[-1]["sequence"]
+            yield f"{each['timestamp']} {getLevelName(each['level']):8} {each['name']}: {each['message']}\n"
+        after = found[-1]["sequence"] if found else after

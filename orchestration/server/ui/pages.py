@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound
-from orchestration.domain.schemas.filters import Query
+from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.domain.schemas.wire import moment_text
 from orchestration.server.answers import HANDLERS, STATUS
-from orchestration.server.ui import answers, live, views, words
+from orchestration.server.ui import answers, live, views
 from orchestration.server.ui.session import COOKIE, LIFE, PageAccess
 
 Values = dict[str, Any]
@@ -27,57 +31,44 @@ Values = dict[str, Any]
 def add_pages(app: FastAPI, access: PageAccess) -> None:
     """Add all pages to an application, and let people see as a page what went wrong."""
     app.state.access = access
-    rows = tomllib.loads((answers.HERE / "pages.toml").read_text(encoding="utf-8"))
-    for path, row in rows.items():
+    for path, row in tomllib.loads((answers.HERE / "pages.toml").read_text(encoding="utf-8")).items():
         app.add_route(path, partial(_show, row))
-    for path in ("/ui/app.css", "/ui/app.js"):
-        app.add_route(path, answers.send_static)
-    app.add_route("/runs/flow-run/{id:uuid}/live", live.stream)
-    app.add_route("/runs/flow-run/{id:uuid}/news", live.news)
-    app.add_route("/runs/flow-run/{id:uuid}/logs.txt", live.download)
-    app.add_route("/login", _login, methods=["GET", "POST"])
-    app.add_route("/logout", _logout, methods=["POST"])
+    for path, endpoint in _OTHERS.items():
+        app.add_route(path, endpoint, methods=["GET", "POST"] if path == "/login" else None)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, partial(_failed, handler))
 
 
 def _show(row: Mapping[str, Any], request: Request) -> Response:
     """Gather what a page's row asks for, step by step, and show it."""
-    backend: Backend = request.app.state.backend
-    given = request.query_params
-    values: Values = {name: value for name, value in given.items() if value}
-    values |= {name: given.getlist(name) for name in row.get("lists", ())}
+    backend, given = request.app.state.backend, request.query_params
+    values: Values = {name: given.get(name) or None for name in row.get("takes", ())}
+    values |= {name: [each for each in given.getlist(name) if each] for name in row.get("lists", ())}
     values |= {name: str(value) for name, value in request.path_params.items()}
-    values |= {"settings": request.app.state.settings, "now": moment_text(words.utc_now())}
-    for name in row.get("first", ()):
-        values |= _view(name)(backend, values)
-    for name, ask in row.get("ask", {}).items():
-        values[name] = _asked(backend, ask, values)
-    for name in row.get("then", ()):
-        values |= _view(name)(backend, values)
+    values |= {"settings": request.app.state.settings, "now": moment_text(utc_now())}
+    try:
+        for name in row.get("first", ()):
+            values |= getattr(views, name)(backend, values)
+        for name, ask in row.get("ask", {}).items():
+            values[name] = _asked(backend, ask, values)
+        for name in row.get("then", ()):
+            values |= getattr(views, name)(backend, values)
+    except ValueError as error:
+        raise HTTPException(422, f"The address says what cannot be: {error}.") from error
     return answers.page(request, row["template"], values)
-
-
-def _view(name: str) -> Callable[[Backend, Values], Values]:
-    found: Callable[[Backend, Values], Values] = getattr(views, name)
-    return found
 
 
 def _asked(backend: Backend, ask: Mapping[str, Any], values: Values) -> Any:
     """The answer to one question; a document that nothing names, or that is gone where it ``may`` be, is ``None``."""
-    wanted = _filled(ask, values) or {}
+    wanted = _filled(ask, values)
     if "read" in ask:
-        keys = {name: wanted.get("by", {}).get(name) for name in ask["by"]}
-        try:
-            return None if None in keys.values() else backend.read(ask["read"], **keys)
-        except ObjectNotFound:
-            if ask.get("may"):
-                return None
-            raise
+        with suppress(*[ObjectNotFound][: ask.get("may", 0)]):
+            return backend.read(ask["read"], **wanted["by"]) if "by" in wanted else None
+        return None
     where = wanted.get("where", {})
     if "count" in ask:
         return backend.count(ask["count"], where)
-    return backend.find(ask["find"], Query(where, ask.get("sort"), ask.get("limit", 200), int(wanted.get("offset", 0))))
+    return backend.find(ask["find"], Query(where, ask.get("sort"), ask.get("limit", PAGE)))
 
 
 def _filled(said: Any, values: Values) -> Any:
@@ -100,38 +91,33 @@ def _filled(said: Any, values: Values) -> Any:
 
 
 async def _login(request: Request) -> Response:
-    """The form to log in with, and what becomes of it."""
-    access: PageAccess = request.app.state.access
-    following = request.query_params.get("next", "/")
-    safe = following if following.startswith("/") and not following.startswith(("//", "/\\")) else "/"
-    if request.method == "GET":
-        return answers.page(request, "login.html", {"next": safe})
-    form = {name: given[0] for name, given in parse_qs((await request.body()).decode()).items()}
-    session = access.cookie(form.get("key", ""))
-    if session is None:
-        return answers.page(request, "login.html", {"next": safe, "wrong": True}, 401)
-    answer = RedirectResponse(safe, 303)
-    is_secure = request.url.scheme == "https"
-    answer.set_cookie(
-        COOKIE, session, int(LIFE.total_seconds()), httponly=True, samesite="strict", secure=is_secure
-    )
-    return answer
-
-
-async def _logout(_request: Request) -> Response:
-    """Forget the session."""
-    answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE)
+    """The form to log in with, and what becomes of it; who sends it empty leaves."""
+    form, following = parse_qs((await request.body()).decode()), request.query_params.get("next", "/")
+    key = form.get("key", [""])[0]
+    here = following if re.fullmatch(r"(/[\w.%?=&:+,-]+)+", following, re.ASCII) else "/"
+    session = await run_in_threadpool(request.app.state.access.cookie, key)
+    answer = answers.page(request, "login.html", {"next": here, "wrong": key}, 401 if key else 200)
+    if session is not None:
+        answer = RedirectResponse(here, 303)
+    elif request.method == "GET":
+        return answer
+    age, is_secure = int(LIFE.total_seconds()) if session else 0, request.url.scheme == "https"
+    answer.set_cookie(COOKIE, session or "", age, httponly=True, samesite="strict", secure=is_secure)
     return answer
 
 
 async def _failed(handler: Callable[[Request, Exception], Any], request: Request, error: Exception) -> Response:
     """A page for who asked for one, and for all others what programs get."""
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
-        answer: Response = await handler(request, error)
-        return answer
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), status)
-    said = "" if status in (404, 405) and isinstance(error, HTTPException) else str(getattr(error, "detail", error))
-    told = said if status != 500 or isinstance(error, tuple(STATUS)) else ""  # noqa: PLR2004
-    return answers.page(request, "error.html", {"status": status, "said": told}, status)
+        return cast(Response, await handler(request, error))
+    kinds: dict[type[Exception], int] = {HTTPException: getattr(error, "status_code", 500), **STATUS}
+    status = next((code for kind, code in kinds.items() if isinstance(error, kind)), None)
+    said = "" if status is None or getattr(error, "detail", "") == "Not Found" else str(getattr(error, "detail", error))
+    return answers.page(request, "error.html", {"status": status or 500, "said": said}, status or 500)
+
+
+_OTHERS: Mapping[str, Callable[..., Any]] = {
+    "/ui/app.css": answers.send_static, "/ui/app.js": answers.send_static, "/login": _login,
+    "/runs/flow-run/{id:uuid}/live": live.stream, "/runs/flow-run/{id:uuid}/news": live.news,
+    "/runs/flow-run/{id:uuid}/logs.txt": live.download,
+}  # fmt: skip

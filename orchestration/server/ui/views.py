@@ -2,60 +2,54 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from platform import python_version
 from typing import Any
 from uuid import UUID
 
+from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, moment_text, plain
 from orchestration.server.api.admin import own_version
 from orchestration.server.graph import PARENTS
-from orchestration.server.ui.words import fires, utc_now
+from orchestration.server.ui.words import fires
 
 Values = dict[str, Any]
 SPANS = {"hour": 1, "day": 24, "week": 24 * 7, "month": 24 * 30}
-# Bars of a chart, rows of a page, and characters of a log line that a page holds.
-BARS, ROWS, LONGEST = 48, 50, 3_000
+# Bars of a chart, rows of a page, versions of an artifact, slots of a day, and characters of a log line.
+BARS, ROWS, VERSIONS, SLOTS, LONGEST = 48, 50, 60, 24, 3_000
 # The variable that names the tables whose figures the dashboard shows; without it, those that end in "-metrics".
 PINS, PINNED = "pinned_artifacts", "-metrics"
-# Versions of an artifact that a page draws and lists, and slots of a day that a calendar counts.
-VERSIONS, SLOTS = 60, 24
+# What a timeline shows of a run and of an artifact.
+STATE = ("state_type", "state_name", "start_time", "end_time", "expected_start_time")
+MARK = ("task_run_id", "type", "key", "id", "created")
 
 
 def when(_backend: Backend, values: Values) -> Values:
-    """Between which times runs are wanted: up to now, or to where the page before ended; ``skip`` are those it had."""
+    """Between which times runs are wanted: up to now, or to where the page before ended."""
     now, span = utc_now(), values.get("span")
     begin = now if span == "upcoming" else now - timedelta(hours=SPANS[span]) if span in SPANS else None
-    return {
-        "since": moment_text(begin), "until": values.get("until") or (None if begin == now else moment_text(now)),
-        "skip": values["skip"].split(",") if values.get("skip") else None,
-        "is_root": True if values.get("subflows") == "hide" else None,
-    }
+    return {"since": moment_text(begin), "until": values["until"] or (None if begin == now else moment_text(now))}
 
 
 def page_of_runs(_backend: Backend, values: Values) -> Values:
-    """The rows of a page, the place where the next one begins, and all runs as points of a chart."""
+    """The rows of a page, the place where the next one begins, and all runs to draw."""
     found, following = values["runs"], None
     if len(found) > ROWS:
         last = found[ROWS - 1]["expected_start_time"]
         seen = [each["id"] for each in found[:ROWS] if each["expected_start_time"] == last]
-        following = {"until": last, "skip": ",".join(seen)}
-    points = [
-        [each["start_time"], each["estimated_run_time"], each["state_type"], each["name"], each["id"]]
-        for each in found if each["start_time"]
-    ]  # fmt: skip
-    return {"runs": found[:ROWS], "following": following, "points": points}
+        following = {"until": last, "skip": seen}
+    return {"runs": found[:ROWS], "following": following, "drawn": found}
 
 
 def bars(backend: Backend, values: Values) -> Values:
     """How many runs there were in each span of time, by state: of all flows, or of the one that a page is about."""
     hours = SPANS.get(values.get("span", ""), 24)
-    where = among("flows", id=[values["id"]]) if values.get("flow") else {}
+    where = among("flows", id=[values["id"]]) if "flow" in values else {}
     begin = utc_now() - timedelta(hours=hours)
     found = backend.history("flow_runs", where, begin, hours * 3600 / BARS, BARS)
     return {"bars": found, "hours": hours, "since": moment_text(begin)}
@@ -92,7 +86,7 @@ def of_run(backend: Backend, values: Values) -> Values:
         **{name: run[name] for name in ("id", "start_time", "end_time", "expected_start_time", "state_type")},
         "nodes": nodes(backend, values["tasks"]), "count": values["count"], "logs": [line(each) for each in logs],
         "last": max((each["sequence"] for each in logs), default=0), "since": moment_text(utc_now()),
-        "marks": [[each[name] for name in ("task_run_id", "type", "key", "id", "created")] for each in values["artifacts"]],
+        "marks": [[each[name] for name in MARK] for each in values["artifacts"]],
     }  # fmt: skip
     return {"states": backend.flow_run_states(UUID(run["id"]))[::-1], "told": told}
 
@@ -116,8 +110,7 @@ def _node(task: Document, child: Document | None) -> list[Any]:
     inputs = (each for name, given in task["task_inputs"].items() if name != PARENTS for each in given)
     parents = [each["id"] for each in inputs if isinstance(each, Mapping) and "id" in each]
     label = f"{child['flow_name']} / {child['name']}" if child else task["name"]
-    state = [shown[name] for name in ("state_type", "state_name", "start_time", "end_time", "expected_start_time")]
-    return [task["id"], label, *state, parents, child and child["id"]]
+    return [task["id"], label, *(shown[name] for name in STATE), parents, child and child["id"]]
 
 
 def line(log: Document) -> list[Any]:
@@ -127,7 +120,7 @@ def line(log: Document) -> list[Any]:
     return [log["sequence"], log["timestamp"], log["level"], cut, log["task_run_id"]]
 
 
-# -- deployments, blocks and the server --------------------------------------------------------------------------------
+# -- deployments and blocks --------------------------------------------------------------------------------------------
 
 
 def month(backend: Backend, values: Values) -> Values:
@@ -160,9 +153,6 @@ def saved_blocks(backend: Backend, _values: Values) -> Values:
     return {"blocks": [plain(asdict(each)) for each in backend.blocks.block_documents()]}
 
 
-def about(backend: Backend, values: Values) -> Values:
-    """What the server is, and where its store lies."""
-    settings, version = values["settings"], own_version(backend, {}, None)
-    path = None if settings.database_url else settings.database_path
-    size = path.stat().st_size if path and path.exists() else None
-    return {"version": version, "python": platform.python_version(), "file": path, "size": size}
+def about(backend: Backend, _values: Values) -> Values:
+    """The versions of what serves the pages."""
+    return {"version": own_version(backend, {}, None), "python": python_version()}

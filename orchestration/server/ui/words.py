@@ -24,34 +24,26 @@ _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml)[;,]|/(?!/)", re.
 
 def duration(seconds: float | None) -> str:
     """A span of time in at most two units, such as ``2m 5s``."""
-    if seconds is None:
-        return "–"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    rest, parts = round(seconds), []
+    if seconds is None or seconds < 10:  # noqa: PLR2004
+        return "\u2013" if seconds is None else f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    rest, parts = round(seconds), list[str]()
     for size, unit in _UNITS:
         number, rest = divmod(rest, size)
-        parts.append(f"{number}{unit}" if number else "")
-    first = next(place for place, part in enumerate(parts) if part)
-    return " ".join(part for part in parts[first : first + 2] if part)
+        if number or parts:
+            parts.append(f"{number}{unit}" if number else "")
+    return " ".join(part for part in parts[:2] if part)
 
 
 def markdown(text: Any) -> str:
     """HTML of markdown: without scripts, handlers, styles, forms, or anything that asks another host."""
-    tags = nh3.ALLOWED_TAGS - {"map", "area"}
-    schemes = {"http", "https", "mailto", "data"}
-    return nh3.clean(
-        _MARKDOWN.render(str(text)), tags=tags, attributes=_ATTRIBUTES, url_schemes=schemes,
-        attribute_filter=_kept, link_rel="noopener noreferrer",
-    )  # fmt: skip
+    html, schemes = _MARKDOWN.render(str(text)), {"http", "https", "mailto", "data"}
+    return nh3.clean(html, attributes=_ATTRIBUTES, url_schemes=schemes, attribute_filter=_kept)
 
 
-def _kept(tag: str, name: str, value: str) -> str | None:
-    if name == "src":
-        return value if is_picture(value) else None
-    return None if tag == "a" and name == "href" and value.strip().lower().startswith("data:") else value
+def _kept(_tag: str, name: str, value: str) -> str | None:
+    """Pictures come from here alone, and links lead to no data."""
+    is_wanted = is_picture(value) if name == "src" else name != "href" or not value.strip().lower().startswith("data:")
+    return value if is_wanted else None
 
 
 def is_picture(address: Any) -> bool:
@@ -65,11 +57,10 @@ def table_of(data: Any) -> list[dict[str, Any]]:
         found = json.loads(data) if isinstance(data, str) else data
     except ValueError:
         return []
-    if isinstance(found, dict) and found and all(isinstance(column, list) for column in found.values()):
+    if isinstance(found, dict) and all(isinstance(column, list) for column in found.values()):
         return [dict(zip(found, row, strict=False)) for row in zip(*found.values(), strict=False)]
-    if not isinstance(found, list):
-        return []
-    return [row if isinstance(row, dict) else dict(enumerate(row if isinstance(row, list) else [row])) for row in found]
+    rows = found if isinstance(found, list) else []
+    return [row if isinstance(row, dict) else {str(place): cell for place, cell in enumerate(row)} for row in rows]
 
 
 def fires(document: Mapping[str, Any], number: int = 5, after: datetime | None = None) -> list[datetime]:
@@ -77,10 +68,9 @@ def fires(document: Mapping[str, Any], number: int = 5, after: datetime | None =
     return schedule_of(document).upcoming(after or utc_now(), number)
 
 
-def since(moment: str | None, until: str | None = None) -> float | None:
-    """Seconds from one moment to another, or to now."""
-    begin, end = moment_of(moment), moment_of(until) or utc_now()
-    return (end - begin).total_seconds() if begin else None
+def since(moment: str) -> float:
+    """Seconds from a moment to now."""
+    return (utc_now() - (moment_of(moment) or utc_now())).total_seconds()
 
 
 FILTERS = {"duration": duration, "markdown": markdown, "fires": fires, "since": since, "table_of": table_of}
