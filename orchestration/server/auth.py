@@ -166,7 +166,7 @@ class CsrfTokens:
             return "Missing CSRF token."
         until = token.partition(".")[0]
         lives = until.isdecimal() and now < datetime.fromtimestamp(int(until[:11]), UTC)
-        if not lives or not hmac.compare_digest(token, self._signed(client, int(until))):
+        if not lives or not hmac.compare_digest(token.encode(), self._signed(client, int(until)).encode()):
             return "Invalid CSRF token or client identifier."
         return None
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -34,9 +35,10 @@ def add_pages(app: FastAPI, access: PageAccess) -> None:
     for path, row in tomllib.loads((answers.HERE / "pages.toml").read_text(encoding="utf-8")).items():
         app.add_route(path, partial(_show, row))
     for path, endpoint in _OTHERS.items():
-        app.add_route(path, endpoint, methods=["GET", "POST"] if path == "/login" else None)
-    for kind, handler in HANDLERS.items():
-        app.add_exception_handler(kind, partial(_failed, handler))
+        methods = ["GET", "POST"] if path == "/login" else ["GET"]
+        app.add_api_route(path, endpoint, methods=methods, include_in_schema=False, response_model=None)
+    for kind in HANDLERS.keys() - {RequestValidationError}:
+        app.add_exception_handler(kind, partial(_failed, HANDLERS[kind]))
 
 
 def _show(row: Mapping[str, Any], request: Request) -> Response:

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.wire import Document, moment_text, plain
 from orchestration.server.api.admin import own_version
@@ -22,8 +21,6 @@ Values = dict[str, Any]
 SPANS = {"hour": 1, "day": 24, "week": 24 * 7, "month": 24 * 30}
 # Bars of a chart, rows of a page, versions of an artifact, slots of a day, and characters of a log line.
 BARS, ROWS, VERSIONS, SLOTS, LONGEST = 48, 50, 60, 24, 3_000
-# The variable that names the tables whose figures the dashboard shows; without it, those that end in "-metrics".
-PINS, PINNED = "pinned_artifacts", "-metrics"
 # What a timeline shows of a run and of an artifact.
 STATE = ("state_type", "state_name", "start_time", "end_time", "expected_start_time")
 MARK = ("task_run_id", "type", "key", "id", "created")
@@ -55,14 +52,10 @@ def bars(backend: Backend, values: Values) -> Values:
     return {"bars": found, "hours": hours, "since": moment_text(begin)}
 
 
-def pins(backend: Backend, _values: Values) -> Values:
-    """The versions of the tables whose figures the dashboard shows."""
-    try:
-        keys = backend.read("variables", name=PINS)["value"]
-    except ObjectNotFound:
-        where = {"artifact_collections": {"key": {"like_": PINNED}, "type": {"any_": ["table"]}}}
-        keys = [each["key"] for each in backend.find("artifact_collections", Query(where, "KEY_ASC", 4))]
-    return {"pins": {key: _versions(backend, key) for key in (keys if isinstance(keys, list) else [keys])[:6]}}
+def pins(backend: Backend, values: Values) -> Values:
+    """The versions of the tables whose figures the dashboard shows: those that are named, or those called metrics."""
+    named = values["pinned"]["value"] if values["pinned"] else [each["key"] for each in values["tables"]]
+    return {"pins": {key: _versions(backend, key) for key in (named if isinstance(named, list) else [named])[:6]}}
 
 
 def _versions(backend: Backend, key: str) -> list[Document]:
