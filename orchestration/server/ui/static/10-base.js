@@ -224,7 +224,8 @@ document.addEventListener("click", async (event) => {
   const problems = [];
   for (const box of boxes) {
     let [method, end, body] = BULK[what];
-    if (what === "cancel" && box.dataset.state === "SCHEDULED") body = { state: { ...body.state, type: "CANCELLED" } };
+    if (what === "retry" && !("deployed" in box.dataset)) { problems.push("a run without a deployment starts again when its script does."); continue; }
+    if (what === "cancel" && (box.dataset.state === "SCHEDULED" || !("deployed" in box.dataset))) body = { state: { ...body.state, type: "CANCELLED" } };
     try { await UI.ask(method, `/api/flow_runs/${box.value}${end}`, body); } catch (error) { problems.push(error.message); }
     box.checked = false;
   }

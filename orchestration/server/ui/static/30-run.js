@@ -2,6 +2,7 @@
 // The page of a run: its timeline, its dependency graph, its task runs and its log, live as long as it runs.
 {
   const HEIGHT = 26, MANY = 200, MOST_LINES = 20000;
+  const STEPS = [0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
   const ENDED = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"], WORST = ["FAILED", "CRASHED", "RUNNING", "PENDING", "CANCELLED", "COMPLETED"];
   let run, panel, box, nodes, open, nested, view, seen, drawn;
 
@@ -80,7 +81,7 @@
     const who = UI.make("div", { class: "who" }), lane = UI.make("div", { class: "lane" });
     const made = UI.make("div", { class: "trow" }, who, lane);
     made.style.top = `${place * HEIGHT}px`;
-    who.style.paddingLeft = `${16 + row.depth * 16}px`;
+    who.style.paddingLeft = `${24 + row.depth * 16}px`;
     if (row.group) {
       const { name, members } = row.group, type = worst(members), started = members.filter((each) => each.start);
       who.classList.add(type);
@@ -109,9 +110,10 @@
     const lone = run.marks.filter((mark) => !mark[0] && mark[1] !== "result");
     const ruler = UI.make("div", { class: "ruler" });
     const ticks = panel.clientWidth < 500 ? 3 : 6;
-    for (let place = 0; place < ticks; place += 1) {
-      const tick = UI.make("span", {}, place ? `+${UI.duration((span * place) / ticks / 1000)}` : UI.when(begin, true));
-      tick.style.left = `${(place / ticks) * 100}%`;
+    const step = STEPS.find((each) => each * ticks * 1000 >= span) || span / ticks / 1000;
+    for (let at = 0; at * 1000 < span * 0.96; at += step) {
+      const tick = UI.make("span", {}, at ? `+${at < 10 && step < 1 ? `${at.toFixed(2)} s` : UI.duration(at).replace(".0 s", "s")}` : UI.when(begin, true));
+      tick.style.left = `${((at * 1000) / span) * 100}%`;
       ruler.append(tick);
     }
     if (lone.length) ruler.append(...marksOf(null, begin, span));

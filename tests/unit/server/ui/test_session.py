@@ -37,7 +37,7 @@ def _token(client: TestClient) -> dict[str, str]:
 
 
 def _save(client: TestClient, **headers: str) -> int:
-    return client.post("/api/variables/", json={"name": "a", "value": 1}, headers=headers).status_code
+    return int(client.post("/api/variables/", json={"name": "a", "value": 1}, headers=headers).status_code)
 
 
 def test_who_is_unknown_is_sent_to_log_in_and_programs_are_refused(guarded: TestClient) -> None:
