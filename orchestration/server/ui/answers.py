@@ -40,6 +40,7 @@ def templates() -> Environment:
     """The templates; all that they show is escaped."""
     loader = FileSystemLoader(HERE / "templates")
     made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made.finalize = lambda value: "" if value is None else value
     made.filters.update(words.FILTERS)
     made.globals.update(is_picture=words.is_picture, file_version=lambda name: static(name)[1])
     return made

@@ -71,8 +71,7 @@ def download(request: Request) -> Response:
     """All lines of a run as text."""
     run = request.app.state.backend.read("flow_runs", id=str(request.path_params["id"]))
     said = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(run['name'], safe='')}.log", **answers.SAFETY}
-    lines = _lines(request.app.state.backend, run["id"])
-    return StreamingResponse(lines, headers=said, media_type="text/plain; charset=utf-8")
+    return StreamingResponse(_lines(request.app.state.backend, run["id"]), headers=said, media_type="text/plain")
 
 
 def _lines(backend: Backend, run_id: str) -> Iterator[str]:

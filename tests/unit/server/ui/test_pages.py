@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,11 @@ def test_the_links_that_prefects_client_prints_lead_to_pages(client: TestClient,
 
 def test_no_page_shows_a_secret(client: TestClient, ids: dict[str, str]) -> None:
     assert SECRET not in client.get(f"/blocks/block/{ids['aws-credentials']}").text + client.get("/settings").text
+
+
+@pytest.mark.parametrize("path", ["/", "/runs", "/flows", "/deployments", "/artifacts", "/variables", "/work-pools"])
+def test_what_is_absent_is_not_shown_as_none(client: TestClient, path: str) -> None:
+    assert not re.search(r"\bNone\b", client.get(path).text)
 
 
 def test_files_are_kept_for_ever_and_pages_never(client: TestClient) -> None:
