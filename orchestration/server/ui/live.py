@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from logging import getLevelName
 from typing import Annotated
@@ -17,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
+from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document, moment_text
 from orchestration.server.ui import answers, views
@@ -24,7 +26,7 @@ from orchestration.server.ui import answers, views
 # Between two looks, lines or task runs of one message, and what may have been written while one looked before.
 SECONDS, MOST, OVERLAP = 0.5, 1_000, timedelta(seconds=2)
 Number = Annotated[int, InAddress(ge=0, lt=2**62)]
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+ENDED, LINE = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), "{timestamp} {level:8} {name}: {message}\n"
 
 
 def news(request: Request, after: Number = 0, since: datetime | None = None, offset: Number = 0) -> Response:
@@ -42,12 +44,13 @@ async def stream(request: Request, after: Number = 0, since: datetime | None = N
 
 async def _events(request: Request, after: int, since: str | None) -> AsyncIterator[str]:
     before, told = Document(), Document()
-    while not (told.get("ended") and not told["more"]) and not await request.is_disconnected():
-        told = await run_in_threadpool(_news, request, after, since)
-        new, after, since = {**told, "since": None}, told["last"], told["since"]
-        yield ": still here\n\n" if new == before else f"data: {json.dumps(told)}\n\n"
-        before = new
-        await asyncio.sleep(0 if told["more"] else SECONDS)
+    with suppress(ObjectNotFound):  # somebody deleted the run
+        while not (told.get("ended") and not told["more"]) and not await request.is_disconnected():
+            told = await run_in_threadpool(_news, request, after, since)
+            new, after, since = {**told, "since": None}, told["last"], told["since"]
+            yield ": still here\n\n" if new == before else f"data: {json.dumps(told)}\n\n"
+            before = new
+            await asyncio.sleep(0 if told["more"] else SECONDS)
 
 
 def _news(request: Request, after: int, since: str | None, offset: int = 0) -> Document:
@@ -79,6 +82,5 @@ def _lines(backend: Backend, run_id: str) -> Iterator[str]:
     while found:
         where = {"logs": {"flow_run_id": {"any_": [run_id]}, "sequence": {"ge_": after + 1}}}
         found = backend.find("logs", Query(where, "SEQUENCE_ASC", MOST))
-        for each in found:
-            yield f"{each['timestamp']} {getLevelName(each['level']):8} {each['name']}: {each['message']}\n"
+        yield from (LINE.format(**{**each, "level": getLevelName(each["level"])}) for each in found)
         after = found[-1]["sequence"] if found else after

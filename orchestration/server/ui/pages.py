@@ -26,8 +26,6 @@ from orchestration.server.answers import HANDLERS, STATUS
 from orchestration.server.ui import answers, live, views
 from orchestration.server.ui.session import COOKIE, LIFE, PageAccess
 
-Values = dict[str, Any]
-
 
 def add_pages(app: FastAPI, access: PageAccess) -> None:
     """Add all pages to an application, and let people see as a page what went wrong."""
@@ -44,7 +42,7 @@ def add_pages(app: FastAPI, access: PageAccess) -> None:
 def _show(row: Mapping[str, Any], request: Request) -> Response:
     """Gather what a page's row asks for, step by step, and show it."""
     backend, given = request.app.state.backend, request.query_params
-    values: Values = {name: given.get(name) or None for name in row.get("takes", ())}
+    values: views.Values = {name: given.get(name) or None for name in row.get("takes", ())}
     values |= {name: [each for each in given.getlist(name) if each] for name in row.get("lists", ())}
     values |= {name: str(value) for name, value in request.path_params.items()}
     values |= {"settings": request.app.state.settings, "now": moment_text(utc_now())}
@@ -60,20 +58,19 @@ def _show(row: Mapping[str, Any], request: Request) -> Response:
     return answers.page(request, row["template"], values)
 
 
-def _asked(backend: Backend, ask: Mapping[str, Any], values: Values) -> Any:
+def _asked(backend: Backend, ask: Mapping[str, Any], values: views.Values) -> Any:
     """The answer to one question; a document that nothing names, or that is gone where it ``may`` be, is ``None``."""
     wanted = _filled(ask, values)
     if "read" in ask:
         with suppress(*[ObjectNotFound][: ask.get("may", 0)]):
             return backend.read(ask["read"], **wanted["by"]) if "by" in wanted else None
         return None
-    where = wanted.get("where", {})
     if "count" in ask:
-        return backend.count(ask["count"], where)
-    return backend.find(ask["find"], Query(where, ask.get("sort"), ask.get("limit", PAGE)))
+        return backend.count(ask["count"], wanted.get("where", {}))
+    return backend.find(ask["find"], Query(wanted.get("where", {}), ask.get("sort"), ask.get("limit", PAGE)))
 
 
-def _filled(said: Any, values: Values) -> Any:
+def _filled(said: Any, values: views.Values) -> Any:
     """What a table says, with values in place of ``$names``; what has no value is left out."""
     if isinstance(said, str) and said.startswith("$"):
         found: Any = values

@@ -58,14 +58,14 @@ def pins(backend: Backend, values: Values) -> Values:
     return {"pins": {key: _versions(backend, key) for key in (named if isinstance(named, list) else [named])[:6]}}
 
 
-def _versions(backend: Backend, key: str) -> list[Document]:
-    return backend.find("artifacts", Query(among("artifacts", key=[key]), "CREATED_DESC", VERSIONS))
+def _versions(backend: Backend, key: str, most: int = VERSIONS) -> list[Document]:
+    return backend.find("artifacts", Query(among("artifacts", key=[key]), "CREATED_DESC", most))
 
 
 def of_artifact(backend: Backend, values: Values) -> Values:
     """The versions of an artifact, and where asked the one to compare it with."""
-    artifact = values["artifact"]
-    versions = _versions(backend, artifact["key"]) if artifact["key"] else [artifact]
+    artifact, most = values["artifact"], VERSIONS if values["artifact"]["type"] == "table" else 20  # may be large
+    versions = _versions(backend, artifact["key"], most) if artifact["key"] else [artifact]
     return {"versions": versions, "other": next((each for each in versions if each["id"] == values.get("with")), None)}
 
 

@@ -78,7 +78,7 @@ UI.ask = async (method, url, body) => {
   const text = await answer.text();
   let said = text;
   try { said = JSON.parse(text); } catch { /* no JSON */ }
-  if (!answer.ok) throw new Error((said && said.detail) || (answer.status === 401 ? "Log in again." : `The server answered ${answer.status}.`));
+  if (!answer.ok) throw Object.assign(new Error((said && said.detail) || (answer.status === 401 ? "Log in again." : `The server answered ${answer.status}.`)), { isGone: answer.status === 404 });
   if (said && ["REJECT", "ABORT", "WAIT"].includes(said.status)) throw new Error(said.details.reason || "The server did not accept that.");
   return said;
 };

@@ -321,15 +321,19 @@
     return told.ended && !told.more;
   };
   const follow = () => {
+    if (document.hidden) { document.addEventListener("visibilitychange", follow, { once: true }); return; }
     const address = (what) => `/runs/flow-run/${run.id}/${what}?after=${seen.after}&since=${encodeURIComponent(seen.since)}`;
     const stream = new EventSource(address("live"));
-    stream.onmessage = (event) => { if (take(JSON.parse(event.data))) stream.close(); };
+    const leave = () => { stream.close(); follow(); };  // browsers have few connections: a page that nobody sees gives its own back
+    document.addEventListener("visibilitychange", leave, { once: true });
+    stream.onmessage = (event) => { if (!take(JSON.parse(event.data))) return; stream.close(); document.removeEventListener("visibilitychange", leave); };
     stream.onerror = async () => {
       stream.close();
+      document.removeEventListener("visibilitychange", leave);
       try {
         if (take(await UI.ask("GET", address("news")))) return;
         setTimeout(follow, 1000);
-      } catch { setTimeout(() => stream.onerror(), 2000); }
+      } catch (error) { if (!error.isGone) setTimeout(() => stream.onerror(), 2000); }
     };
   };
   const rest = async () => {
