@@ -24,9 +24,11 @@ from orchestration.domain.settings import Settings
 from orchestration.server.api import admin, documents, events, runs, work
 from orchestration.server.api.admin import Metrics
 from orchestration.server.api.documents import Keys
-from orchestration.server.auth import Access, Gate
+from orchestration.server.auth import Gate
 from orchestration.server.feed import AnnouncingBackend, Feed
 from orchestration.server.models import HANDLERS, Json, field_of, kind_of, listing_model
+from orchestration.server.ui.pages import add_pages
+from orchestration.server.ui.session import PageAccess
 
 # Requests that are in the store at once; more wait their turn.
 THREADS = 16
@@ -41,12 +43,13 @@ def create_app(settings: Settings, backend: Backend) -> FastAPI:
         responses=ERRORS, exception_handlers=HANDLERS,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip
-    state, access = app.state, Access(settings, backend)
+    state, access = app.state, PageAccess(settings, backend)
     state.settings, state.metrics, state.csrf = settings, Metrics(), access.csrf
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
     for each in (admin.router, events.router, work.router, _table()):
         app.include_router(each)
+    add_pages(app, access)
     app.add_middleware(Gate, access=access, metrics=state.metrics)
     return app
 

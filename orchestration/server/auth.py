@@ -84,7 +84,7 @@ class Access:
         """
         headers, caller = Headers(scope=scope), None
         if scope["path"] not in OPEN and self.is_on():
-            caller = self._known(headers.get("authorization", ""))
+            caller = self._known(headers)
             if caller is None:
                 raise HTTPException(401, REFUSED, {"WWW-Authenticate": "Basic, Bearer"})
             if not may(caller.role, scope):
@@ -117,9 +117,9 @@ class Access:
             self._none_until = now + KEYS_LIFE
         return False
 
-    def _known(self, header: str) -> Caller | None:
+    def _known(self, headers: Headers) -> Caller | None:
         """Whom an ``Authorization`` header names."""
-        scheme, _, credentials = header.partition(" ")
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             try:
                 return self._holder(base64.b64decode(credentials, validate=True).decode())
@@ -129,14 +129,17 @@ class Access:
 
     def _holder(self, token: str) -> Caller | None:
         """Whose auth string or key a token is; compared in a time that tells nothing of what is right."""
-        if self._string is not None and hmac.compare_digest(token.encode(), self._string.encode()):
+        return self._of_digest(digest(token))
+
+    def _of_digest(self, known: str) -> Caller | None:
+        """Whose auth string or key has this digest."""
+        if self._string is not None and hmac.compare_digest(known, digest(self._string)):
             return Caller("auth string", Role.ADMIN)
         try:
-            key = self._backend.read("api_keys", digest=digest(token))
+            key = self._backend.read("api_keys", digest=known)
         except ObjectNotFound:
             return None
-        same = hmac.compare_digest(key["digest"], digest(token))
-        return Caller(key["name"], Role(key["role"])) if same and key["revoked"] is None else None
+        return Caller(key["name"], Role(key["role"])) if key["revoked"] is None else None
 
 
 def _token(message: Message) -> str:
@@ -157,9 +160,9 @@ class CsrfTokens:
     def __init__(self, backend: Backend) -> None:
         self._secret = _shared_secret(backend).encode()
 
-    def token(self, client: str, now: datetime) -> Document:
+    def token(self, client: str, now: datetime, life: timedelta = LIFE) -> Document:
         """The document of a token for a client."""
-        until = now + LIFE
+        until = now + life
         born, expires = moment_text(now), moment_text(until)
         about = {"id": str(new_id()), "created": born, "updated": born, "client": client, "expiration": expires}
         return {**about, "token": self._signed(client, int(until.timestamp()))}
@@ -170,7 +173,7 @@ class CsrfTokens:
             return "Missing CSRF token."
         until = token.partition(".")[0]
         lives = until.isdecimal() and now < datetime.fromtimestamp(int(until[:11]), UTC)
-        if not lives or not hmac.compare_digest(token, self._signed(client, int(until))):
+        if not lives or not hmac.compare_digest(token.encode(), self._signed(client, int(until)).encode()):
             return "Invalid CSRF token or client identifier."
         return None
 

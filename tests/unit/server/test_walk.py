@@ -17,6 +17,7 @@ from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Role, Settings, digest, new_key
 from orchestration.server.app import create_app
 from orchestration.server.auth import OPEN, may
+from orchestration.server.ui.session import OPEN as OPEN_PAGES
 from tests.support.rest import UNKNOWN
 
 READ_BY_POST = ("/filter", "/count", "/paginate", "/history")
@@ -56,7 +57,7 @@ def test_nobody_gets_anything_without_credentials(app: FastAPI) -> None:
     assert len(addresses) > 120
     for method, path in addresses:
         answer = client.request(method, path)
-        assert (path in OPEN) == (answer.status_code != 401), (method, path, answer.status_code)
+        assert (path in OPEN | OPEN_PAGES) == (answer.status_code != 401), (method, path, answer.status_code)
 
 
 def test_a_viewer_reads_and_changes_nothing(app: FastAPI) -> None:
@@ -64,7 +65,7 @@ def test_a_viewer_reads_and_changes_nothing(app: FastAPI) -> None:
     app.state.backend.create("api_keys", {"name": "v", "role": Role.VIEWER, "digest": digest(key)})
     for method, path in _addresses(app):
         answer = client.request(method, path, headers={"Authorization": f"Bearer {key}"})
-        reads = method in ("GET", "HEAD") or (method == "POST" and path.endswith(READ_BY_POST))
+        reads = method in ("GET", "HEAD") or path in OPEN_PAGES or (method == "POST" and path.endswith(READ_BY_POST))
         assert (answer.status_code == 403) == (not reads), (method, path, answer.status_code)
         assert answer.status_code < 500, (method, path, answer.text)
         assert may(Role.ADMIN, {"method": method, "path": path, "query_string": b"include_secrets=1"})
