@@ -11,7 +11,7 @@ from statistics import median
 from benchmarks.common import OURS, Contender, Figures, Options, compare
 from benchmarks.report import Measure, main
 from benchmarks.working import workplace
-from orchestration.services.scheduler import Scheduler
+from orchestration.services.loop import Scheduler
 
 DEPLOYMENTS, FEW, TICKS = 1_000, 10, 50
 

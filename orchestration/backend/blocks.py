@@ -1,21 +1,32 @@
-"""Where the values of blocks are kept: the port, and the store in this machine's database."""
+"""Where the values of blocks are kept: the port, and the store in this machine's database.
+
+There they are encrypted by Fernet, with a key that lies beside the database and never in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
+from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType, masked
 from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.settings import Settings
-from orchestration.persistence import crypto, documents
-from orchestration.persistence.database import Database, Row, Transaction
+from orchestration.persistence import documents
+from orchestration.persistence.database import Database, Row, Transaction, only_one_process
 
 T = TypeVar("T")
+
+KEY_FILE = "encryption.key"
+VARIABLE = "ORCHESTRATION_ENCRYPTION_KEY"
 
 # How far references are followed; documents that point to each other in a ring are refused there.
 DEEPEST = 50
@@ -24,11 +35,8 @@ DEEPEST = 50
 class BlockStore(Protocol):
     """The values of saved blocks, with their secrets; their types and schemas are documents as all others."""
 
-    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
-        """The document of that id; ``ObjectNotFound`` when there is none."""
-
-    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
-        """The document of that type and name; ``ObjectNotFound`` when there is none."""
+    def block_document(self, include_secrets: bool = False, **keys: Any) -> BlockDocument:
+        """The document of that ``id``, or of that type's ``slug`` and ``name``; ``ObjectNotFound`` when none."""
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
@@ -42,22 +50,85 @@ class BlockStore(Protocol):
         """Replace the values of a document, or with ``merge`` those that are named; ``ObjectNotFound`` when none."""
 
 
+class Keyring:
+    """Where the key is: given by the environment, or a 0600 file that the first process makes.
+
+    While a rotation is under way the file has a second line, the key before, so that whatever moment the power
+    fails at, one of the two opens each document; the first line is the key to encrypt with.
+    """
+
+    def __init__(self, home: Path, given: str | None = None) -> None:
+        self.given, self.path = given, home / KEY_FILE
+        self.place = VARIABLE if given else str(self.path)  # where the user finds the key
+
+    def keys(self) -> list[str]:
+        """The keys that may open a document, the current one first; none as long as nobody needed one."""
+        if self.given:
+            return [self.given]
+        return self.path.read_text("ascii", "replace").splitlines() or [""] if self.path.exists() else []
+
+    def key(self) -> str:
+        """The current key; the first to ask makes it."""
+        if not self.keys():
+            with self.alone():
+                if not self.keys():
+                    self.replace(new_key())
+        return self.keys()[0]
+
+    def sealed(self, document: Mapping[str, Any]) -> str:
+        """The document as a token that only the current key opens."""
+        return str(cipher([self.key()], self.place).encrypt(json.dumps(document).encode()), "ascii")
+
+    def opened(self, token: str, what: str) -> dict[str, Any]:
+        """The document in a token; ``what`` is its name, for the error.
+
+        Raises:
+            ConfigurationError: there is no key, or none at hand opens it.
+        """
+        if not self.keys():
+            raise ConfigurationError(
+                f"There are encrypted blocks but no key: restore {self.place} from your backup, "
+                f"or set {VARIABLE} to the key that they were saved with."
+            )
+        try:
+            return dict(json.loads(cipher(self.keys(), self.place).decrypt(token.encode())))
+        except _fernet().InvalidToken:
+            raise ConfigurationError(
+                f"{what} was encrypted with another key than the one in {self.place}; "
+                f"put back the key that it was saved with (in {VARIABLE}, or the file {KEY_FILE} of your backup)."
+            ) from None
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Let no other process make or change the keys meanwhile."""
+        return only_one_process(self.path.with_name(f"{KEY_FILE}.lock"))
+
+    def replace(self, *keys: str) -> None:
+        """Have these keys from now on; the file appears whole or not at all. A given key is the giver's to change."""
+        if self.given:
+            self.given = keys[0]
+            return
+        temporary = self.path.with_name(f"{KEY_FILE}.{os.getpid()}.{threading.get_ident()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.writelines(f"{key}\n" for key in keys)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+
+
 class LocalBlockStore:
     """Blocks in a database of ours; their values are encrypted with a key that lies elsewhere."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._db = database
-        self._keyring = crypto.Keyring(settings.home, settings.encryption_key)
+        self._keyring = Keyring(settings.home, settings.encryption_key)
 
-    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
-        """The document of that id."""
-        return self._document(documents.locked_row(self._db, "block_documents", document_id), include_secrets)
-
-    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
-        """The document of that type and name."""
-        for row in documents.rows(self._db, "block_documents", {"slug": slug, "name": name}):
+    def block_document(self, include_secrets: bool = False, **keys: Any) -> BlockDocument:
+        """The document of that ``id``, or of that type's ``slug`` and ``name``."""
+        for row in documents.rows(self._db, "block_documents", keys):
             return self._document(row, include_secrets)
-        raise ObjectNotFound(f"There is no block {slug}/{name}; list them with `orchestrate block ls`.")
+        named = "/".join(map(str, keys.values()))
+        raise ObjectNotFound(f"There is no block {named}; list them with `orchestrate block ls`.")
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
@@ -77,7 +148,7 @@ class LocalBlockStore:
                 said = f"The block document {name!r} exists already; pass overwrite=True to replace it."
                 raise ObjectAlreadyExists(said) from None
             _write_references(tx, document.id, document.data)
-        return self.block_document(document.id)
+        return self.block_document(id=document.id)
 
     def update_block_document(
         self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False
@@ -98,8 +169,8 @@ class LocalBlockStore:
         The new key is on disk before the first document changes, and the old one until the last has, so that a
         crash at any moment leaves keys that open everything.
         """
-        fresh = key or crypto.new_key()
-        crypto.cipher([fresh], "the new key")
+        fresh = key or new_key()
+        cipher([fresh], "the new key")
         self._keyring.key()
         with self._keyring.alone():
             with self._db.transaction() as tx:
@@ -185,3 +256,30 @@ def _write_references(tx: Transaction, document_id: UUID, data: Mapping[str, Any
         documents.locked_row(tx, "block_documents", target)
         reference = {"parent_block_document_id": document_id, "name": name, "reference_block_document_id": target}
         documents.insert(tx, "block_references", reference)
+
+
+def new_key() -> str:
+    """A fresh key: 32 random bytes in URL-safe base64."""
+    return str(_fernet().Fernet.generate_key(), "ascii")
+
+
+def cipher(keys: Sequence[str], place: str) -> Any:
+    """What encrypts with the first of some keys, which were found in ``place``, and opens what any of them encrypted.
+
+    Raises:
+        ConfigurationError: one of them is no key.
+    """
+    try:
+        return _fernet().MultiFernet([_fernet().Fernet(key.encode()) for key in keys])
+    except ValueError:
+        raise ConfigurationError(
+            f"The encryption key in {place} is not one: it must be 32 bytes in URL-safe base64 "
+            '(make one with `python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"`).'
+        ) from None
+
+
+def _fernet() -> Any:
+    """The cipher's module; loaded on first use, because most runs need no secret and loading takes 40 ms."""
+    from cryptography import fernet
+
+    return fernet

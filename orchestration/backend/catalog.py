@@ -22,7 +22,7 @@ from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, moment_text, policy_of, record_of, state_of
 from orchestration.persistence import documents
 from orchestration.persistence.database import NO_PARAMS, STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.presenting import present
+from orchestration.persistence.documents import present
 from orchestration.persistence.values import micros
 
 # What goes with a document that is removed: resources, and the column that names the one they are part of. What a run
@@ -143,10 +143,6 @@ def _with_default_queue(tx: Transaction, pool: Document, given: Mapping[str, Any
         documents.update(tx, "work_pools", {"default_queue_id": queue["id"]}, {"id": pool["id"]})
 
 
-def _with_checksum(_tx: Transaction, schema: Document) -> Document:
-    return {**schema, "checksum": checksum_of(schema["fields"])}
-
-
 def _with_types(db: Database, found: Sequence[Document]) -> None:
     """Put into each block schema the type that it is of."""
     types = {each["id"]: present("block_types", each, utc_now()) for each in documents.rows(db, "block_types", {})}
@@ -191,11 +187,6 @@ def _after_change(tx: Transaction, changed: Document, changes: Mapping[str, Any]
         _replace_schedules(tx, changed["id"], wanted)
     if wanted is not None or {"paused", "parameters"} & set(changes):
         _forget_future_runs(tx, changed["id"])
-
-
-def _after_schedule(tx: Transaction, schedule: Document, _changes: Mapping[str, Any]) -> None:
-    """Let the planned runs follow a schedule."""
-    _forget_future_runs(tx, schedule["deployment_id"])
 
 
 def _replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Mapping[str, Any]]) -> None:
@@ -249,7 +240,7 @@ def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> Fl
     document = {name: wanted.get(name) for name in _TOLD["of_run"]} | {
         "flow_id": deployment["flow_id"], "flow_name": deployment["flow_name"],
         "deployment_id": deployment["id"], "deployment_version": deployment["version"],
-        "work_queue_id": wanted.get("work_queue_id") or deployment["work_queue_id"],
+        "work_queue_id": deployment["work_queue_id"],
         "parameters": {**deployment["parameters"], **(wanted.get("parameters") or {})},
         "tags": sorted({*deployment["tags"], *(wanted.get("tags") or ())}),
         "labels": {**(deployment["labels"] or {}), **(wanted.get("labels") or {}), DEPLOYMENT_LABEL: deployment["id"]},
@@ -267,12 +258,12 @@ _COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
 }
 
 _BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
-    "deployments": _with_queue, "block_schemas": _with_checksum,
-    "schedules": _checked_schedule,
+    "deployments": _with_queue, "schedules": _checked_schedule,
+    "block_schemas": lambda _tx, schema: {**schema, "checksum": checksum_of(schema["fields"])},
 }
 _AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
     "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": _after_change,
-    "schedules": _after_schedule,
+    "schedules": lambda tx, schedule, _changes: _forget_future_runs(tx, schedule["deployment_id"]),
 }
 # Those whose removal changes others as a change of all their fields does.
 _FOLLOWED = ("artifacts", "schedules", "deployments")

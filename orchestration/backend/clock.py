@@ -16,9 +16,7 @@ from orchestration.domain.schemas.runs import uuid7
 DICE = random.Random()  # noqa: S311 - jitter and names, no secrets
 os.register_at_fork(after_in_child=DICE.seed)  # or siblings would throw the same
 
-ADJECTIVES, ANIMALS = (
-    tuple(words.split()) for words in Path(__file__).with_name("names.txt").read_text(encoding="ascii").split("\n\n")
-)
+ADJECTIVES, ANIMALS = map(str.split, Path(__file__).with_name("names.txt").read_text("ascii").split("\n\n"))
 
 _lock = threading.Lock()
 _last = 0

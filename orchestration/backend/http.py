@@ -10,8 +10,7 @@ from uuid import UUID
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.http_catalog import ALL, PLACES, HttpBlockStore, HttpCatalog
-from orchestration.backend.http_client import httpx
-from orchestration.backend.http_transport import retry_after
+from orchestration.backend.http_transport import httpx, retry_after
 from orchestration.backend.port import Documents
 from orchestration.domain import errors, rules
 from orchestration.domain.schemas import catalog, filters, runs, wire
@@ -55,8 +54,6 @@ class HttpBackend(HttpCatalog):
     def create_run_of_deployment(self, deployment_id: UUID, wanted: Mapping[str, Any]) -> runs.FlowRun:
         """Store a run of a deployment; ``wanted`` has what differs from it."""
         document = {"idempotency_key": str(new_id()), **wanted}
-        if document.get("work_queue_id"):
-            document["work_queue_name"] = self.read("work_queues", id=document.pop("work_queue_id"))["name"]
         if document.get("state"):  # Prefect's takes neither an id nor a time
             document["state"] = self._sendable(wire.state_of(document["state"]))
         return self._flow_run(self.ask("POST", f"/deployments/{deployment_id}/create_flow_run", document))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,9 +14,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.http_client import httpx
 from orchestration.backend.http_shipping import Shipper
-from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded
+from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded, httpx
 from orchestration.backend.port import Documents, Where
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType
@@ -79,7 +78,18 @@ class HttpCatalog:
 
     def find(self, resource: str, query: Query = EVERYTHING) -> list[Document]:
         """A page of any resource's listing."""
-        return list(self._listed(resource, query))
+        path, body = self._asked(resource, query.where)
+        if resource == "schedules":
+            return list(self.ask("GET", path))
+        body |= {"sort": query.sort} if query.sort else {}
+        found: list[Document] = []
+        while (left := query.limit - len(found)) > 0:
+            part = {"limit": min(left, PAGE), "offset": query.offset + len(found)}
+            page = self.ask("POST", f"{path}/filter", {**body, **part})
+            found += page
+            if len(page) < PAGE:
+                break
+        return found
 
     def count(self, resource: str, where: Mapping[str, Any] = EVERYTHING.where) -> int:
         """How many there are that the filters let through."""
@@ -148,20 +158,6 @@ class HttpCatalog:
 
     # -- paths -------------------------------------------------------------------------------------------------------
 
-    def _listed(self, resource: str, query: Query) -> Iterator[Document]:
-        path, body = self._asked(resource, query.where)
-        if resource == "schedules":
-            yield from self.ask("GET", path)
-            return
-        body |= {"sort": query.sort} if query.sort else {}
-        left, offset = query.limit, query.offset
-        while left > 0:
-            page = self.ask("POST", f"{path}/filter", {**body, "limit": min(left, PAGE), "offset": offset})
-            yield from page
-            if len(page) < PAGE:
-                return
-            left, offset = left - len(page), offset + len(page)
-
     def _asked(self, resource: str, where: Mapping[str, Any]) -> tuple[str, Document]:
         """Where a listing is, and the filters as it takes them."""
         own = where.get(resource) or {}
@@ -205,13 +201,10 @@ class HttpBlockStore:
     def __init__(self, catalog: HttpCatalog) -> None:
         self._catalog, self._ask = catalog, catalog.ask
 
-    def block_document(self, document_id: UUID, include_secrets: bool = False) -> BlockDocument:
-        """The document of that id."""
-        return self._read(f"/block_documents/{document_id}", include_secrets)
-
-    def block_document_by_name(self, slug: str, name: str, include_secrets: bool = False) -> BlockDocument:
-        """The document of that type and name."""
-        return self._read(f"/block_types/slug/{slug}/block_documents/name/{name}", include_secrets)
+    def block_document(self, include_secrets: bool = False, **keys: Any) -> BlockDocument:
+        """The document of that ``id``, or of that type's ``slug`` and ``name``."""
+        path = self._catalog._path(PLACES["block_documents"]["one"], keys)
+        return _block(self._ask("GET", path or "", params={"include_secrets": include_secrets}))
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
@@ -231,9 +224,6 @@ class HttpBlockStore:
         schema = {"block_schema_id": block_schema_id} if block_schema_id else {}
         changes = {"data": data, "merge_existing_data": merge, **schema}
         self._ask("PATCH", f"/block_documents/{document_id}", changes)
-
-    def _read(self, path: str, include_secrets: bool) -> BlockDocument:
-        return _block(self._ask("GET", path, params={"include_secrets": include_secrets}))
 
 
 def _block(document: Mapping[str, Any]) -> BlockDocument:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,9 +13,17 @@ from itertools import count
 from typing import Any
 
 from orchestration.backend.clock import DICE, new_id
-from orchestration.backend.http_client import httpx
 from orchestration.domain import errors
 from orchestration.domain.settings import Settings
+
+# Click and rich, which httpx loads for its own command line where they are there, take 80 ms.
+if "httpx" not in sys.modules:
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+
+import httpx as httpx  # noqa: PLC0414 - others have it from here, without its command line
+
+if sys.modules.get("httpx._main", httpx) is None:
+    del sys.modules["httpx._main"]
 
 # How long a server is waited for while nothing depends on it yet.
 REACH_SECONDS = 10.0

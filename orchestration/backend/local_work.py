@@ -20,7 +20,7 @@ from orchestration.domain.rules import Accept
 from orchestration.domain.schedules import Schedule, schedule_of, slot_key
 from orchestration.domain.schemas.runs import uuid7
 from orchestration.domain.schemas.wire import Document, state_document
-from orchestration.persistence import documents, presenting, runs
+from orchestration.persistence import documents, runs
 from orchestration.persistence.database import STATEMENTS, Transaction
 from orchestration.persistence.values import micros, moment
 
@@ -72,7 +72,7 @@ class LocalWork(LocalBackend):
         """Let go of slots that schedules do not catch up, and say of other waiting runs why they have not started."""
         for row in self._db.read(STATEMENTS["overdue"], {"now": micros(now)}):
             self._inside(self._enter, UUID(row["id"]), [states.Cancelled(row["reason"], name="Missed")], now)
-        alive = now - timedelta(seconds=presenting.HEARTBEAT_SECONDS * presenting.HEARTBEATS_MISSED)
+        alive = now - timedelta(seconds=documents.HEARTBEAT_SECONDS * documents.HEARTBEATS_MISSED)
         for row in self._db.read(STATEMENTS["late"], {"late": micros(now - schedules.GRACE), "alive": micros(alive)}):
             state = states.Late(moment(row["slot"]), row["reason"])
             self._inside(self._enter, UUID(row["id"]), [state], now)
@@ -132,7 +132,7 @@ class LocalWork(LocalBackend):
     def _plan(self, tx: Transaction, schedule_id: str, now: datetime) -> None:
         for schedule in documents.update(tx, "schedules", {"replan": 0}, {"id": schedule_id}):  # and so hold its row
             row = documents.rows(tx, "deployments", {"id": schedule["deployment_id"]})[0]
-            deployment, times = presenting.present("deployments", row, now), _times(json.dumps(schedule["schedule"]))
+            deployment, times = documents.present("deployments", row, now), _times(json.dumps(schedule["schedule"]))
             since = datetime.fromisoformat(schedule["planned"] or schedule["created"]).astimezone(UTC)
             slots, until, again = schedules.plan(times, since, now, schedule["max_scheduled_runs"])
             for slot in slots:

@@ -45,7 +45,7 @@ def with_flow_names(backend: Backend, documents: list[Document]) -> list[Documen
 class Kind:
     """A kind of thing that people list, look at, change and remove; ``groups.toml`` says what its fields mean.
 
-    Where the store lists them in a way of its own, ``rows`` gives all of them.
+    Where the store keeps them in a way of its own, ``rows`` gives all of them.
     """
 
     resource: str

@@ -40,7 +40,7 @@ def serve_flow(
     limit: int | None = None,
 ) -> None:  # fmt: skip
     """Deploy a flow, and run what is asked of it here, until it is stopped."""
-    from orchestration.sdk.projects.entrypoints import load_flow
+    from orchestration.sdk.projects.pulling import load_flow
 
     times = {"cron": cron, "interval": interval, "rrule": rrule}
     load_flow(entrypoint, Path.cwd()).serve(name, parameters=_parameters(param), tags=tag, limit=limit, **times)

@@ -22,8 +22,8 @@ from orchestration.domain import errors
 from orchestration.domain.settings import HOST, PORT, Role, digest, new_key, url_of
 from orchestration.persistence.database import reset as reset_database
 from orchestration.services import background as processes, loop
-from orchestration.services.scheduler import Scheduler
-from orchestration.services.worker import Wanted, Worker
+from orchestration.services.loop import Scheduler
+from orchestration.services.worker import Worker
 
 worker = new_app("Run what deployments ask for.")
 UNIT = Path(__file__).with_name("unit.service")
@@ -52,7 +52,7 @@ def start_worker(
         about = backend.create("work_pools", {"name": pool, "type": type_})
     queues = [kind_of("work-queue").one(f"{pool}/{queue}")["name"] for queue in work_queue or ()]
     ticks = [Scheduler(backend).tick] if isinstance(backend, LocalWork) else []
-    here = Worker(backend, Wanted(about, current_settings().home, queues, limit, name, run_once))
+    here = Worker(backend, about, current_settings().home, queues, limit, name, run_once)
     loop.at_signals(here.stop.set, here.stop_at_once, partial(os._exit, 1))
     typer.echo(f"Waiting for runs of the work pool {pool!r}.")
     with loop.beside(*ticks):

@@ -102,8 +102,7 @@ concurrency_limit, global_concurrency_limit = group(ON_TAG), group(NAMED)
 @concurrency_limit.command("create")
 def limit_tag(tag: str, concurrency_limit: int) -> None:
     """Limit how many tasks with a tag run at once; a limit that is there is changed."""
-    store().create("concurrency_limits", {"name": TAG + tag, "limit": concurrency_limit}, overwrite=True)
-    typer.echo(f"Of the tasks with the tag {tag!r}, {concurrency_limit} run at a time.")
+    ON_TAG.create({"name": TAG + tag, "limit": concurrency_limit}, overwrite=True)
 
 
 @global_concurrency_limit.command("create")

@@ -94,13 +94,12 @@ class Database(ABC):
         self._closed = False
         _known.add(self)
 
+    # The connection, or the pool of them; none while nobody needs one.
+    _open: Any = None
+
     @abstractmethod
     def session(self) -> AbstractContextManager[Session]:
         """A connection, for those who bring the schema up to date or make it anew."""
-
-    @abstractmethod
-    def _disconnect(self) -> None:
-        """Close what is open; it is opened again when it is needed."""
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -127,6 +126,12 @@ class Database(ABC):
         with self._lock:
             self._closed = True
             self._disconnect()
+
+    def _disconnect(self) -> None:
+        """Close what is open, but no connection that a thread uses; it is opened again when it is needed."""
+        if self._open is not None:
+            self._open.close()
+        self._open = None
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,7 +1,8 @@
 """Rows that are read and written as JSON documents, whatever the table.
 
 The tables are data: one description, read from what the migrations say of them, serves the statements here, the
-listings, and the way between a row and the JSON document that travels over the wire.
+listings, and the way between a row and the JSON document that travels over the wire, with what
+else the REST interface shows of it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.rules import RetryPolicy
-from orchestration.domain.schemas.wire import Document, moment_text, policy_document, policy_of
+from orchestration.domain.schemas import wire
+from orchestration.domain.schemas.wire import Document
 from orchestration.persistence import values
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction, migrations
 
@@ -27,10 +30,11 @@ MANY = 2**62
 
 # What the migrations do not say: by table, the resource that it holds, unless that is its plural; by kind, the columns
 # that hold it, named with their table where tables differ (what is in the others, their types tell); the columns that
-# documents call otherwise; and those that they do not show, since they are the store's own or another field tells.
+# documents call otherwise; those that they do not show, since they are the store's own or another field tells; and
+# those of a flow run that change with its state.
 _TOLD = json.loads(Path(__file__).with_name("columns.json").read_text(encoding="ascii"))
 _KINDS = {name: kind for kind, names in _TOLD["kinds"].items() for name in names.split()}
-HIDDEN: Sequence[str] = _TOLD["hidden"].split()
+HIDDEN, FOLLOWING = _TOLD["hidden"].split(), _TOLD["following"].split()
 
 # What makes a row unique besides its id, as the migrations say it: of several columns, or of one.
 _KEY = re.compile(r"(?m)^    (?:(?:UNIQUE|PRIMARY KEY) \((?P<all>.*)\)|(?!id )(?P<one>\w+) .*(?:UNIQUE|PRIMARY KEY))")
@@ -96,14 +100,15 @@ def _unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
-    "json": _decoded, "value": values.decode, "time": _unless_none(lambda value: moment_text(values.moment(value))),
-    "flag": bool, "duration": lambda value: (value or 0) / 1e6,
-    "policy": lambda value: policy_document(values.policy_of(value)),
+    "json": _decoded, "value": values.decode, "flag": bool,
+    "time": _unless_none(lambda value: wire.moment_text(values.moment(value))),
+    "duration": lambda value: (value or 0) / 1e6,
+    "policy": lambda value: wire.policy_document(values.policy_of(value)),
 }
 _WRITE: Mapping[str, Callable[[Any], Any]] = {
     "json": _unless_none(values.encode), "value": values.encode, "time": values.micros_of, "flag": _unless_none(int),
     "duration": lambda value: round(value * 1e6), "text": _unless_none(str),
-    "policy": lambda value: values.policy_text(value if isinstance(value, RetryPolicy) else policy_of(value)),
+    "policy": lambda value: values.policy_text(value if isinstance(value, RetryPolicy) else wire.policy_of(value)),
 }
 
 
@@ -203,3 +208,62 @@ def _equal(keys: Mapping[str, Any]) -> str:
 def _describe(resource: str, keys: Mapping[str, Any]) -> str:
     said = " and ".join(f"{name} {str(value)!r}" for name, value in keys.items())
     return f"{resource.removesuffix('s').replace('_', ' ')} with the {said}"
+
+
+RUNS = ("flow_runs", "task_runs")
+
+# After so many heartbeats that did not come a worker counts as offline, as with Prefect; statements know it as well.
+HEARTBEATS_MISSED = 3
+HEARTBEAT_SECONDS = 30
+
+
+def present(resource: str, row: Row, now: datetime) -> Document:
+    """The document of a row, as seen at ``now`` (UTC)."""
+    document = run_document(resource, row) if resource in RUNS else to_document(resource, row, shown=True)
+    if resource in RUNS:
+        document |= _times_of_run(document, row, values.micros(now))
+    if words := _STATUS.get(resource):
+        status = words[(row["ready_until"] or 0) < values.micros(now)]
+        document["status"] = "PAUSED" if document.get("is_paused") else status
+    if resource == "logs":
+        document["id"] = str(UUID(int=document["sequence"]))
+    if resource == "block_documents":  # the values are sealed; the block store opens them
+        del document["data"]
+    document.setdefault("updated", document.get("created"))
+    for name in HIDDEN:
+        document.pop(name, None)
+    return document
+
+
+def run_document(resource: str, row: Row) -> Document:
+    """The document of a flow run or task run, with its state: what of it does not depend on the time."""
+    document, is_task = to_document(resource, row, shown=True), resource == "task_runs"
+    document["empirical_policy"], document["state"] = document["policy"], None
+    if row["state_id"]:
+        held = values.state_in(row["history"], row["state_id"]) if is_task else values.state_from_row(row, "state_")
+        document["state"] = wire.state_document(held)
+    if is_task:  # what all states of a run say alike is not written with each, and what is empty not at all
+        document["state"]["state_details"].update(flow_run_id=row["flow_run_id"], task_run_id=row["id"])
+        document |= {"tags": document["tags"] or [], "labels": document["labels"] or {}}
+        document["task_inputs"] = document["task_inputs"] or {}
+    elif row["owner_host"] is None:  # no process holds the run any more
+        document["labels"].pop(wire.PROCESS_LABEL, None)
+    return document
+
+
+def _times_of_run(document: Document, row: Row, instant: int) -> Document:
+    """What of a run's times depends on the time of looking, in seconds, and when it changed last."""
+    began, expected = row["start_time"], row["expected_start_time"]
+    running = instant - row["state_timestamp"] if row["state_type"] == "RUNNING" else 0
+    late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
+    return {
+        "estimated_run_time": (row["total_run_time"] + max(0, running)) / 1e6, "estimated_start_time_delta": late / 1e6,
+        "updated": document["state"]["timestamp"] if document["state"] else document["created"],
+    }
+
+
+# What is said of those that show life, or are asked for runs, and of those that have not for too long.
+_STATUS = {
+    **dict.fromkeys(("work_pools", "work_queues", "deployments"), ("READY", "NOT_READY")),
+    "workers": ("ONLINE", "OFFLINE"),
+}

@@ -22,15 +22,9 @@ from orchestration.domain.schemas.wire import Revive, flow_run_of, task_run_of
 from orchestration.domain.states import Crashed, State
 from orchestration.persistence import documents, values
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.presenting import run_document
+from orchestration.persistence.documents import run_document
 
 R = TypeVar("R", bound=Run)
-
-# What of a flow run changes with its state.
-_FOLLOWING = (
-    "state_id", "state_type", "state_name", "run_count", "start_time", "end_time", "expected_start_time",
-    "total_run_time",
-)  # fmt: skip
 
 
 def flow_id_of(tx: Transaction, name: str, new_id: UUID, now: datetime) -> UUID:
@@ -67,7 +61,7 @@ def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
     """Give the run its new state; false, and nothing is written, when its state is not ``expected`` any more."""
     state = run.state
     assert state is not None and state.timestamp is not None  # noqa: S101 - a proposed state is always stamped
-    changes = {name: getattr(run, name) for name in _FOLLOWING}
+    changes = {name: getattr(run, name) for name in documents.FOLLOWING}
     changes |= {"state_timestamp": state.timestamp, "updated": state.timestamp}
     changed = documents.update(tx, "flow_runs", changes, {"id": run.id, "state_id": expected})
     if changed:
@@ -129,7 +123,7 @@ def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Ow
     Batches may come in any order, and again: a run's row shows its newest state, an end before all others.
     A run outside flow runs is noted as living in the process ``owner``, since no flow run tells of it.
     """
-    living_in = values.owner_text(owner) if owner is not None else None
+    living_in = values.encode([getattr(owner, name) for name in Owner.__slots__]) if owner is not None else None
     rounds: list[dict[str, tuple[Any, ...]]] = [{}]  # a statement of PostgreSQL's changes a row only once
     for row in sorted((_row(change, living_in) for change in changes), key=itemgetter(0)):  # all lock in one order
         if row[0] in rounds[-1]:
@@ -165,7 +159,7 @@ def crash_task_run(tx: Transaction, run_id: UUID, now: datetime, message: str, n
 def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
     """The task runs outside flow runs that have not ended, each with the process that it lives, or lived, in."""
     rows = db.read(STATEMENTS["unfinished_without_flow"])
-    return [(UUID(row["id"]), values.owner_of(row["owner"])) for row in rows]
+    return [(UUID(row["id"]), Owner(*values.decode(row["owner"]))) for row in rows]
 
 
 def read_task_run(source: documents.Source, run_id: UUID, revive: Revive) -> TaskRun:

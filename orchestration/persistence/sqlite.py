@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
         self._path = path
         self._synchronous = synchronous
-        self._connection: sqlite3.Connection | None = _open(path, synchronous)
+        self._open = _opened(path, synchronous)
         super().__init__()
 
     @contextmanager
@@ -35,14 +35,8 @@ class SqliteDatabase(Database):
         """The connection; nobody else in this process uses the file meanwhile."""
         with self._lock:
             self._check_open()
-            self._connection = self._connection or _open(self._path, self._synchronous)
-            yield SqliteSession(self._connection, self._path)
-
-    def _disconnect(self) -> None:
-        """Close the file; the last process to do so folds the write-ahead log into it."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+            self._open = self._open or _opened(self._path, self._synchronous)
+            yield SqliteSession(self._open, self._path)
 
 
 class SqliteSession:
@@ -53,19 +47,24 @@ class SqliteSession:
         self._path = path
         self.place = f"The database {path}"
 
-    def execute(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
+    def execute(self, sql: str, params: Params | Sequence[Any] = NO_PARAMS) -> list[Row]:
         """Run one statement; all rows it returns are fetched before anything else happens."""
-        return _run(self._connection, sql, params)
+        try:
+            return self._connection.execute(sql, params).fetchall()
+        except sqlite3.Error as error:
+            raise _refusal(error) from error
+        except UnicodeEncodeError:
+            return self.execute(sql, database.storable(params))
 
     def lock(self, *names: str) -> None:
         """Nothing: a write transaction of SQLite is alone."""
 
     def insert_many(self, insert: str, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
         """Insert rows, many in one statement."""
-        remaining = iter(rows)
-        while chunk := list(islice(remaining, BULK_ROWS)):
+        for start in range(0, len(rows), BULK_ROWS):
+            chunk = rows[start : start + BULK_ROWS]
             values = ",".join(["(" + ",".join("?" * len(rows[0])) + ")"] * len(chunk))
-            _run(self._connection, f"{insert} VALUES {values} {conflict}", tuple(chain.from_iterable(chunk)))
+            self.execute(f"{insert} VALUES {values} {conflict}", tuple(chain.from_iterable(chunk)))
 
     def begin(self) -> None:
         """Become the only writer at once, so that two who read first never wait for each other."""
@@ -88,7 +87,7 @@ class SqliteSession:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """A lock on a file beside the database."""
-        with database.only_one_process(self._beside("lock")):
+        with database.only_one_process(self._path.with_name(f"{self._path.name}.lock")):
             if self.version() == 0:
                 self._path.chmod(0o600)
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -105,22 +104,10 @@ class SqliteSession:
 
     def back_up(self, name: str) -> None:
         """Keep a copy beside the file; like the file, for its owner's eyes only."""
-        copy = self._beside(name)
+        copy = self._path.with_name(f"{self._path.name}.{name}")
         copy.touch(0o600)
         with closing(sqlite3.connect(copy)) as target:
             self._connection.backup(target)
-
-    def _beside(self, ending: str) -> Path:
-        return self._path.with_name(f"{self._path.name}.{ending}")
-
-
-def _run(connection: sqlite3.Connection, sql: str, params: Params | Sequence[Any]) -> list[Row]:
-    try:
-        return connection.execute(sql, params).fetchall()
-    except sqlite3.Error as error:
-        raise _refusal(error) from error
-    except UnicodeEncodeError:
-        return _run(connection, sql, database.storable(params))
 
 
 def _refusal(error: sqlite3.Error) -> StoreError:
@@ -137,7 +124,7 @@ def _refusal(error: sqlite3.Error) -> StoreError:
     return StoreError(told)
 
 
-def _open(path: Path, synchronous: str) -> sqlite3.Connection:
+def _opened(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection to the file at ``path``, whose schema is the newest that this version knows."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from orchestration.domain.rules import NEVER, RetryPolicy
 from orchestration.domain.schemas import wire
-from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.schemas.wire import Revive, plain, policy_document, record_of
 from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
 
@@ -38,16 +37,6 @@ def micros_of(value: Any) -> int | None:
 def moment(value: int) -> datetime:
     """The UTC time of a column that has one."""
     return _EPOCH + timedelta(microseconds=value)
-
-
-def owner_text(owner: Owner) -> str:
-    """The column text of the process that a run lives in."""
-    return encode((owner.host, owner.boot, owner.pid, owner.started))
-
-
-def owner_of(text: str) -> Owner:
-    """The process of a column."""
-    return Owner(*json.loads(text))
 
 
 def policy_text(policy: RetryPolicy) -> str:

@@ -84,7 +84,7 @@ class Block(BlockModel, ABC):
         except ObjectAlreadyExists:
             if not overwrite:
                 raise BlockExists(f"The block {slug}/{name} exists already; replace it with overwrite=True.") from None
-            document_id = store.block_document_by_name(slug, name).id
+            document_id = store.block_document(slug=slug, name=name).id
             store.update_block_document(document_id, document.data, schema_id)
         self._block_document_id, self._block_document_name = document_id, name
         return document_id
@@ -126,7 +126,7 @@ class Block(BlockModel, ABC):
         if not document_name:
             raise BlockUsageError(f"The name {name!r} does not say which type; use 'type-slug/name'.")
         try:
-            return current_session().backend.blocks.block_document_by_name(slug, document_name, include_secrets)
+            return current_session().backend.blocks.block_document(include_secrets, slug=slug, name=document_name)
         except ObjectNotFound:
             raise BlockNotFound(f"There is no block {slug}/{document_name}; see `orchestrate block ls`.") from None
 
@@ -134,7 +134,7 @@ class Block(BlockModel, ABC):
     def load_from_ref(cls, document_id: UUID | str) -> Self:
         """The saved block of a document's id, such as a stored result names."""
         try:
-            document = current_session().backend.blocks.block_document(UUID(str(document_id)), include_secrets=True)
+            document = current_session().backend.blocks.block_document(True, id=UUID(str(document_id)))
         except ObjectNotFound:
             raise BlockNotFound(f"There is no block document with the id {document_id}.") from None
         return cls._from_document(document)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from orchestration.backend import clock, local, processes
+from orchestration.backend import clock, local, surroundings
 from orchestration.domain import errors, rules, states
 from orchestration.domain.schemas import runs, wire
 from orchestration.persistence.runs import owner_columns
@@ -51,7 +51,7 @@ def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) ->
         name=clock.made_up_name(), created=now, expected_start_time=now, state=state, tags=tuple(sorted(TAGS.get())),
         parameters=parameters.describe(given), policy=lifecycle.policy_of(flow, session),
         parent_task_run_id=parent.id if parent is not None else None,
-        owner=processes.this_process() if state.name != NOT_READY else None,
+        owner=surroundings.this_process() if state.name != NOT_READY else None,
     )  # fmt: skip
     return FlowExecution(flow, given, session.backend.create_flow_run(record), session, parent)
 
@@ -273,7 +273,7 @@ def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None, tell_limit: T
     if policy != record.policy:  # whoever finds the run crashed must know of its retries
         session.backend.change("flow_runs", {"empirical_policy": wire.policy_document(policy)}, id=run_id)
     if claim_id is None and isinstance(session.backend, local.LocalBackend):  # nobody else answers for this process
-        session.backend.change("flow_runs", owner_columns(processes.this_process()), id=run_id)
+        session.backend.change("flow_runs", owner_columns(surroundings.this_process()), id=run_id)
     slots = [state.details.scheduled_time for state in session.backend.flow_run_states(run_id) if state.is_scheduled()]
     record = record.evolve(policy=policy, expected_start_time=next(filter(None, slots), record.expected_start_time))
     run = FlowExecution(flow, dict(record.parameters), record, session, None, claim_id, tell_limit)

@@ -158,7 +158,9 @@ class CsrfTokens:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._secret = _shared_secret(backend).encode()
+        with suppress(ObjectAlreadyExists):  # the first server of a database makes it
+            backend.create("settings", {"name": "csrf-secret", "value": secrets.token_urlsafe(32)})
+        self._secret = str(backend.read("settings", name="csrf-secret")["value"]).encode()
 
     def token(self, client: str, now: datetime, life: timedelta = LIFE) -> Document:
         """The document of a token for a client."""
@@ -179,15 +181,6 @@ class CsrfTokens:
 
     def _signed(self, client: str, until: int) -> str:
         return f"{until}.{hmac.digest(self._secret, f'{client} {until}'.encode(), 'sha256').hex()}"
-
-
-def _shared_secret(backend: Backend) -> str:
-    try:
-        return str(backend.read("settings", name="csrf-secret")["value"])
-    except ObjectNotFound:
-        with suppress(ObjectAlreadyExists):  # another server was quicker
-            backend.create("settings", {"name": "csrf-secret", "value": secrets.token_urlsafe(32)})
-        return str(backend.read("settings", name="csrf-secret")["value"])
 
 
 # -- bodies ------------------------------------------------------------------------------------------------------------

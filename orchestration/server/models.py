@@ -83,14 +83,11 @@ def _known(resource: Document) -> Document:
     return resource
 
 
-def _labels(given: Any) -> Any:
-    return {} if given is None else given
-
-
 def _sent_again(key: Annotated[UUID | None, Header(alias="Idempotency-Key")] = None) -> UUID | None:
     return key
 
 
+_NONE_IS_EMPTY = pydantic.BeforeValidator(lambda given: {} if given is None else given)
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 _DETAILS: dict[str, Any] = {
     name: (Union[Moment if "datetime" in str(hint) else hint, None], None)  # noqa: UP007 - the hint may be text
@@ -101,7 +98,7 @@ _KINDS: dict[str, Any] = {
     "Body": Body, "Lenient": Lenient, "StateDetails": create_model("StateDetails", __base__=Lenient, **_DETAILS),
     "any": Any, "flag": bool, "float": float, "id": UUID, "int": int, "text": str, "state": StateType, "time": Moment,
     "early_time": Annotated[Moment, Limits(lt=LAST)], "number": Annotated[int, Limits(ge=-(2**63), lt=2**63)],
-    "labels": Annotated[dict[str, bool | int | float | str], pydantic.BeforeValidator(_labels)],
+    "labels": Annotated[dict[str, bool | int | float | str], _NONE_IS_EMPTY],
     "schedule": Annotated[Document, AfterValidator(_times)],
     "resource": Annotated[dict[str, str | None], AfterValidator(_known)],
     "page_token": Annotated[str, InAddress(alias="page-token")],
@@ -182,12 +179,6 @@ def _narrowing(name: str, kinds: Mapping[str, Any]) -> type[Body]:
     return create_model(name, __base__=Body, **fields)
 
 
-@lru_cache
-def filter_model(resource: str) -> type[Body]:
-    """The model of a resource's filter."""
-    return _filter(f"{_title(resource)}Filter", GRAMMAR[resource])
-
-
 def listing_model(resource: str, filters: str, body: str = "", sort: str = "") -> type[Body]:
     """The model of a request that narrows a listing of a resource.
 
@@ -197,9 +188,7 @@ def listing_model(resource: str, filters: str, body: str = "", sort: str = "") -
         body: the model whose fields the request has as well.
         sort: the order that a page has unless another one is asked for.
     """
-    fields: dict[str, Any] = {
-        name: (filter_model(_resource_of(name, resource)) | None, None) for name in filters.split()
-    }
+    fields: dict[str, Any] = {name: (_MODELS[_resource_of(name, resource)] | None, None) for name in filters.split()}
     base: type[Body] = _KINDS[body or "Lenient"]
     if "limit" in base.model_fields:
         fields["sort"] = (Literal[SORTS[resource]], sort or SORTS[resource][0])
@@ -213,6 +202,9 @@ def where_of(body: Body, resource: str, within: Mapping[str, Any]) -> Document:
     if within:
         narrowed = {name: {"any_": [str(value)]} for name, value in within.items()}
         where[resource] = {**where.get(resource, {}), **narrowed}
+    if resource == "block_documents":  # those without a name are left out unless the request speaks of them
+        said = "is_anonymous" in getattr(getattr(body, resource), "model_fields_set", ())
+        where[resource] = where.get(resource, {}) | ({} if said else {"is_anonymous": {"eq_": False}})
     return where
 
 
@@ -225,6 +217,10 @@ def _resource_of(name: str, resource: str) -> str:
 
 def _title(name: str) -> str:
     return "".join(word.capitalize() for word in name.replace(" ", "_").split("_"))
+
+
+# By resource, the model of its filter.
+_MODELS = {resource: _filter(f"{_title(resource)}Filter", grammar) for resource, grammar in GRAMMAR.items()}
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.request import ProxyHandler, build_opener
 
-from orchestration.backend.processes import is_dead, process
+from orchestration.backend.surroundings import is_dead, process
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.settings import url_of

@@ -18,7 +18,7 @@ from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings, check_exposure, is_loopback
 from orchestration.server.app import create_app
 from orchestration.services import loop
-from orchestration.services.scheduler import Scheduler
+from orchestration.services.loop import Scheduler
 
 # That requests and streams have once the server was told to stop.
 SECONDS_TO_END = 5

@@ -48,20 +48,20 @@ class Nursery:
 
     def __init__(self) -> None:
         self._orders, theirs = socket.socketpair()
-        command, environment = [sys.executable, "-m", "orchestration.services.nursery"], {"PYTHONUNBUFFERED": "1"}
+        command, environment = [sys.executable, "-m", "orchestration.services.run"], {"PYTHONUNBUFFERED": "1"}
         environment.update(os.environ)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - it is ours
                 command, stdin=theirs.fileno(), env=environment, start_new_session=True
             )
 
-    def start(self, order: Document, *pipes: int) -> subprocess.Popen[bytes]:
-        """Start a process, should the nursery have been killed, in another one; that process' parent."""
-        if self._process.poll() is not None:
-            self.close()
-            self.__init__()  # type: ignore[misc]
+    def start(self, order: Document, *pipes: int) -> None:
+        """Start a process."""
         socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], pipes)
-        return self._process
+
+    def has_ended(self) -> bool:
+        """Whether it was killed, so that nobody tells of its processes any more."""
+        return self._process.poll() is not None
 
     def close(self) -> None:
         """End it, and what it has started."""
@@ -83,18 +83,19 @@ class Supervised:
         folder = str(Path(variables.get("working_dir") or "").absolute())
         self._lines: queue.Queue[str] = queue.Queue(MOST_WAITING)
         self._streams, self._kill_at = variables.get("stream_output") is not False, math.inf
-        self._facts: dict[str, str] = {}
+        self._facts, self._nursery = dict[str, str](), nursery
         (output, printed), (self._told, told) = os.pipe(), os.pipe()
         self._reader = threading.Thread(target=self._read, args=[output], daemon=True)
         self._reader.start()
         order = {"run": self.run_id, "command": command, "environment": {**given, **own}, "folder": folder}
         try:
-            self._parent = nursery.start(order, printed, told)
+            nursery.start(order, printed, told)
         finally:
             os.close(printed)
             os.close(told)
         self._hear()
-        os.set_blocking(self._told, False)
+        if "exit" not in self._facts:  # else nothing more is told, and the pipe is closed
+            os.set_blocking(self._told, False)
 
     @property
     def overran(self) -> bool:
@@ -136,7 +137,7 @@ class Supervised:
         text = ""
         with suppress(BlockingIOError):
             text = os.read(self._told, 4096).decode()
-        if not text and self._parent.poll() is not None:
+        if not text and self._nursery.has_ended():
             self._signal(signal.SIGKILL)
             text = "exit -9"
         for line in text.splitlines():

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -33,10 +32,11 @@ TOO_LONG = "The time limit of the flow was exceeded, and its code did not stop b
 MOST_RUNS, MOST_AT_ONCE = 100, 5
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a worker is to do, and where."""
+@dataclass(eq=False)
+class Worker:
+    """Its ``tick`` is to be called until it has ``ended``; once it is to ``stop``, it starts no further runs."""
 
+    backend: Backend
     pool: Document
     home: Path
     queues: Sequence[str] = ()
@@ -44,13 +44,8 @@ class Wanted:
     name: str | None = None
     once: bool = False
 
-
-class Worker:
-    """Its ``tick`` is to be called until it has ``ended``; once it is to ``stop``, it starts no further runs."""
-
-    def __init__(self, backend: Backend, wanted: Wanted) -> None:
-        self._backend, self._wanted = backend, wanted
-        self._name = wanted.name or f"worker-{platform.node()}-{os.getpid()}"
+    def __post_init__(self) -> None:
+        self._name = self.name or f"worker-{platform.node()}-{os.getpid()}"
         self._runs: list[Supervised] = []
         self._nursery = Nursery()
         self._renew_at = self._take_at = self._alive_until = 0.0
@@ -68,8 +63,8 @@ class Worker:
             each.ending()  # those whose time is up are ended, whether or not the store answers
         if time.monotonic() >= self._alive_until:
             self._alive_until = time.monotonic() + HEARTBEAT_SECONDS
-            worker = {"work_pool_id": self._wanted.pool["id"], "name": self._name, "last_heartbeat_time": now}
-            self._backend.create("workers", {**worker, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}, overwrite=True)
+            worker = {"work_pool_id": self.pool["id"], "name": self._name, "last_heartbeat_time": now}
+            self.backend.create("workers", {**worker, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}, overwrite=True)
         if self._runs and time.monotonic() >= self._renew_at:
             self._renew_at = time.monotonic() + RENEW_SECONDS
             self._renew()
@@ -84,33 +79,36 @@ class Worker:
 
     def _take(self) -> None:
         """Start the runs that there is room for, or give them back when the worker was stopped meanwhile."""
-        wanted, room = self._wanted, (self._wanted.limit or MOST_RUNS) - len(self._runs)
-        wait = 0.0 if self._runs or wanted.once else IDLE_SECONDS
-        most = room if wanted.once else min(room, MOST_AT_ONCE)
-        claim = partial(self._backend.claim_runs, UUID(wanted.pool["id"]), wanted.queues, most, self._name, wait)
-        found = claim() if room else []
+        room = (self.limit or MOST_RUNS) - len(self._runs)
+        wait = 0.0 if self._runs or self.once else IDLE_SECONDS
+        most = room if self.once else min(room, MOST_AT_ONCE)
+        wanted = UUID(self.pool["id"]), self.queues, most, self._name, wait
+        found = self.backend.claim_runs(*wanted) if room else []
+        if found and self._nursery.has_ended():  # it was killed
+            self._nursery.close()
+            self._nursery = Nursery()
         for run in found:
             try:
                 if self.stop.is_set():
-                    self._backend.end_claim(UUID(run["claim_id"]))
+                    self.backend.end_claim(UUID(run["claim_id"]))
                 else:
                     self._runs.append(Supervised(run, self._variables(run), self._nursery))
                     LOGGER.info("Started flow run %r.", run["name"])
             except (OSError, ValueError) as error:
-                self._backend.end_claim(UUID(run["claim_id"]), f"The process of this run could not be started: {error}")
+                self.backend.end_claim(UUID(run["claim_id"]), f"The process of this run could not be started: {error}")
         self._take_at = time.monotonic() + (BUSY_SECONDS if self._runs and len(found) < most else 0.0)
-        if wanted.once:
+        if self.once:
             self.stop.set()
 
     def _variables(self, run: Document) -> dict[str, Any]:
         """The job variables of a run: its own before its deployment's, and these before what the pool says."""
-        known = (self._wanted.pool["base_job_template"].get("variables") or {}).get("properties") or {}
-        deployment = self._backend.read("deployments", id=run["deployment_id"]) if run["deployment_id"] else {}
+        known = (self.pool["base_job_template"].get("variables") or {}).get("properties") or {}
+        deployment = self.backend.read("deployments", id=run["deployment_id"]) if run["deployment_id"] else {}
         defaults = {name: about.get("default") for name, about in known.items()}
         return {**defaults, **(deployment.get("job_variables") or {}), **(run["job_variables"] or {})}
 
     def _renew(self) -> None:
-        held = self._backend.renew_claims([each.claim_id for each in self._runs])
+        held = self.backend.renew_claims([each.claim_id for each in self._runs])
         for each in self._runs:
             if each.claim_id not in held:  # it was given up for dead, and another worker may have it
                 each.stop(grace=0)
@@ -121,13 +119,13 @@ class Worker:
         """Store what a run's process printed; when it has ended, so has the claim."""
         ending = each.ending()
         if printed := list(each.output()):
-            self._backend.record(Batch((), printed))
+            self.backend.record(Batch((), printed))
         if ending is not None:
             if each.overran:
                 late = TimedOut(TOO_LONG, details=StateDetails(claim_id=each.claim_id))
-                self._backend.propose_flow_run_state(UUID(each.run_id), late)
-            self._backend.end_claim(each.claim_id, f"The process of this run {ending}.")
+                self.backend.propose_flow_run_state(UUID(each.run_id), late)
+            self.backend.end_claim(each.claim_id, f"The process of this run {ending}.")
             self._runs.remove(each)
             self._take_at = 0.0
-            shutil.rmtree(folder_of(self._wanted.home, each.run_id), ignore_errors=True)
+            shutil.rmtree(folder_of(self.home, each.run_id), ignore_errors=True)
             LOGGER.info("The process of flow run %r %s.", each.name, ending)

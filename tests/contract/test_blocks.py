@@ -65,10 +65,10 @@ def test_a_schema_is_known_by_its_checksum(backend: Backend) -> None:
 def test_secrets_are_masked_unless_asked_for(blocks: BlockStore, car: BlockSchema) -> None:
     saved = blocks.create_block_document(_document(car, "mine", pin="1234", plate="x"))
     shown, whole = {"pin": MASK, "plate": "x"}, {"pin": "1234", "plate": "x"}
-    for document in (saved, blocks.block_document(saved.id), blocks.block_document_by_name("car", "mine")):
+    for document in (saved, blocks.block_document(id=saved.id), blocks.block_document(slug="car", name="mine")):
         assert document.data == shown
-    assert blocks.block_document(saved.id, include_secrets=True).data == whole
-    assert blocks.block_document_by_name("car", "mine", include_secrets=True).data == whole
+    assert blocks.block_document(True, id=saved.id).data == whole
+    assert blocks.block_document(True, slug="car", name="mine").data == whole
     assert [each.data for each in blocks.block_documents(include_secrets=True)] == [whole]
 
 
@@ -83,7 +83,7 @@ def test_documents_are_listed_by_type_and_name(backend: Backend, blocks: BlockSt
 def test_a_document_is_read_with_what_it_refers_to(blocks: BlockStore, car: BlockSchema) -> None:
     inner = blocks.create_block_document(_document(car, "inner", plate="i"))
     outer = blocks.create_block_document(_document(car, "outer", part=_reference(inner), plate="o"))
-    kept = blocks.block_document(outer.id)
+    kept = blocks.block_document(id=outer.id)
     assert kept.data == {"plate": "o", "part": {"plate": "i"}}
     assert kept.references["part"].id == inner.id
 
@@ -91,20 +91,20 @@ def test_a_document_is_read_with_what_it_refers_to(blocks: BlockStore, car: Bloc
 def test_an_update_replaces_or_merges(blocks: BlockStore, car: BlockSchema) -> None:
     saved = blocks.create_block_document(_document(car, "a", plate="x", pin="1"))
     blocks.update_block_document(saved.id, {"plate": "y"}, merge=True)
-    assert blocks.block_document(saved.id, include_secrets=True).data == {"plate": "y", "pin": "1"}
+    assert blocks.block_document(True, id=saved.id).data == {"plate": "y", "pin": "1"}
     blocks.update_block_document(saved.id, {"plate": "z"})
-    assert blocks.block_document(saved.id, include_secrets=True).data == {"plate": "z"}
+    assert blocks.block_document(True, id=saved.id).data == {"plate": "z"}
 
 
 def test_what_is_not_there_is_named(backend: Backend, blocks: BlockStore) -> None:
     absent = new_id()
-    for ask in (blocks.block_document, partial(blocks.update_block_document, data={})):
+    for ask in (partial(blocks.block_document, id=absent), partial(blocks.update_block_document, absent, {})):
         with pytest.raises(ObjectNotFound, match=str(absent)):
-            ask(absent)
+            ask()
     with pytest.raises(ObjectNotFound, match=str(absent)):
         backend.delete("block_documents", id=str(absent))
     with pytest.raises(ObjectNotFound, match="mine"):
-        blocks.block_document_by_name("car", "mine")
+        blocks.block_document(slug="car", name="mine")
 
 
 def test_what_is_deleted_is_gone(backend: Backend, blocks: BlockStore, car: BlockSchema) -> None:
@@ -124,6 +124,6 @@ def test_of_many_who_take_a_name_one_gets_it(store: Store) -> None:
             for number in range(12)
         ]
     )
-    kept = backends[0].blocks.block_document_by_name("car", "mine")
+    kept = backends[0].blocks.block_document(slug="car", name="mine")
     assert sum(isinstance(end, ObjectAlreadyExists) for end in ends) == 11
     assert [end.id for end in ends if isinstance(end, BlockDocument)] == [kept.id]

@@ -13,7 +13,7 @@ import pytest
 from orchestration.backend.clock import new_id
 from orchestration.backend.local_work import LocalWork
 from orchestration.backend.port import Backend
-from orchestration.backend.processes import this_process
+from orchestration.backend.surroundings import this_process
 from orchestration.domain.schemas.runs import FlowRun, Owner
 from orchestration.domain.states import (
     AwaitingRetry,

@@ -153,13 +153,13 @@ def test_a_run_of_a_deployment_may_be_for_later_and_is_made_once(backend: Backen
 def test_workers_are_given_what_is_due_most_urgent_first(backend: Backend) -> None:
     pool = _pool(backend)
     made = _deployment(backend, work_pool_name="trips", work_queue_name="träge")
-    urgent = backend.create("work_queues", {"work_pool_id": pool["id"], "name": "urgent", "priority": 1})
+    backend.create("work_queues", {"work_pool_id": pool["id"], "name": "urgent", "priority": 1})
     backend.change("work_queues", {"priority": 9}, work_pool_id=pool["id"], name="träge")
     now = utc_now()
-    slow = made["work_queue_id"]
-    for name, queue, minutes in (("b", slow, 1), ("a", slow, 2), ("c", urgent["id"], 0)):
+    assert made["work_queue_name"] == "träge"
+    for name, queue, minutes in (("b", "träge", 1), ("a", "träge", 2), ("c", "urgent", 0)):
         state = state_document(Scheduled(now - timedelta(minutes=minutes)))
-        wanted = {"name": name, "state": state, "work_queue_id": queue}
+        wanted = {"name": name, "state": state, "work_queue_name": queue}
         backend.create_run_of_deployment(UUID(made["id"]), wanted)
     later = {"name": "later", "state": state_document(Scheduled(now + timedelta(hours=1)))}
     backend.create_run_of_deployment(UUID(made["id"]), later)

@@ -133,7 +133,7 @@ def test_fields_that_many_merge_into_a_block_are_all_there(servers: list[Backend
             store.update_block_document(saved.id, {f"{number}-{part}": 1}, merge=True)
 
     assert at_once([partial(merge, number) for number in range(8)]) == [None] * 8
-    assert len(blocks.block_document(saved.id).data) == 24
+    assert len(blocks.block_document(id=saved.id).data) == 24
 
 
 def test_a_queue_that_many_name_for_the_first_time_is_made_once(servers: list[Backend]) -> None:

@@ -27,7 +27,7 @@ from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document, StoredDocument
 from orchestration.domain.states import Cancelling
 from orchestration.services import loop, supervisor, worker as workers
-from orchestration.services.scheduler import Scheduler
+from orchestration.services.loop import Scheduler
 from tests.support.serving import ROOT
 from tests.support.working import Workplace, is_alive
 

@@ -14,7 +14,7 @@ from orchestration.backend.port import Backend
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document
-from orchestration.services.worker import Wanted, Worker
+from orchestration.services.worker import Worker
 
 PREAMBLE = "import os, signal, subprocess, sys, time\nfrom pathlib import Path\nfrom orchestration import *\n"
 SECONDS = 60.0
@@ -51,7 +51,7 @@ class Workplace:
 
     def worker(self, **wanted: Any) -> Worker:
         """A worker of the pool."""
-        self._workers.append(Worker(self.backend, Wanted(self.pool, self._home, **wanted)))
+        self._workers.append(Worker(self.backend, self.pool, self._home, **wanted))
         return self._workers[-1]
 
     def close(self) -> None:

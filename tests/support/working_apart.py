@@ -15,7 +15,7 @@ from orchestration.backend.surroundings import current_settings
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.states import Completed, Running, StateDetails
 from orchestration.services import loop
-from orchestration.services.scheduler import Scheduler
+from orchestration.services.loop import Scheduler
 
 
 def main(what: str, pool_id: str) -> None:

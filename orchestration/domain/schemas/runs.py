@@ -12,7 +12,7 @@ from orchestration.domain.states import NO_DETAILS, Pending, State, StateDetails
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The process that a run lives in, so that its death can be told: see ``backend.processes``."""
+    """The process that a run lives in, so that its death can be told: see ``backend.surroundings``."""
 
     host: str
     boot: str

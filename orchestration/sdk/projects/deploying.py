@@ -39,11 +39,9 @@ from orchestration.sdk.awaiting import awaited, either
 from orchestration.sdk.interrupts import termination_as_exit
 from orchestration.sdk.logs import redact, started_session
 from orchestration.sdk.parameters import describe
-from orchestration.sdk.projects.entrypoints import load_flow
-from orchestration.sdk.projects.files import Said
+from orchestration.sdk.projects.files import Said, check_parameters, parameter_schema
 from orchestration.sdk.projects.git import GitRepository
-from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
-from orchestration.sdk.projects.pulling import ALL, BLOCKS, NONE, filled, run_steps
+from orchestration.sdk.projects.pulling import ALL, BLOCKS, NONE, filled, load_flow, run_steps
 from orchestration.sdk.session import current_session
 
 # By field, what of it is filled in by each run; all else is when it is deployed.
@@ -299,11 +297,8 @@ def _run_deployment(
     wanted = {
         "parameters": given, "state": state_document(Scheduled(scheduled_time or utc_now())), "tags": list(tags or ()),
         "name": flow_run_name, "idempotency_key": idempotency_key, "job_variables": job_variables,
-        "parent_task_run_id": parent and str(parent.id),
+        "parent_task_run_id": parent and str(parent.id), "work_queue_name": work_queue_name,
     }  # fmt: skip
-    if work_queue_name:
-        pool = backend.read("work_queues", id=deployment["work_queue_id"])["work_pool_id"]
-        wanted["work_queue_id"] = backend.read("work_queues", work_pool_id=pool, name=work_queue_name)["id"]
     session.recorder.flush()
     run = backend.create_run_of_deployment(UUID(deployment["id"]), {k: v for k, v in wanted.items() if v is not None})
     end, pause, told = time.monotonic() + (math.inf if timeout is None else timeout), FIRST_PAUSE, None

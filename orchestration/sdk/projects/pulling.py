@@ -1,6 +1,7 @@
 """The steps that give a run its code, or build what it needs: by name, under any of the modules that Prefect had.
 
-Placeholders in the files of a project: ``{{ $VARIABLE }}``, saved blocks, variables, and what steps gave.
+Placeholders in what they are given: ``{{ $VARIABLE }}``, saved blocks, variables, and what steps gave. And how the flow
+of an entrypoint, ``path/to/file.py:function`` or ``package.module:function``, is loaded from that code.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from string import Template
+from types import ModuleType
 from typing import Any
 
 from orchestration.backend.surroundings import current_settings
-from orchestration.domain.errors import ConfigurationError, ObjectNotFound
+from orchestration.domain.errors import ConfigurationError, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.block_model import class_of
+from orchestration.sdk.decorating import Decorated
 from orchestration.sdk.logs import redact, remember_secret
 from orchestration.sdk.projects.git import OPTIONS, GitRepository
 from orchestration.sdk.session import current_session
@@ -78,7 +83,7 @@ def _part(value: Any, name: str) -> Any:
 def _block(slug: str, name: str) -> Any:
     """The values of a saved block; that of a block with a single one is it. What the store masks is redacted."""
     blocks = current_session().backend.blocks
-    clear, masked = (_data(blocks.block_document_by_name(slug, name, shown)) for shown in (True, False))
+    clear, masked = (_data(blocks.block_document(shown, slug=slug, name=name)) for shown in (True, False))
     _remember(clear, masked)
     return clear["value"] if clear.keys() == {"value"} else clear
 
@@ -197,3 +202,38 @@ _STEPS: Mapping[str, Callable[[Path, Given], Document]] = {
     "git_clone": _clone, "set_working_directory": _enter, "run_shell_script": _script,
     "pip_install_requirements": _install, "pull_from_s3": _download,
 }  # fmt: skip
+
+
+def load_flow(entrypoint: str, folder: Path) -> Any:
+    """The flow of an entrypoint; its file's folder and ``folder`` stay on the path of imports, for imports to come.
+
+    Raises:
+        UsageError: the entrypoint is none.
+        ConfigurationError: the file is not there, cannot be imported, or has no such flow.
+    """
+    place, _, name = entrypoint.rpartition(":")
+    if not place or not name:
+        raise UsageError(f"{entrypoint!r} is no entrypoint; write path/to/file.py:function or package.module:function.")
+    file = folder.resolve() / place if place.endswith(".py") or "/" in place else None
+    if file and not file.is_file():
+        raise ConfigurationError(f"There is no file {place!r} in {folder}.")
+    for path in (str(folder.resolve()), *([str(file.parent)] if file else [])):
+        sys.path[:] = [path, *(each for each in sys.path if each != path)]
+    try:
+        found: Any = _loaded(file) if file else import_module(place)
+    except Exception as error:
+        raise ConfigurationError(f"{place!r} cannot be imported: {type(error).__name__}: {error}.") from error
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not (isinstance(found, Decorated) and found._kind == "flow"):
+        what = "is not there" if found is None else "is no flow; put @flow above it"
+        raise ConfigurationError(f"{name!r} of the entrypoint {entrypoint!r} {what}.")
+    return found
+
+
+def _loaded(file: Path) -> ModuleType:
+    """A file as a module, under a name that no other has, so that what is pickled is found by it."""
+    spec: Any = spec_from_file_location(f"__flow_of_{file.stem}_{abs(hash(str(file)))}__", file)
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.backend.processes import this_process
+from orchestration.backend.surroundings import this_process
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import among
 from orchestration.domain.schemas.wire import Document
@@ -33,10 +33,7 @@ def ready(backend: Backend, _keys: Keys, _body: None) -> Document:
 
 def own_version(_backend: Backend, _keys: Keys, _body: None) -> str:
     """The version of this package."""
-    try:
-        return version("orchestration")
-    except PackageNotFoundError:  # run from its folder, without having been installed
-        return "unknown"
+    return next((each.version for each in distributions(name="orchestration")), "unknown")  # run from its folder
 
 
 def offers(_backend: Backend, _keys: Keys, _body: None) -> Document:
@@ -59,8 +56,7 @@ def csrf_token(_backend: Backend, keys: Keys, _body: None) -> Document:
     tokens = keys["request"].app.state.csrf
     if tokens is None:
         raise UsageError("CSRF protection is disabled.")
-    token: Document = tokens.token(keys["client"], utc_now())
-    return token
+    return dict(tokens.token(keys["client"], utc_now()))
 
 
 # -- where results are stored ------------------------------------------------------------------------------------------
@@ -78,7 +74,7 @@ def read_storage(backend: Backend, _keys: Keys, _body: None) -> Document:
 def set_storage(backend: Backend, keys: Keys, body: Any) -> Document:
     """Name the block that results are stored in unless a flow says otherwise."""
     chosen = body.default_result_storage_block_id
-    backend.blocks.block_document(chosen)
+    backend.blocks.block_document(id=chosen)
     backend.create("settings", {"name": STORAGE, "value": str(chosen)}, overwrite=True)
     return read_storage(backend, keys, None)
 

@@ -115,11 +115,6 @@ def blocks_of_type(backend: Backend, keys: Keys, _body: None) -> list[Document]:
     return [_block(each) for each in backend.blocks.block_documents(keys["slug"], keys["include_secrets"])]
 
 
-def block_of_name(backend: Backend, keys: Keys, _body: None) -> Document:
-    """The block of that type and name."""
-    return _block(backend.blocks.block_document_by_name(keys["slug"], keys["name"], keys["include_secrets"]))
-
-
 def schema_of_checksum(backend: Backend, keys: Keys, _body: None) -> Document:
     """The schema of that checksum, the newest unless a version is named."""
     version = {"version": keys["version"]} if keys["version"] else {}
@@ -142,7 +137,7 @@ def create_block(backend: Backend, _keys: Keys, body: Any) -> Document:
 
 def read_block(backend: Backend, keys: Keys, _body: None) -> Document:
     """A block; its secrets are masked unless they are asked for."""
-    return _block(backend.blocks.block_document(keys["id"], keys["include_secrets"]))
+    return _block(backend.blocks.block_document(**keys))
 
 
 def change_block(backend: Backend, keys: Keys, body: Any) -> None:
@@ -150,23 +145,10 @@ def change_block(backend: Backend, keys: Keys, body: Any) -> None:
     backend.blocks.update_block_document(keys["id"], body.data, body.block_schema_id, body.merge_existing_data)
 
 
-def find_blocks(resource: str, backend: Backend, _keys: Keys, body: Any) -> list[Document]:
+def find_blocks(resource: str, backend: Backend, keys: Keys, body: Any) -> list[Document]:
     """Blocks by name."""
-    found = backend.find(resource, Query(_block_where(body), body.sort, body.limit, body.offset))
-    return [_block(backend.blocks.block_document(UUID(each["id"]), body.include_secrets)) for each in found]
-
-
-def count_blocks(resource: str, backend: Backend, _keys: Keys, body: Any) -> int:
-    """How many blocks there are."""
-    return backend.count(resource, _block_where(body))
-
-
-def _block_where(body: Any) -> Document:
-    """The filters of a request; blocks without a name are left out unless it speaks of them."""
-    where, given = where_of(body, "block_documents", {}), body.block_documents
-    if given is None or "is_anonymous" not in given.model_fields_set:
-        where["block_documents"] = {**where.get("block_documents", {}), "is_anonymous": {"eq_": False}}
-    return where
+    found = find(resource, backend, keys, body)
+    return [_block(backend.blocks.block_document(body.include_secrets, id=each["id"])) for each in found]
 
 
 def _block(block: BlockDocument) -> Document:
@@ -283,17 +265,13 @@ def take(begin: str, backend: Backend, _keys: Keys, body: Any) -> list[Document]
     return _take(backend, [begin + name for name in body.names], body, body.task_run_id if begin else new_id())
 
 
-def give_tags(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
-    """Give back the slots of a task run."""
-    backend.release_lease(body.task_run_id)
-    return [_in_short(limit) for limit in _named(backend, [TAG + name for name in body.names])]
-
-
-def give_slots(backend: Backend, _keys: Keys, body: Any) -> list[Document]:
-    """Give back slots by number."""
-    for name in body.names:
+def give(begin: str, backend: Backend, _keys: Keys, body: Any) -> list[Document]:
+    """Give back slots: all that a task run holds of tags, others by number."""
+    if begin:
+        backend.release_lease(body.task_run_id)
+    for name in () if begin else body.names:
         backend.take_back(name, body.slots)
-    return [_in_short(limit) for limit in _named(backend, body.names)]
+    return [_in_short(limit) for limit in _named(backend, [begin + name for name in body.names])]
 
 
 def take_lease(backend: Backend, _keys: Keys, body: Any) -> Document:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Container, Iterator, Mappin
 from contextlib import suppress
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from anyio import create_task_group
@@ -29,13 +30,7 @@ LOOK_BACK, BACKFILL = timedelta(days=180), timedelta(days=5)
 PROTOCOL_ERROR, INVALID, REFUSED = 1002, 1003, 1008
 
 # Conditions of a filter that the store has too, by its own names for them.
-_STORED = {
-    ("occurred", "since"): ("occurred", "after_"), ("occurred", "until"): ("occurred", "before_"),
-    ("event", "prefix"): ("event", "startswith_"), ("event", "exclude_prefix"): ("event", "not_startswith_"),
-    ("event", "name"): ("event", "any_"), ("event", "exclude_name"): ("event", "not_any_"),
-    ("resource", "id"): ("resource_id", "any_"), ("resource", "id_prefix"): ("resource_id", "startswith_"),
-    ("id", "id"): ("id", "any_"),
-}  # fmt: skip
+_STORED: Mapping[str, str] = json.loads(Path(__file__).with_name("events.json").read_text(encoding="ascii"))
 
 # Where words are looked for.
 _WORDS = ("event", "resource", "related", "payload")
@@ -62,10 +57,10 @@ router = APIRouter(prefix="/api/events")
 def where_of(wanted: Document) -> tuple[Document, bool]:
     """What of a filter the store can find by, and whether that is all of it."""
     where: dict[str, Document] = {}
-    conditions = [((part, name), given) for part, one in _parts(wanted) for name, given in one]
+    conditions = [(f"{part} {name}", given) for part, one in _parts(wanted) for name, given in one]
     for condition, given in conditions:
         if condition in _STORED:
-            field, operator = _STORED[condition]
+            field, operator = _STORED[condition].split()
             where.setdefault(field, {})[operator] = given
     return {"events": where}, all(condition in _STORED for condition, _ in conditions)
 

@@ -54,9 +54,8 @@ def _queue_id(backend: Backend, pool_name: str | None, queue_name: str | None) -
     if pool_name is None:
         return None
     pool = backend.read("work_pools", name=pool_name)
-    if queue_name is None:
-        return str(pool["default_queue_id"])
-    return str(backend.read("work_queues", work_pool_id=pool["id"], name=queue_name)["id"])
+    named = queue_name and backend.read("work_queues", work_pool_id=pool["id"], name=queue_name)
+    return str(named["id"] if named else pool["default_queue_id"])
 
 
 def change_flow_run(backend: Backend, keys: Keys, body: Any) -> None:
@@ -101,9 +100,9 @@ def resume(backend: Backend, keys: Keys, body: Any) -> Json:
     return answer
 
 
-def flow_run_states(backend: Backend, keys: Keys, _body: None) -> list[Document]:
-    """All states of a flow run, oldest first."""
-    return [wire.state_document(state) for state in backend.flow_run_states(keys["flow_run_id"])]
+def states_of(kind: str, backend: Backend, keys: Keys, _body: None) -> list[Document]:
+    """All states of a run, oldest first."""
+    return [wire.state_document(state) for state in getattr(backend, f"{kind}_states")(keys[f"{kind}_id"])]
 
 
 def flow_run_state(backend: Backend, keys: Keys, _body: None) -> Document:
@@ -159,11 +158,6 @@ def set_task_run_state(backend: Backend, keys: Keys, body: Any) -> Json:
     return of_decision(backend.propose_task_run_state(keys["id"], wire.state_of(body.state.given()), body.force), began)
 
 
-def task_run_states(backend: Backend, keys: Keys, _body: None) -> list[Document]:
-    """All states of a task run, oldest first."""
-    return [wire.state_document(state) for state in backend.task_run_states(keys["task_run_id"])]
-
-
 def task_run_state(backend: Backend, keys: Keys, _body: None) -> Document:
     """The state that a task run is in; those before it are found by the run."""
     run_id = UUID(backend.read("task_runs", state_id=str(keys["id"]))["id"])
@@ -180,13 +174,9 @@ def create_logs(backend: Backend, keys: Keys, lines: list[Any]) -> None:
 
 def _row(line: Any) -> LogRow:
     flow_run, task_run = (str(each) if each else None for each in (line.flow_run_id, line.task_run_id))
-    return line.name, line.level, _cut(line.message), round(line.timestamp.timestamp() * 1e6), flow_run, task_run
-
-
-def _cut(message: str) -> str:
-    if len(message) <= LONGEST:
-        return message
-    return f"{message[:LONGEST]} … [cut here; the line has {len(message):,} characters]"
+    cut = f" … [cut here; the line has {len(line.message):,} characters]" if len(line.message) > LONGEST else ""
+    message, at = line.message[:LONGEST] + cut, round(line.timestamp.timestamp() * 1e6)
+    return line.name, line.level, message, at, flow_run, task_run
 
 
 # -- the graph of a flow run -------------------------------------------------------------------------------------------

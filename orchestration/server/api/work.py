@@ -7,11 +7,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request, WebSocket, WebSocketDisconnect, WebSocketException
-from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from orchestration.backend.clock import new_id, utc_now
@@ -87,9 +86,6 @@ def create_run(backend: Backend, keys: Keys, body: Any) -> Document:
     """A run of a deployment; the one that the idempotency key made before where there is one."""
     deployment, wanted = backend.read("deployments", **keys), body.whole()
     check_parameters(deployment, body.parameters, body.enforce_parameter_schema)
-    if body.work_queue_name:
-        queue = {"work_pool_id": deployment["work_queue_work_pool_id"], "name": body.work_queue_name}
-        wanted["work_queue_id"] = backend.read("work_queues", **queue)["id"]
     return backend.read("flow_runs", id=backend.create_run_of_deployment(keys["id"], wanted).id)
 
 
@@ -191,17 +187,8 @@ def heartbeat(backend: Backend, keys: Keys, body: Any) -> None:
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 
-class RunsWanted(BaseModel):
-    """Runs that a worker has room for."""
-
-    holder: str
-    queues: list[str] = []
-    limit: Annotated[int, Field(ge=1, le=1000)] = 10
-    wait: Annotated[float, Field(ge=0, le=60)] = 0.0
-
-
 @router.post("/api/x/work_pools/{id:uuid}/claim", response_model=None, tags=["Beyond Prefect"])
-async def claim_runs(id: UUID, body: RunsWanted, request: Request) -> Json:
+async def claim_runs(id: UUID, body: kind_of("RunsWanted"), request: Request) -> Json:  # type: ignore[valid-type]
     """Take the most urgent runs of a pool that may start; waits for one."""
     backend: Backend = request.app.state.backend
     await run_in_threadpool(backend.read, "work_pools", id=str(id))

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from orchestration.backend import blocks as kept
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import UNVERSIONED, BlockDocument, BlockSchema
 from orchestration.domain.settings import Settings
-from orchestration.persistence import crypto
 from orchestration.persistence.sqlite import SqliteDatabase
 from tests.support.backends import saved_schema
 
@@ -61,9 +61,9 @@ def test_secrets_are_masked_unless_asked_for(store: LocalBlockStore) -> None:
     codes, papers = {"a": mask, "c": {"d": mask}}, {"number": mask, "kind": "k"}
     hidden = {"plate": "x", "pin": mask, "codes": codes, "papers": papers}
     assert saved.data == hidden
-    assert store.block_document(saved.id).data == hidden
-    assert store.block_document_by_name("car", "mine").data == hidden
-    assert store.block_document(saved.id, include_secrets=True).data == data
+    assert store.block_document(id=saved.id).data == hidden
+    assert store.block_document(slug="car", name="mine").data == hidden
+    assert store.block_document(True, id=saved.id).data == data
     assert [each.data for each in store.block_documents("car", include_secrets=True)] == [data]
     assert saved.block_type is not None
     assert saved.block_type.name == "Car"
@@ -84,7 +84,7 @@ def test_a_name_is_used_once_by_a_type(store: LocalBlockStore) -> None:
     store.create_block_document(document(boat, "a", {}))
     with pytest.raises(ObjectAlreadyExists):
         store.create_block_document(document(car, "a", {"plate": "second"}))
-    assert store.block_document_by_name("car", "a").data == {"plate": "first"}
+    assert store.block_document(slug="car", name="a").data == {"plate": "first"}
 
 
 def test_what_a_document_refers_to_is_read_with_it(store: LocalBlockStore) -> None:
@@ -110,7 +110,7 @@ def test_documents_that_point_round_are_refused_when_read(store: LocalBlockStore
     second = store.create_block_document(document(schema, "second", {"part": reference(first)}))
     store.update_block_document(first.id, {"part": reference(second)})
     with pytest.raises(UsageError, match="points to blocks that point back to it"):
-        store.block_document(first.id)
+        store.block_document(id=first.id)
 
 
 def test_an_update_replaces_or_merges(store: LocalBlockStore) -> None:
@@ -118,12 +118,12 @@ def test_an_update_replaces_or_merges(store: LocalBlockStore) -> None:
     part = store.create_block_document(document(schema, "part", {}))
     saved = store.create_block_document(document(schema, "a", {"x": 1, "y": 2, "part": reference(part)}))
     store.update_block_document(saved.id, {"y": 3}, merge=True)
-    changed = store.block_document(saved.id)
+    changed = store.block_document(id=saved.id)
     assert (changed.data, set(changed.references)) == ({"x": 1, "y": 3, "part": {}}, {"part"})
     store.update_block_document(saved.id, {"part": "plain", "x": reference(part)}, merge=True)
-    assert store.block_document(saved.id).data == {"y": 3, "part": "plain", "x": {}}
+    assert store.block_document(id=saved.id).data == {"y": 3, "part": "plain", "x": {}}
     store.update_block_document(saved.id, {"z": 1}, schema.id)
-    assert store.block_document(saved.id).data == {"z": 1}
+    assert store.block_document(id=saved.id).data == {"z": 1}
     with pytest.raises(ObjectNotFound):
         store.update_block_document(uuid4(), {})
     with pytest.raises(ObjectNotFound):
@@ -138,7 +138,7 @@ def test_what_is_deleted_is_gone_with_what_referred_to_it(
     whole = store.create_block_document(document(schema, "whole", {"part": reference(part)}))
     catalog = LocalCatalog(database)
     catalog.delete("block_documents", id=part.id)
-    assert store.block_document(whole.id).data == {}
+    assert store.block_document(id=whole.id).data == {}
     catalog.delete("block_types", slug="car")
     assert [catalog.find("block_types"), catalog.find("block_schemas"), store.block_documents()] == [[], [], []]
 
@@ -150,23 +150,23 @@ def test_rotation_gives_every_document_the_new_key(
     for number in range(5):
         store.create_block_document(document(schema, f"n{number}", {"pin": str(number)}))
     bystander = LocalBlockStore(database, Settings(tmp_path))
-    assert bystander.block_document_by_name("car", "n0", True).data == {"pin": "0"}
-    before = (tmp_path / crypto.KEY_FILE).read_text()
+    assert bystander.block_document(True, slug="car", name="n0").data == {"pin": "0"}
+    before = (tmp_path / kept.KEY_FILE).read_text()
     key = store.rotate_key()
-    assert (tmp_path / crypto.KEY_FILE).read_text().strip() == key != before.strip()
+    assert (tmp_path / kept.KEY_FILE).read_text().strip() == key != before.strip()
     for each in (store, bystander, LocalBlockStore(database, Settings(tmp_path))):
         assert [found.data["pin"] for found in each.block_documents(include_secrets=True)] == list("01234")
     bystander.create_block_document(document(schema, "later", {"pin": "5"}))
-    assert store.block_document_by_name("car", "later", True).data == {"pin": "5"}
+    assert store.block_document(True, slug="car", name="later").data == {"pin": "5"}
 
 
 def test_a_given_key_is_rotated_to_another_given_key(database: SqliteDatabase, tmp_path: Path) -> None:
-    store = LocalBlockStore(database, Settings(tmp_path, encryption_key=crypto.new_key()))
+    store = LocalBlockStore(database, Settings(tmp_path, encryption_key=kept.new_key()))
     store.create_block_document(document(registered(store), "a", {"pin": "1"}))
-    fresh = store.rotate_key(crypto.new_key())
+    fresh = store.rotate_key(kept.new_key())
     again = LocalBlockStore(database, Settings(tmp_path, encryption_key=fresh))
-    assert again.block_document_by_name("car", "a", True).data == {"pin": "1"}
-    assert not (tmp_path / crypto.KEY_FILE).exists()
+    assert again.block_document(True, slug="car", name="a").data == {"pin": "1"}
+    assert not (tmp_path / kept.KEY_FILE).exists()
     with pytest.raises(ConfigurationError, match="the new key is not one"):
         store.rotate_key("nonsense")
 
@@ -176,13 +176,13 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
     store = LocalBlockStore(database, Settings(tmp_path))
     schema = registered(store)
     store.create_block_document(document(schema, "a", {"pin": "1"}))
-    keyring = crypto.Keyring(tmp_path)
-    current, fresh = keyring.key(), crypto.new_key()
+    keyring = kept.Keyring(tmp_path)
+    current, fresh = keyring.key(), kept.new_key()
     if committed:
         store.rotate_key(fresh)
     keyring.replace(fresh, current)  # as it was before the old key went
     after = LocalBlockStore(database, Settings(tmp_path))
-    assert after.block_document_by_name("car", "a", True).data == {"pin": "1"}
+    assert after.block_document(True, slug="car", name="a").data == {"pin": "1"}
     after.create_block_document(document(schema, "b", {"pin": "2"}))
     after.rotate_key()
     final = LocalBlockStore(database, Settings(tmp_path))
@@ -192,14 +192,14 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
 def test_a_store_never_needs_two_keys(database: SqliteDatabase, tmp_path: Path) -> None:
     schema = registered(LocalBlockStore(database, Settings(tmp_path)))
     LocalBlockStore(database, Settings(tmp_path)).create_block_document(document(schema, "a", {"pin": "1"}))
-    stranger = LocalBlockStore(database, Settings(tmp_path, encryption_key=crypto.new_key()))
+    stranger = LocalBlockStore(database, Settings(tmp_path, encryption_key=kept.new_key()))
     with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
         stranger.create_block_document(document(schema, "b", {}))
     with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
-        stranger.block_document_by_name("car", "a")
-    (tmp_path / crypto.KEY_FILE).unlink()
+        stranger.block_document(slug="car", name="a")
+    (tmp_path / kept.KEY_FILE).unlink()
     with pytest.raises(ConfigurationError, match=r"^There are encrypted blocks but no key: restore .*encryption\.key"):
         LocalBlockStore(database, Settings(tmp_path)).create_block_document(document(schema, "b", {}))
     with pytest.raises(ConfigurationError, match="There are encrypted blocks but no key"):
-        LocalBlockStore(database, Settings(tmp_path)).block_document_by_name("car", "a")
-    assert not (tmp_path / crypto.KEY_FILE).exists()
+        LocalBlockStore(database, Settings(tmp_path)).block_document(slug="car", name="a")
+    assert not (tmp_path / kept.KEY_FILE).exists()

@@ -16,7 +16,7 @@ from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.connect import open_backend
 from orchestration.backend.http_shipping import BODY_BYTES, entries_of
 from orchestration.backend.http_work import HttpWork
-from orchestration.backend.processes import this_process
+from orchestration.backend.surroundings import this_process
 from orchestration.domain.errors import ConfigurationError, StoreError, UsageError
 from orchestration.domain.rules import Accept
 from orchestration.domain.schemas.runs import Batch

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.limits import LocalLimits
+from orchestration.backend.local import LocalLimits
 from orchestration.persistence.sqlite import SqliteDatabase
 from orchestration.persistence.values import micros
 from tests.support.properties import quick

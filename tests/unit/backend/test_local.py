@@ -55,7 +55,7 @@ BEGIN = """
 import sys
 from pathlib import Path
 from orchestration.backend.connect import open_backend
-from orchestration.backend.processes import this_process
+from orchestration.backend.surroundings import this_process
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Running
 from tests.support.records import flow_run

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.backend import processes
-from orchestration.backend.processes import is_dead, this_process
+from orchestration.backend import surroundings
+from orchestration.backend.surroundings import is_dead, this_process
 from orchestration.domain.schemas.runs import Owner
 
-ASK = "from orchestration.backend.processes import this_process; print(*this_process().started.split())"
+ASK = "from orchestration.backend.surroundings import this_process; print(*this_process().started.split())"
 
 
 @pytest.fixture
@@ -25,20 +25,20 @@ def child() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def _owner_of(pid: int) -> Owner:
-    return replace(this_process(), pid=pid, started=processes._started(pid) or "")
+    return replace(this_process(), pid=pid, started=surroundings._started(pid) or "")
 
 
 @pytest.fixture
 def without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A system without ``/proc``, such as macOS."""
-    monkeypatch.setattr(processes, "_PROC", tmp_path / "no such folder")
+    monkeypatch.setattr(surroundings, "_PROC", tmp_path / "no such folder")
     _forget()
     yield
     _forget()
 
 
 def _forget() -> None:
-    for remembered in (processes._host, processes._boot, processes.process):
+    for remembered in (surroundings._host, surroundings._boot, surroundings.process):
         remembered.cache_clear()
 
 
@@ -103,9 +103,9 @@ class TestWithoutProc:
     ) -> None:
         """The answer of ps is a local time, and two processes may be in two zones and languages."""
         monkeypatch.setenv("TZ", "Asia/Tokyo")
-        here = processes._started(child.pid)
+        here = surroundings._started(child.pid)
         monkeypatch.setenv("TZ", "America/New_York")
-        assert processes._started(child.pid) == here
+        assert surroundings._started(child.pid) == here
 
     def test_without_ps_no_process_is_judged(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def absent(*_: object, **__: object) -> None:
@@ -120,5 +120,5 @@ class TestWithoutProc:
 def test_a_process_knows_its_own_start() -> None:
     with subprocess.Popen([sys.executable, "-c", f"{ASK}; input()"], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().strip() == processes._started(process.pid)
+        assert process.stdout.readline().strip() == surroundings._started(process.pid)
         process.kill()

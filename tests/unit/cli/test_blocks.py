@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestration import Secret
-from orchestration.persistence import crypto
+from orchestration.backend import blocks as kept
 from orchestration.sdk.session import close_session
 from tests.support.command_line import asked, orchestrate, table
 
@@ -84,7 +84,7 @@ def test_a_key_from_the_environment_is_told_once(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_wrong_key_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORCHESTRATION_ENCRYPTION_KEY", crypto.new_key())
+    monkeypatch.setenv("ORCHESTRATION_ENCRYPTION_KEY", kept.new_key())
     said = orchestrate("block", "rotate-key", code=1)
     assert "ORCHESTRATION_ENCRYPTION_KEY" in said
     assert said.count("\n") == 1

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,18 @@ def test_a_server_that_died_is_not_taken_for_a_living_one(port: int) -> None:
     assert background.wait_until(lambda: background.running(_home()) is None, 10)
     told = json.loads(orchestrate("server", "status", "--json", code=1))
     assert (told["status"], told["pid"]) == ("unavailable", None)
+    assert background.wait_until(lambda: _is_free(port), 10)  # its threads may die a moment later
     orchestrate("server", "start", "-b", "--port", port)
     assert asked("server", "status")["status"] == "available"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as asking:
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            asking.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 def test_the_process_of_another_program_is_left_alone(port: int) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import NewerSchemaError, StoreError
-from orchestration.persistence import database as store, sqlite
-from orchestration.persistence.database import LATEST, STANDS, migrations
-from orchestration.persistence.sqlite import SqliteDatabase
+from orchestration.persistence import database as store
+from orchestration.persistence.database import LATEST, NO_PARAMS, STANDS, migrations
+from orchestration.persistence.sqlite import SqliteDatabase, SqliteSession
 
 INSERT = "INSERT INTO variable (id, name, value, created, updated)"
 COUNT = "SELECT COUNT(*) AS count FROM variable"
@@ -241,16 +241,16 @@ def test_an_interruption_tells_whether_what_was_written_stands(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, interrupted: str, count: int, notes: list[str] | None
 ) -> None:
     """A signal that comes during a statement is seen when the statement is done."""
-    run = sqlite._run
+    run = SqliteSession.execute
 
-    def run_and_see_the_signal(connection: Any, sql: str, params: Any) -> Any:
-        rows = run(connection, sql, params)
+    def run_and_see_the_signal(session: SqliteSession, sql: str, params: Any = NO_PARAMS) -> Any:
+        rows = run(session, sql, params)
         if sql.startswith(interrupted):
             raise KeyboardInterrupt
         return rows
 
     with monkeypatch.context() as patched:
-        patched.setattr(sqlite, "_run", run_and_see_the_signal)
+        patched.setattr(SqliteSession, "execute", run_and_see_the_signal)
         with pytest.raises(KeyboardInterrupt) as seen:
             _insert(database)
     assert getattr(seen.value, "__notes__", None) == notes

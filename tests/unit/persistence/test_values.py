@@ -8,10 +8,9 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from orchestration.domain.rules import NEVER, RetryPolicy
-from orchestration.domain.schemas.runs import Owner
 from orchestration.domain.states import NO_DATA, NO_DETAILS, Completed, State, StateDetails, StateType, StoredResult
 from orchestration.persistence import values
-from tests.support.properties import details, json_values, moments, policies, quick, states, texts
+from tests.support.properties import details, json_values, moments, policies, quick, states
 
 
 class Kept(StoredResult):
@@ -60,12 +59,6 @@ def test_policies_come_back(policy: RetryPolicy) -> None:
 @pytest.mark.parametrize("text", [None, "", "{}"])
 def test_no_policy_is_never(text: str | None) -> None:
     assert values.policy_of(text) is NEVER
-
-
-@quick
-@given(st.builds(Owner, texts, texts, st.integers(1, 4_194_304), texts))
-def test_owners_come_back(owner: Owner) -> None:
-    assert values.owner_of(values.owner_text(owner)) == owner
 
 
 @quick

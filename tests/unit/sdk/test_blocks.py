@@ -100,7 +100,7 @@ def test_a_nested_saved_block_is_kept_as_a_reference(session: Session) -> None:
     assert loaded.engine is not None
     assert (loaded.engine.power, loaded.engine.key.get_secret_value()) == (6, "other-key")
     assert loaded.engine._block_document_name == "five"
-    document = session.backend.blocks.block_document_by_name("car", "with-engine")
+    document = session.backend.blocks.block_document(slug="car", name="with-engine")
     assert document.references["engine"].id == engine._block_document_id
 
 
@@ -287,7 +287,7 @@ def test_the_database_file_holds_no_secret_and_no_key(session: Session, tmp_path
 
 def test_a_block_is_deleted_even_if_it_does_not_fit_its_class_any_more(session: Session) -> None:
     Engine(power=90).save("front")
-    document = session.backend.blocks.block_document_by_name("engine", "front")
+    document = session.backend.blocks.block_document(slug="engine", name="front")
     session.backend.blocks.update_block_document(document.id, {"power": "none"})
     with pytest.raises(InvalidBlock):
         Engine.load("front")

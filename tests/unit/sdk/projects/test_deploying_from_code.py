@@ -13,14 +13,14 @@ import pytest
 from orchestration import Cron, Flow, GitRepository, Interval, RRule, flow, serve
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError, UsageError
-from orchestration.sdk.projects.entrypoints import load_flow
+from orchestration.sdk.projects.pulling import load_flow
 from tests.support.repositories import FLOW, repository
 
 SERVING = """
 import sys
 from orchestration import serve
 from orchestration.sdk.projects import deploying as serving
-from orchestration.sdk.projects.entrypoints import load_flow
+from orchestration.sdk.projects.pulling import load_flow
 from pathlib import Path
 
 class Worker(serving.subprocess.Popen):

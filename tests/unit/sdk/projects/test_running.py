@@ -15,7 +15,7 @@ from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.states import Completed, Running
-from orchestration.sdk.projects.entrypoints import load_flow
+from orchestration.sdk.projects.pulling import load_flow
 
 _SCHEDULED = Query(among("flow_runs", state_type=["SCHEDULED"]))
 

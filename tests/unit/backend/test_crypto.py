@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.backend.blocks import Keyring, new_key
 from orchestration.domain.errors import ConfigurationError
-from orchestration.persistence.crypto import Keyring, new_key
 
 
 def test_the_first_to_ask_makes_a_key_that_only_the_owner_reads(tmp_path: Path) -> None:

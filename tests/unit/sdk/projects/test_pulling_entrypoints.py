@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.domain.errors import ConfigurationError, UsageError
-from orchestration.sdk.projects.entrypoints import load_flow
+from orchestration.sdk.projects.pulling import load_flow
 
 
 def test_a_flow_is_found_in_a_file_and_in_a_module(project: Path) -> None:

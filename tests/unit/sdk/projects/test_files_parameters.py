@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import UsageError
-from orchestration.sdk.projects.parameter_schema import check_parameters, parameter_schema
+from orchestration.sdk.projects.files import check_parameters, parameter_schema
 
 
 @dataclass

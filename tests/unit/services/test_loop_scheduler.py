@@ -19,7 +19,7 @@ from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document, StoredDocument
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Running
-from orchestration.services.scheduler import Scheduler
+from orchestration.services.loop import Scheduler
 
 SECONDS = timedelta(seconds=1)
 MINUTELY = {"schedule": {"cron": "* * * * *"}, "slug": "minutely"}
