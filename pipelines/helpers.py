@@ -1,14 +1,17 @@
 """Processes that compute beside this one: for work in Python, whose threads take turns and gain nothing.
 
-A helper is this file run as a program. It takes calls on its standard input and gives answers on its standard output,
-and it ends as soon as the other end of its input is gone, whatever ended the process that started it. Where one ends
-before its time (out of memory, killed), its work is done in the process that asked.
+Helpers are this file run as a program, which loads once what they need and is forked for each but the first. A helper
+takes calls from one pipe and gives answers to another, and it ends as soon as the other end of its calls is gone,
+whatever ended the process that started it. Where one ends before its time (out of memory, killed), its work is done in
+the process that asked.
 """
 
 import logging
 import os
 import pickle
 import pkgutil
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SPARED = ("pandas", "pyarrow")
 # Numpy's arrays travel without a copy.
 PROTOCOL = 5
-STOP_SECONDS = 5.0
 
 
 class HelperEndedError(Exception):
@@ -37,21 +39,22 @@ class HelperEndedError(Exception):
 
 @dataclass(frozen=True)
 class Helper:
-    """Another process, which does one call at a time."""
+    """Another process, which does one call at a time; `first` is the process that it was forked from, or is."""
 
-    process: subprocess.Popen[bytes]
+    first: subprocess.Popen[bytes]
+    calls: IO[bytes]
+    answers: IO[bytes]
 
     def call(self, work: Callable[[T], R], item: T) -> R:
         """What the work gives there, or raises. Raises HelperEndedError if the process gives no answer."""
-        calls, answers = self._pipes()
         try:
-            pickle.dump((work, item), calls, PROTOCOL)
-            calls.flush()
-            error, value = pickle.load(answers)  # noqa: S301 - from our own process
+            pickle.dump((work, item), self.calls, PROTOCOL)
+            self.calls.flush()
+            error, value = pickle.load(self.answers)  # noqa: S301 - from our own process
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as ended:
             raise HelperEndedError(str(ended)) from ended
         except BaseException:
-            self.process.kill()  # half a call may be on its way, and no other can follow it
+            self._kill()  # half a call may be on its way, and no other can follow it
             raise
         if error is not None:
             raise error
@@ -59,20 +62,17 @@ class Helper:
 
     def stop(self) -> None:
         """End the process, whatever it is doing; a thread that waits for its answer is told so."""
-        calls, answers = self._pipes()
+        self._kill()
+        ended = select.poll()
+        ended.register(self.answers, 0)  # only whether nobody can write to it any more
+        ended.poll()
         with suppress(OSError):
-            calls.close()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        answers.close()
+            self.calls.close()
+        self.answers.close()
 
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        assert self.process.stdin is not None  # noqa: S101 - `_start` opens both
-        assert self.process.stdout is not None  # noqa: S101
-        return self.process.stdin, self.process.stdout
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.first.pid, signal.SIGKILL)
 
 
 class Helpers:
@@ -113,6 +113,8 @@ class Helpers:
         self._stopped = True
         for helper in self._helpers:
             helper.stop()
+        for first in {helper.first for helper in self._helpers}:
+            first.wait()
 
     def _check(self) -> None:
         # Nobody waits for the answer any more: the run was interrupted, or another of its fits has failed.
@@ -123,7 +125,7 @@ class Helpers:
 @contextmanager
 def helping(number: int, module: str) -> Iterator[Helpers]:
     """So many helpers, which load a module meanwhile, up to the end of the body."""
-    helpers = Helpers([_start(module) for _ in range(number)])
+    helpers = Helpers(_start(number, module) if number else ())
     try:
         yield helpers
     finally:
@@ -135,37 +137,53 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start(module: str) -> Helper:
+def _start(number: int, module: str) -> list[Helper]:
+    calls, answers = [os.pipe() for _ in range(number)], [os.pipe() for _ in range(number)]
+    theirs = [end for (reads, _), (_, writes) in zip(calls, answers, strict=True) for end in (reads, writes)]
     # A session of its own: Ctrl-C is for the job, which ends its helpers.
-    return Helper(
-        subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "pipelines.helpers", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+    try:
+        first = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "pipelines.helpers", module, *map(str, theirs)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+            pass_fds=theirs,
             start_new_session=True,
         )
-    )
+    finally:
+        for end in theirs:
+            os.close(end)
+    ours = zip(calls, answers, strict=True)
+    return [Helper(first, os.fdopen(writes, "wb"), os.fdopen(reads, "rb")) for (_, writes), (reads, _) in ours]
 
 
-def _read_calls(calls: SimpleQueue[tuple[Callable[[Any], Any], Any]]) -> None:
+def _read_calls(pipe: IO[bytes], calls: SimpleQueue[tuple[Callable[[Any], Any], Any]]) -> None:
     """Pass on each call as it comes, and end the process where no more can come."""
     try:
         while True:
-            calls.put(pickle.load(sys.stdin.buffer))  # noqa: S301 - from the process that started this one
+            calls.put(pickle.load(pipe))  # noqa: S301 - from the process that started this one
     finally:
         os._exit(0)
 
 
-def _help(module: str) -> None:
-    """Answer calls for ever."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the work prints is no answer
-    calls: SimpleQueue[tuple[Callable[[Any], Any], Any]] = SimpleQueue()
-    threading.Thread(target=_read_calls, args=(calls,), daemon=True).start()
+def _help(module: str, ends: Sequence[int]) -> None:
+    """Load the module, become as many helpers as there are pairs of pipes, and answer calls for ever."""
     sys.modules.update(dict.fromkeys(SPARED))  # type: ignore[arg-type]
     pkgutil.resolve_name(module)
+    pairs = list(zip(ends[::2], ends[1::2], strict=True))
+    mine = next((number for number in range(1, len(pairs)) if os.fork() == 0), 0)
+    for number, pair in enumerate(pairs):
+        for end in pair if number != mine else ():
+            os.close(end)  # its other end would else never seem gone
+    _answer(*pairs[mine])
+
+
+def _answer(asked: int, answered: int) -> None:
+    """Answer calls for ever."""
+    answers = os.fdopen(answered, "wb")
+    calls: SimpleQueue[tuple[Callable[[Any], Any], Any]] = SimpleQueue()
+    threading.Thread(target=_read_calls, args=(os.fdopen(asked, "rb"), calls), daemon=True).start()
     while True:
         work, item = calls.get()
         try:
@@ -177,4 +195,4 @@ def _help(module: str) -> None:
 
 
 if __name__ == "__main__":
-    _help(sys.argv[1])
+    _help(sys.argv[1], [int(end) for end in sys.argv[2:]])

@@ -33,7 +33,7 @@ def test_slots_whose_holders_are_killed_are_neither_lost_nor_taken_twice(
         backend.create("concurrency_limits", {"name": "db", "slot_limit": SLOTS})
         holders = [_holder(tmp_path) for _ in range(HOLDERS)]
         killed = held = 0
-        for _ in range(kills):
+        while killed < kills or not held:  # on a busy machine the first ones may die before they have a slot
             threading.Event().wait(random.uniform(0.3, 0.6))
             number = random.randrange(HOLDERS)
             held += _ended(holders[number], turns)
@@ -47,7 +47,7 @@ def test_slots_whose_holders_are_killed_are_neither_lost_nor_taken_twice(
         seconds = round(time.monotonic() - began, 3)
     with capsys.disabled():
         sys.stdout.write(json.dumps({"kills": killed, "turns": dict(turns), "free again, s": seconds}) + "\n")
-    assert (killed, turns["over"]) == (kills, 0)
+    assert (killed >= kills, turns["over"]) == (True, 0)
     assert turns["in"] > kills
     assert [wait is None for wait in free] == [True] * SLOTS + [False], "all slots are free, and no more"
     assert held, "the fault happened: one died that had a slot"

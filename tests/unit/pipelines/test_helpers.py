@@ -58,6 +58,14 @@ def test_helpers_take_turns() -> None:
     assert len({one, other, os.getpid()}) == 3
 
 
+def test_helpers_outlive_each_other_and_end_together() -> None:
+    with helping(2, helped.__name__) as two:
+        one, other = (two.call(helped.process, 0) for _ in range(2))
+        os.kill(one, signal.SIGKILL)
+        assert {two.call(helped.process, 0) for _ in range(4)} == {other, os.getpid()}
+    _wait_for_end(other)
+
+
 def test_what_comes_back_is_what_this_process_would_have_made(helpers: Helpers) -> None:
     there, here = (each.call(helped.double, np.arange(300_000.0)) for each in (helpers, Helpers()))
     assert there.tobytes() == here.tobytes() == (2 * np.arange(300_000.0)).tobytes()
