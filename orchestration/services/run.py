@@ -120,6 +120,7 @@ def _is_run() -> bool:
 def _begin(order: dict[str, Any], nursery: int, printed: int, told: int) -> None:
     """In a forked process: become that of a run, or the command that is to stand for it."""
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever the nursery does about it; the engine has its own way
     if sys.platform == "linux":  # should the nursery be killed, too, at least this process does not stay
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != nursery:
