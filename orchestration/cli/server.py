@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from orchestration.backend.connect import open_database
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, kind_of, store
 from orchestration.cli.output import may, new_app, print_fields
@@ -51,7 +51,7 @@ def start_worker(
             raise errors.ObjectNotFound(f"There is no work pool {pool!r}; {remedy}.") from None
         about = backend.create("work_pools", {"name": pool, "type": type_})
     queues = [kind_of("work-queue").one(f"{pool}/{queue}")["name"] for queue in work_queue or ()]
-    ticks = [Scheduler(backend).tick] if isinstance(backend, LocalWork) else []
+    ticks = [Scheduler(backend).tick] if isinstance(backend, LocalBackend) else []
     here = Worker(backend, about, current_settings().home, queues, limit, name, run_once)
     loop.at_signals(here.stop.set, here.stop_at_once, partial(os._exit, 1))
     typer.echo(f"Waiting for runs of the work pool {pool!r}.")

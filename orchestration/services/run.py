@@ -30,7 +30,7 @@ from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, State, StateDetails
 from orchestration.sdk import flow_engine, logs, session as sessions
 from orchestration.sdk.projects import pulling
-from orchestration.services.supervisor import CLAIM, MARK, PLACES, folder_of
+from orchestration.services.worker import CLAIM, MARK, PLACES, folder_of
 
 # The variable with the pipe that tells the parent of this process.
 TOLD = "ORCHESTRATION__TOLD"

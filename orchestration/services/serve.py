@@ -13,7 +13,7 @@ from functools import partial
 import uvicorn
 
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings, check_exposure, is_loopback
 from orchestration.server.app import create_app
@@ -30,10 +30,7 @@ KEEP_ALIVE = 30
 
 
 def run_server(
-    settings: Settings,
-    listener: socket.socket,
-    announce: Callable[[], object] = bool,
-    with_services: bool = True,
+    settings: Settings, listener: socket.socket, announce: Callable[[], object] = bool, with_services: bool = True
 ) -> None:
     """Serve the store of these settings until SIGINT or SIGTERM.
 
@@ -66,7 +63,7 @@ def run_server(
         warming.start()
         try:
             ticks: list[loop.Tick] = []
-            if with_services and isinstance(backend, LocalWork):
+            if with_services and isinstance(backend, LocalBackend):
                 ticks = [Scheduler(backend).tick, partial(app.state.backend.announce_others, backend)]
             with loop.beside(*ticks), suppress(KeyboardInterrupt):
                 uvicorn.Server(config).run(sockets=[listener])

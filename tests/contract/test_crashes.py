@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.backend.processes import this_process
 from orchestration.domain.schemas.runs import FlowRun, Owner
@@ -36,9 +36,9 @@ from tests.support.records import at, batch, born, flow_run, later, task_record
 NOT_ENDED: list[State] = [Pending(), Running(), AwaitingRetry(later(9)), Paused(), Cancelling()]
 
 
-def _opened(store: Store) -> LocalWork:
+def _opened(store: Store) -> LocalBackend:
     backend = store.open()
-    assert isinstance(backend, LocalWork)
+    assert isinstance(backend, LocalBackend)
     return backend
 
 

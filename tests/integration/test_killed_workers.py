@@ -17,7 +17,7 @@ import pytest
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.schemas.wire import StoredDocument
 from tests.support.working import SECONDS, Workplace
@@ -82,7 +82,7 @@ def _is_alive(pid: int) -> bool:
 
 def _pass_the_lease(place: Workplace) -> None:
     """Let the time pass after which nobody waits for a worker any more."""
-    assert isinstance(place.backend, LocalWork)
+    assert isinstance(place.backend, LocalBackend)
     place.backend.expire_claims(utc_now() + timedelta(seconds=16))
 
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.rules import Abort, Accept, Reject
 from orchestration.domain.schedules import LEASE_SECONDS
 from orchestration.domain.schemas.wire import StoredDocument
@@ -40,7 +40,7 @@ LIVING = st.sampled_from([Running(), Completed(), Failed("It failed.")])
 class Claims(RuleBasedStateMachine):
     """A pool in a store, and what must hold of it; the clock is the scheduler's, so leases end when it says so."""
 
-    backend: LocalWork
+    backend: LocalBackend
 
     runs: Bundle[UUID] = Bundle("runs")
     claims: Bundle[tuple[UUID, UUID]] = Bundle("claims")
@@ -152,7 +152,7 @@ def test_whatever_happens_claims_are_exclusive_and_every_run_can_end(
     examples: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     backend = open_backend(Settings(tmp_path), StoredDocument)
-    assert isinstance(backend, LocalWork)
+    assert isinstance(backend, LocalBackend)
     Claims.backend, Claims.done = backend, Counter()
     same, steps = examples < 100, 40  # the quick form is the same one each time
     long = settings(

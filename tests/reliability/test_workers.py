@@ -21,12 +21,12 @@ import pytest
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document, StoredDocument
 from orchestration.domain.states import Cancelling
-from orchestration.services import loop, supervisor, worker as workers
+from orchestration.services import loop, worker as workers
 from orchestration.services.loop import Scheduler
 from tests.support.serving import ROOT
 from tests.support.working import Workplace, is_alive
@@ -175,7 +175,7 @@ def test_each_run_that_is_cancelled_ends_once_with_all_that_it_has_started(
 ) -> None:
     """At random points of their lives; half of them, and all their children, take no notice of SIGTERM."""
     grace = 2.0
-    monkeypatch.setattr(supervisor.Supervised.stop, "__defaults__", (grace,))
+    monkeypatch.setattr(workers.Supervised.stop, "__defaults__", (grace,))
     monkeypatch.setattr(workers, "RENEW_SECONDS", 0.2)
     deployment = place.deploy("""
         def told(flow, run, state): Path(f"hook {run.id}").open("a").write(state.name)
@@ -239,7 +239,7 @@ def test_a_downtime_over_slots_is_caught_up_as_each_schedule_asks(
         worker.send_signal(signal.SIGKILL)
         killed = worker.wait() == -signal.SIGKILL
     threading.Event().wait(seconds)
-    assert isinstance(place.backend, LocalWork)
+    assert isinstance(place.backend, LocalBackend)
     back = utc_now()
     Scheduler(place.backend).tick(back)
     waiting, missed, lost = dict[str, int](), dict[str, int](), 0

@@ -14,7 +14,7 @@ import pytest
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import StoreError
 from orchestration.domain.states import Cancelling, Scheduled
-from orchestration.services import supervisor
+from orchestration.services import worker as workers
 from tests.support.working import Workplace, is_alive
 
 QUICK = "@flow\ndef main(n: int = 1): print('got', n)\n"
@@ -102,7 +102,7 @@ def test_a_process_that_dies_is_told_of_and_its_flow_is_tried_again(anywhere: Wo
 def test_cancelling_ends_the_whole_group(
     place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ignores: bool
 ) -> None:
-    monkeypatch.setattr(supervisor.Supervised.stop, "__defaults__", (0.5 if ignores else 30.0,))
+    monkeypatch.setattr(workers.Supervised.stop, "__defaults__", (0.5 if ignores else 30.0,))
     code = f"""
         def told(flow, run, state): Path("hooks").open("a").write(state.name)
         @flow(retries=3, on_cancellation=[told])
@@ -207,7 +207,7 @@ def test_a_store_that_fails_when_a_run_ends_is_asked_again(place: Workplace, mon
 
 
 def test_time_is_up_even_if_the_store_does_not_answer(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.2)
     code = """
         import collections, itertools
         @flow(timeout_seconds=0.2)

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from orchestration.domain.schemas.filters import among
-from orchestration.services import supervisor
+from orchestration.services import worker as workers
 from tests.support.working import Workplace, is_alive
 
 HOLDS_THE_INTERPRETER = """
@@ -25,7 +25,7 @@ HOLDS_THE_INTERPRETER = """
 def test_a_flow_that_holds_the_interpreter_is_killed_when_its_time_is_up(
     anywhere: Workplace, monkeypatch: pytest.MonkeyPatch, retries: int
 ) -> None:
-    monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.5)
     run_id = anywhere.ask(anywhere.deploy(HOLDS_THE_INTERPRETER % retries))
     worker = anywhere.worker()
     anywhere.work(worker, lambda: anywhere.run(run_id).state_name == "TimedOut")
@@ -37,7 +37,7 @@ def test_a_flow_that_holds_the_interpreter_is_killed_when_its_time_is_up(
 
 def test_a_limit_holds_for_the_flows_function_only(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tasks that it started may end, however long they take; so may its hooks."""
-    monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.0)
     code = """
         def slow(*_): time.sleep(0.5)
         @task
@@ -129,8 +129,8 @@ def test_each_of_two_processes_at_a_time_throws_its_own_dice(place: Workplace) -
 def test_all_that_a_process_has_printed_is_kept_however_quickly_it_ends(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "MOST_WAITING", 100)
-    monkeypatch.setattr(supervisor, "READ_SECONDS", 60.0)
+    monkeypatch.setattr(workers, "MOST_WAITING", 100)
+    monkeypatch.setattr(workers, "READ_SECONDS", 60.0)
     run_id = place.ask(place.deploy("", job_variables={"command": "seq 2000", "stream_output": False}))
     worker = place.worker(once=True)
     place.work(worker, worker.ended.is_set)
@@ -141,7 +141,7 @@ def test_all_that_a_process_has_printed_is_kept_however_quickly_it_ends(
 def test_a_process_that_leaves_its_group_with_the_output_does_not_hold_up_the_end(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(workers, "READ_SECONDS", 0.5)
     command = "sh -c 'setsid sleep 30 & echo $! > child; exit 3'"
     run_id = place.ask(place.deploy("", job_variables={"command": command, "working_dir": str(place.folder)}))
     worker = place.worker(once=True)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.backend.http_work import HttpWork
+from orchestration.backend.http import HttpBackend
 from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
 
@@ -57,14 +57,14 @@ def peer() -> Peer:
 
 
 @pytest.fixture
-def backend(peer: Peer, tmp_path: Path) -> HttpWork:
+def backend(peer: Peer, tmp_path: Path) -> HttpBackend:
     """A backend before it."""
     settings = Settings(tmp_path, api_url="http://127.0.0.1:4200/api", api_request_timeout=5)
-    return HttpWork(settings, StoredDocument, httpx.MockTransport(peer))
+    return HttpBackend(settings, StoredDocument, httpx.MockTransport(peer))
 
 
 def test_a_run_is_claimed_by_proposing_pending(
-    backend: HttpWork, peer: Peer, caplog: pytest.LogCaptureFixture
+    backend: HttpBackend, peer: Peer, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = peer.runs
     peer.refused.add(second)
@@ -85,7 +85,7 @@ def test_a_run_is_claimed_by_proposing_pending(
     ],
 )
 def test_what_a_process_left_is_proposed_by_its_worker(
-    backend: HttpWork, peer: Peer, kind: str, after: list[str]
+    backend: HttpBackend, peer: Peer, kind: str, after: list[str]
 ) -> None:
     run_id = next(iter(peer.runs))
     peer.runs[run_id].append(kind)
