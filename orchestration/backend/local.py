@@ -33,7 +33,14 @@ from orchestration.persistence.values import micros, moment
 
 P = ParamSpec("P")
 T = TypeVar("T")
+LEASE = timedelta(seconds=schedules.LEASE_SECONDS)
 LEFT_BEHIND = "The flow run around this task run has ended."
+# Schedules that one tick plans, so that others get their turn.
+PLANNED_AT_ONCE = 20
+# Between two looks for runs that are due; a look that finds none writes nothing.
+POLL_SECONDS = 0.1
+# After so long it is noted anew that a worker has asked for the runs of a queue.
+NOTED_SECONDS = 10.0
 
 
 class LocalBackend(LocalLimits):
@@ -137,7 +144,7 @@ class LocalBackend(LocalLimits):
     def renew_claims(self, claim_ids: Sequence[UUID]) -> dict[UUID, str]:
         """Keep claims; those that are still held, each with the type of its run's state."""
         with self._db.transaction() as tx:
-            expires = _end_of_lease(utc_now())
+            expires = micros(utc_now() + LEASE)
             found = [tx.execute(STATEMENTS["renew_claim"], {"expires": expires, "id": str(each)}) for each in claim_ids]
         return {each: rows[0]["state_type"] for each, rows in zip(claim_ids, found, strict=True) if rows}
 
@@ -177,13 +184,25 @@ class LocalBackend(LocalLimits):
                 if state is not None and str(state.id) in found:
                     yield run_id, state, before
 
+    def crash_dead_runs(self) -> list[UUID]:
+        """Mark Crashed every run whose process, on this host, has died."""
+        suspects = runs.owned(self._db.read(STATEMENTS["unfinished_of_host"], {"host": this_process().host}))
+        lone_tasks = runs.unfinished_without_flow(self._db)
+        crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._crash(run_id)]
+        crash, dead = runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
+        return crashed + [run_id for run_id in dead if self._inside(crash, run_id, utc_now(), DIED, new_id)]
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
     # -- one step each -----------------------------------------------------------------------------------------------
 
     def _claimed(self, pool_id: str, queues: Sequence[str], limit: int, holder: str) -> dict[str, UUID]:
         """The runs that are claimed now, each with its claim."""
         now, claimed = utc_now(), dict[str, UUID]()
-        asked: dict[str, Any] = {"pool": pool_id, "now": micros(now), "most": limit}
-        asked["queues"] = json.dumps(list(queues)) if queues else ""
+        names = json.dumps(list(queues)) if queues else ""
+        asked = {"pool": pool_id, "now": micros(now), "most": limit, "queues": names}
         if not self._db.read(STATEMENTS["claimable"], asked) and time.monotonic() < self._noted + NOTED_SECONDS:
             return claimed
         with self._db.transaction() as tx:
@@ -194,7 +213,7 @@ class LocalBackend(LocalLimits):
                 for row in rows[:free]:
                     run, claim_id = runs.read_flow_run(tx, UUID(row["id"]), self._revive), new_id()
                     documents.delete(tx, "run_claims", {"flow_run_id": run.id})
-                    claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": _end_of_lease(now)}
+                    claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": micros(now + LEASE)}
                     documents.insert(tx, "run_claims", claim)
                     if isinstance(_settle(tx, run, _decide(run, _stamped(Pending(), now), now), now), Accept):
                         claimed[row["id"]] = claim_id
@@ -230,18 +249,6 @@ class LocalBackend(LocalLimits):
                 self._create(tx, catalog.run_of(deployment, wanted, now))
             replan = micros(again) if again else sys.maxsize
             documents.update(tx, "schedules", {"planned": until, "replan": replan}, {"id": schedule_id})
-
-    def crash_dead_runs(self) -> list[UUID]:
-        """Mark Crashed every run whose process, on this host, has died."""
-        suspects = runs.owned(self._db.read(STATEMENTS["unfinished_of_host"], {"host": this_process().host}))
-        lone_tasks = runs.unfinished_without_flow(self._db)
-        crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._crash(run_id)]
-        crash, dead = runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
-        return crashed + [run_id for run_id in dead if self._inside(crash, run_id, utc_now(), DIED, new_id)]
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
 
     def _inside(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What a piece of work gives, done in a transaction of its own."""
@@ -290,19 +297,7 @@ def _settle(tx: Transaction, run: FlowRun | TaskRun, decision: Decision, now: da
     return replace(decision, state=state)
 
 
-# Schedules that one tick plans, so that others get their turn.
-PLANNED_AT_ONCE = 20
-# Between two looks for runs that are due; a look that finds none writes nothing.
-POLL_SECONDS = 0.1
-# After so long it is noted anew that a worker has asked for the runs of a queue.
-NOTED_SECONDS = 10.0
-
-
 @lru_cache(maxsize=10_000)
 def _times(document: str) -> schedules.Schedule:
     """The schedule of a document; the same one every time, since to check a cron expression takes its time."""
     return schedules.schedule_of(json.loads(document))
-
-
-def _end_of_lease(now: datetime) -> int:
-    return micros(now) + round(schedules.LEASE_SECONDS * 1e6)

@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.local import LocalBackend
+from orchestration.backend.local import LEASE, LocalBackend
 from orchestration.domain.errors import OrchestrationError
-from orchestration.domain.schedules import LEASE_SECONDS
 
 # Does what is to be done at a time (UTC); the seconds until it wants to be called again.
 Tick = Callable[[datetime], float]
 SECONDS_AFTER_ERROR = 2.0
+TICK_SECONDS = 1.0
+# A pause after which leases get their time anew: nobody could renew them while the store or the machine slept.
+GAP = timedelta(seconds=10 * TICK_SECONDS)
 LOGGER = logging.getLogger("orchestration.services")
 
 
@@ -60,11 +62,6 @@ def at_signals(*steps: Callable[[], object]) -> None:
         signal.signal(sign, lambda *_: signs.put(None))
 
 
-TICK_SECONDS = 1.0
-# A pause after which leases get their time anew: nobody could renew them while the store or the machine slept.
-GAP = timedelta(seconds=10 * TICK_SECONDS)
-
-
 class Scheduler:
     """Makes the runs of slots, says which are late, and ends what dead workers and processes left.
 
@@ -78,7 +75,7 @@ class Scheduler:
     def tick(self, now: datetime) -> float:
         """Do what is to be done at ``now`` (UTC); the seconds until the next time."""
         if now - self._last > GAP:
-            self._patient_until = now + timedelta(seconds=LEASE_SECONDS)
+            self._patient_until = now + LEASE
         self._last = now
         has_more = self._backend.plan(now)
         self._backend.mark_late(now)

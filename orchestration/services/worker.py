@@ -46,6 +46,15 @@ READ_SECONDS, LOOK_SECONDS = 5.0, 0.05
 MOST_WAITING = 10_000
 # How variables begin that count only when an interpreter starts, which then is not a warm one.
 COLD = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_")
+# Between two looks at the processes; between two looks for work while there are some, unless one has made room; and
+# how long a look for work may take while there are none.
+TICK_SECONDS, BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.3, 2.0
+# Between two renewals of all leases, which also tell of runs that are to be cancelled.
+RENEW_SECONDS = 2.0
+HEARTBEAT_SECONDS = 30
+TOO_LONG = "The time limit of the flow was exceeded, and its code did not stop by itself: the process was killed."
+# Runs at a time, where nobody limits them; and how many are started before the leases of others are renewed.
+MOST_RUNS, MOST_AT_ONCE = 100, 5
 
 
 def folder_of(home: Path, run_id: object) -> Path:
@@ -166,17 +175,6 @@ class Supervised:
                     self._lines.put(line.rstrip("\n"))
                 if self._streams:
                     sys.stderr.write(line.removeprefix(MARK))
-
-
-# Between two looks at the processes; between two looks for work while there are some, unless one has made room; and
-# how long a look for work may take while there are none.
-TICK_SECONDS, BUSY_SECONDS, IDLE_SECONDS = 0.05, 0.3, 2.0
-# Between two renewals of all leases, which also tell of runs that are to be cancelled.
-RENEW_SECONDS = 2.0
-HEARTBEAT_SECONDS = 30
-TOO_LONG = "The time limit of the flow was exceeded, and its code did not stop by itself: the process was killed."
-# Runs at a time, where nobody limits them; and how many are started before the leases of others are renewed.
-MOST_RUNS, MOST_AT_ONCE = 100, 5
 
 
 @dataclass(eq=False)
