@@ -17,7 +17,7 @@ from blocks.mail_errors import translated
 from blocks.mail_message import Addresses, Letter, compose, recipients_of
 from orchestration.sdk.awaiting import dispatch
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.tasks import Task
+from orchestration.sdk.flows import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -37,6 +37,7 @@ from orchestration.domain.states import (
 )
 from orchestration.sdk import runtime as runtime
 from orchestration.sdk.artifacts import (
+    Variable as Variable,
     acreate_image_artifact as acreate_image_artifact,
     acreate_link_artifact as acreate_link_artifact,
     acreate_markdown_artifact as acreate_markdown_artifact,
@@ -51,12 +52,10 @@ from orchestration.sdk.artifacts import (
     get_artifact as get_artifact,
     update_progress_artifact as update_progress_artifact,
 )
-from orchestration.sdk.blocks import Block as Block, Secret as Secret
+from orchestration.sdk.blocks import Block as Block, LocalFileSystem as LocalFileSystem, Secret as Secret
 from orchestration.sdk.client import get_client as get_client
 from orchestration.sdk.concurrency import concurrency as concurrency, rate_limit as rate_limit
-from orchestration.sdk.context import tags as tags
-from orchestration.sdk.filesystems import LocalFileSystem as LocalFileSystem
-from orchestration.sdk.flows import Flow as Flow, flow as flow
+from orchestration.sdk.flows import Flow as Flow, Task as Task, flow as flow, task as task
 from orchestration.sdk.futures import (
     TaskFuture as TaskFuture,
     TaskFutureList as TaskFutureList,
@@ -84,9 +83,8 @@ from orchestration.sdk.results import (
     PickleSerializer as PickleSerializer,
 )
 from orchestration.sdk.runners import ThreadPoolTaskRunner as ThreadPoolTaskRunner
-from orchestration.sdk.session import test_harness as test_harness
+from orchestration.sdk.runtime import tags as tags, test_harness as test_harness
 from orchestration.sdk.task_results import task_input_hash as task_input_hash
-from orchestration.sdk.tasks import Task as Task, task as task
 from orchestration.sdk.transactions import (
     CommitMode as CommitMode,
     FileSystemLockManager as FileSystemLockManager,
@@ -96,4 +94,3 @@ from orchestration.sdk.transactions import (
     get_transaction as get_transaction,
     transaction as transaction,
 )
-from orchestration.sdk.variables import Variable as Variable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -170,4 +169,4 @@ def _settle(tx: Transaction, run: FlowRun | TaskRun, decision: Decision, now: da
         return Abort("Another process changed the run's state at the same moment.")
     elif state.details.pause_reschedule:  # suspended: its process ends by intent, and another one will go on
         runs.set_owner(tx, run.id, None)
-    return replace(decision, state=state)
+    return decision._replace(state=state)

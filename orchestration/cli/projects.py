@@ -58,7 +58,7 @@ def deploy_(
     """Deploy what prefect.yaml and deployment.yaml say, or the flow of an entrypoint: all of it, or nothing."""
     from orchestration.sdk.projects.deploying import planned, save
     from orchestration.sdk.projects.files import Said, read_project
-    from orchestration.sdk.session import close_session, current_session
+    from orchestration.sdk.runtime import close_session, current_session
 
     times = {"cron": cron, "interval": interval, "rrule": rrule}
     schedules = [{kind: each, "timezone": timezone} for kind, given in times.items() for each in given or ()]

@@ -176,7 +176,7 @@ File = Annotated[Path, typer.Option("--file", "-f", help="A file that defines bl
 def register(file: File) -> None:
     """Make the block types of a file known to the store."""
     from orchestration.sdk.blocks import Block
-    from orchestration.sdk.session import close_session
+    from orchestration.sdk.runtime import close_session
 
     try:
         names = runpy.run_path(str(file), run_name=file.stem)

@@ -88,15 +88,13 @@ class Attempt(NamedTuple):
     unit_random: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(NamedTuple):
     """The proposed state becomes the run's."""
 
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(NamedTuple):
     """Another state becomes, or stays, the run's."""
 
     state: State

@@ -28,7 +28,7 @@ from orchestration.sdk.logs import remember_secret
 GROUP = "orchestration.blocks"
 
 _BUILT_IN = {
-    "secret": "orchestration.sdk.blocks:Secret", "local-file-system": "orchestration.sdk.filesystems:LocalFileSystem"
+    "secret": "orchestration.sdk.blocks:Secret", "local-file-system": "orchestration.sdk.blocks:LocalFileSystem"
 }  # fmt: skip
 # By slug, the classes known so far; a later class of the same slug takes the earlier one's place.
 CLASSES: dict[str, type[Any]] = {}

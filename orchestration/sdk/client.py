@@ -14,7 +14,7 @@ from orchestration.domain.schemas import catalog, runs, wire
 from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.sdk import awaiting, logs
 from orchestration.sdk.results import StoredValue
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 
 R = TypeVar("R")
 Filter = Mapping[str, Any] | None

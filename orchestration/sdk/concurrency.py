@@ -15,7 +15,7 @@ from orchestration.backend.clock import DICE, new_id
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
 from orchestration.sdk import awaiting, logs
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 
 LEASE_SECONDS = 300.0
 _POLL_SECONDS = 0.05

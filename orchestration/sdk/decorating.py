@@ -12,10 +12,11 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.functions import check_decorated, is_async
 
 if TYPE_CHECKING:
     from orchestration.domain.states import State
+
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # CO_* flags of the language's data model
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -30,7 +31,7 @@ WaitFor = Iterable[Any] | None
 Delay = float | int | list[float] | Callable[[int], list[float]]
 
 
-def hook_adder(option: str, moment: str) -> Callable[[Any, Added], Added]:
+def hooking(option: str, moment: str) -> Callable[[Any, Added], Added]:
     """A method that decorates a function to be called at a moment of each run."""
 
     def add(self: Any, fn: Added) -> Added:
@@ -69,7 +70,6 @@ class Decorated(Generic[P, R]):
         """
         fn = given["fn"]
         check_decorated(fn, self._kind)
-        _check_parameters(fn, self._kind)
         for option in self._options():
             attribute, value = self._attribute(option), given[option]
             setattr(self, attribute, callables(value, option) if attribute.endswith("_hooks") else value)
@@ -154,9 +154,9 @@ class Decorated(Generic[P, R]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
-    on_completion = hook_adder("on_completion", "a run completes")
-    on_failure = hook_adder("on_failure", "a run fails")
-    on_running = hook_adder("on_running", "a run starts")
+    on_completion = hooking("on_completion", "a run completes")
+    on_failure = hooking("on_failure", "a run fails")
+    on_running = hooking("on_running", "a run starts")
 
     def __getstate__(self) -> Mapping[str, Any]:
         return {**self.__dict__, "_binder": None, "_policy": None}
@@ -179,10 +179,43 @@ def callables(hooks: Any, option: str) -> list[Any]:
     return listed
 
 
-def _check_parameters(fn: Callable[..., Any], decorator: str) -> None:
-    """Refuse a function with a parameter that the engine would take away from it."""
+def check_decorated(fn: Any, decorator: str) -> None:
+    """Refuse what cannot be a flow or task.
+
+    Raises:
+        UsageError: it is not callable, a generator function, or has a parameter that the engine would take from it.
+    """
+    if isinstance(fn, classmethod | staticmethod):
+        raise UsageError(f"Put @{type(fn).__name__} above @{decorator}, not below it.")
+    if not callable(fn):
+        raise UsageError(f"@{decorator} is for functions, not for {fn!r}; give its options by name, as in name='...'.")
+    if _flags(fn) & (_GENERATOR | _ASYNC_GENERATOR):
+        raise UsageError(f"{qualified_name(fn)} yields, and a {decorator} must return: collect the values in a list.")
     code = getattr(fn, "__code__", None)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
-    for name in ("return_state", "wait_for"):
-        if name in names:
-            raise UsageError(f"A {decorator} cannot have a parameter {name!r}, which its calls use; rename it.")
+    if taken := {"return_state", "wait_for"}.intersection(names):
+        raise UsageError(f"A {decorator} cannot have a parameter {min(taken)!r}, which its calls use; rename it.")
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Whether calling the function gives a coroutine."""
+    return bool(_flags(fn) & _COROUTINE)
+
+
+def qualified_name(fn: Callable[..., Any]) -> str:
+    """The module and name of a function, such as ``flows.train.<locals>.fit``."""
+    inner = _inner(fn)
+    module = getattr(inner, "__module__", None) or type(inner).__module__
+    return f"{module}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
+
+
+def _inner(fn: Any) -> Any:
+    while isinstance(fn, partial):
+        fn = fn.func
+    return fn
+
+
+def _flags(fn: Callable[..., Any]) -> int:
+    inner = _inner(fn)
+    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
+    return int(getattr(code, "co_flags", 0))

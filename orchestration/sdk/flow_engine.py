@@ -16,9 +16,8 @@ from orchestration.backend import clock, local, processes
 from orchestration.domain import errors, rules, states
 from orchestration.domain.schemas import runs, wire
 from orchestration.persistence.runs import owner_columns
-from orchestration.sdk import awaiting, futures, interrupts, lifecycle, logs, parameters, runners, task_engine
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, within
-from orchestration.sdk.session import Session
+from orchestration.sdk import awaiting, futures, lifecycle, logs, parameters, runners, task_engine
+from orchestration.sdk.runtime import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, Session, within
 
 NOT_READY = "NotReady"
 # Seconds that a worker's process waits for its next attempt; for a later one it gives up its place.
@@ -97,7 +96,7 @@ class FlowExecution:
     @contextmanager
     def scope(self) -> Iterator[None]:
         """Name the run, and let a termination signal end it truthfully."""
-        with interrupts.termination_as_exit(is_outermost=self.parent is None):
+        with awaiting.termination_as_exit(is_outermost=self.parent is None):
             if self.decorated.flow_run_name is not None:
                 name = parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name")
                 self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)

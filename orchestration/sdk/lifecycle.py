@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain import errors, functions, rules, states
+from orchestration.domain import errors, rules, states
 from orchestration.domain.states import State, StateType
-from orchestration.sdk import awaiting, futures, interrupts, logs
+from orchestration.sdk import awaiting, futures, logs
 from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 
 
 class Propose(NamedTuple):
@@ -45,7 +45,7 @@ TASK_RAISED = "Task run encountered an exception"
 FLOW_RAISED = "Flow run encountered an exception:"
 _CRASHES: dict[type[BaseException], str] = {
     KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
-    interrupts.Terminated: "Execution was aborted by a termination signal.",
+    awaiting.Terminated: "Execution was aborted by a termination signal.",
     SystemExit: "Execution was aborted by Python system exit call.",
     errors.SuspendSignal: "The flow run was suspended inside this task.",
     asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
@@ -104,7 +104,7 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
     What is raised this far ends the run from outside.
     """
     is_async = run.decorated.isasync
-    token = functions.RUN_IS_ASYNC.set(is_async)
+    token = states.RUN_IS_ASYNC.set(is_async)
     try:
         with run.scope():
             steps, answer = lifecycle(state, run_count), None
@@ -124,7 +124,7 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
     except BaseException as error:
         return run.ended_by(error)
     finally:
-        functions.RUN_IS_ASYNC.reset(token)
+        states.RUN_IS_ASYNC.reset(token)
 
 
 def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect | State:
@@ -176,7 +176,7 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     if not decorated.isasync:
         if decorated.timeout_seconds is None:
             return decorated.fn(*args, **kwargs)
-        return interrupts.call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
+        return awaiting.call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
     limit = asyncio.timeout(decorated.timeout_seconds)
     try:
         async with limit:
@@ -184,7 +184,7 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise interrupts.time_is_up(decorated.timeout_seconds) from None
+        raise awaiting.time_is_up(decorated.timeout_seconds) from None
 
 
 def policy_of(decorated: Any, session: Session) -> rules.RetryPolicy:

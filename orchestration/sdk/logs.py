@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -21,8 +21,8 @@ from orchestration.domain.errors import ConfigurationError, MissingContextError,
 from orchestration.domain.schemas.catalog import MASK
 from orchestration.domain.schemas.runs import FlowRun, TaskRunRecord
 from orchestration.domain.settings import Settings
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, current_run, log_fields
-from orchestration.sdk.session import Session, current_session
+from orchestration.sdk import runtime
+from orchestration.sdk.runtime import FLOW_RUN, TASK_RUN, Session, current_run, current_session, log_fields
 
 # Secrets of fewer characters are not looked for: they would blot out ordinary words.
 SHORTEST = 4
@@ -91,12 +91,12 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def tell(logger: logging.Logger, level: int, message: str, fields: Mapping[str, Any]) -> None:
+def tell(level: int, message: str, run: TaskRunRecord) -> None:
     """Log a line of the engine's own: as the logger would, without looking up who called."""
-    if logger.isEnabledFor(level):
-        record = logging.LogRecord(logger.name, level, "", 0, message, None, None)
-        record.__dict__.update(fields)
-        logger.handle(record)
+    if TASK_LOGGER.isEnabledFor(level):
+        record = logging.LogRecord(TASK_LOGGER.name, level, "", 0, message, None, None)
+        record.__dict__.update(log_fields(run))
+        TASK_LOGGER.handle(record)
 
 
 def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
@@ -173,7 +173,7 @@ def configure(session: Session) -> None:
         logger.addHandler(_STORE)
 
 
-def are_logged(decorated: Any, around: FlowRunContext | None, settings: Settings) -> bool:
+def are_logged(decorated: Any, around: runtime.FlowRunContext | None, settings: Settings) -> bool:
     """Whether what a flow or task prints is logged: as it says, else the flow around it, else the settings."""
     asked = decorated.log_prints
     if asked is None:

@@ -12,9 +12,9 @@ from uuid import UUID
 from orchestration.backend.clock import utc_now
 from orchestration.domain import errors, rules
 from orchestration.domain.states import Paused, Running, Scheduled, State
-from orchestration.sdk import context, logs
+from orchestration.sdk import logs, runtime
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 
 
 @either
@@ -52,10 +52,10 @@ def suspend_flow_run(
         MissingContextError: outside a flow, without ``flow_run_id``.
         UsageError: the run is a part of another flow run, whose process cannot end for it.
     """
-    flow = context.FLOW_RUN.get()
+    flow = runtime.FLOW_RUN.get()
     if flow_run_id is not None and (flow is None or str(flow.run.id) != str(flow_run_id)):
         return _propose(logs.started_session(), flow_run_id, _pause(flow_run_id, "Suspended", None, timeout, None))
-    if flow is not None and (context.TASK_RUN.get() is not None or flow.run.parent_task_run_id is not None):
+    if flow is not None and (runtime.TASK_RUN.get() is not None or flow.run.parent_task_run_id is not None):
         raise errors.UsageError("A task or a subflow cannot be suspended; pause it, or suspend the flow around it.")
     return _stop("Suspended", wait_for_input, timeout, key, _end_here)
 
@@ -100,10 +100,10 @@ def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, want
 
 
 def _stop(
-    name: str, wanted: Any, timeout: float | None, key: str | None, rest: Callable[[context.FlowRunContext], None]
+    name: str, wanted: Any, timeout: float | None, key: str | None, rest: Callable[[runtime.FlowRunContext], None]
 ) -> Any:
     """Enter the state and rest, unless the run was resumed here before; the value that the resume brought."""
-    flow = context.FLOW_RUN.get()
+    flow = runtime.FLOW_RUN.get()
     if flow is None:
         raise errors.MissingContextError("A flow run is paused from within; call this inside a flow.")
     session, run_id = flow.session, flow.run.id
@@ -143,7 +143,7 @@ def _give_input(session: Session, run_id: UUID, key: str, text: str) -> None:
     session.backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 
 
-def _wait(timeout: float, poll_interval: float, flow: context.FlowRunContext) -> None:
+def _wait(timeout: float, poll_interval: float, flow: runtime.FlowRunContext) -> None:
     """Look at the state again and again until somebody has resumed the run."""
     logs.get_run_logger().info("Pausing flow, execution will continue when this flow run is resumed.")
     deadline = time.monotonic() + timeout
@@ -155,7 +155,7 @@ def _wait(timeout: float, poll_interval: float, flow: context.FlowRunContext) ->
     logs.get_run_logger().info("Resuming flow run execution!")
 
 
-def _end_here(_: context.FlowRunContext) -> None:
+def _end_here(_: runtime.FlowRunContext) -> None:
     """Let the engine end the process."""
     logs.get_run_logger().info("Suspending flow run, execution will be rescheduled when this flow run is resumed.")
     raise errors.SuspendSignal

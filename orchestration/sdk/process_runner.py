@@ -13,8 +13,7 @@ from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.domain.settings import Settings
 from orchestration.domain.states import Crashed, State
 from orchestration.sdk import lifecycle, logs, runners, task_engine
-from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, within
-from orchestration.sdk.session import open_session, swap_session
+from orchestration.sdk.runtime import FLOW_RUN, TAGS, FlowRunContext, open_session, swap_session, within
 
 
 class ProcessPoolTaskRunner:

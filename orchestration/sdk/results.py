@@ -194,7 +194,7 @@ def _block_class() -> Any:
 
 def _default_storage() -> Storage:
     """The folder of the settings; the session by name, because it knows results."""
-    return FolderStorage(resolve_name("orchestration.sdk.session:current_session")().settings.storage_path)
+    return FolderStorage(resolve_name("orchestration.sdk.runtime:current_session")().settings.storage_path)
 
 
 _NOT_LOADED = object()

@@ -1,19 +1,202 @@
 """``runtime.flow_run``, ``runtime.task_run``, ``runtime.deployment``: what the current run is called and was given.
 
 Outside a run everything is ``None`` or empty, so that code which asks can be tried anywhere.
+
+What the code of a run may know of the run: plain data in context variables.
+
+The one open store of this process: settings, backend and recorder, opened at the first need.
+
+``test_harness`` puts an isolated one in its place for tests of user code.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from orchestration.backend import connect, port, surroundings
 from orchestration.backend.clock import utc_now
-from orchestration.domain.schemas.runs import FlowRun
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext
-from orchestration.sdk.session import Session
+from orchestration.backend.recorder import Recorder
+from orchestration.domain.schemas.runs import FlowRun, TaskRunRecord
+from orchestration.domain.settings import Settings, read_settings
+from orchestration.sdk import futures, results, runners
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a run needs of its surroundings."""
+
+    settings: Settings
+    backend: port.Backend
+    recorder: Recorder
+
+    def close(self) -> None:
+        """Write what is left and release the store."""
+        with closing(self.backend):
+            self.recorder.close()
+
+
+_lock = threading.RLock()
+_current: Session | None = None
+
+
+def current_session() -> Session:
+    """The session of this process; opened from the environment when there is none."""
+    global _current  # noqa: PLW0603 - one session a process is the point
+    if _current is not None:
+        return _current
+    with _lock:
+        if _current is None:
+            _current = open_session(surroundings.current_settings())
+            atexit.register(close_session)
+        return _current
+
+
+def open_session(settings: Settings) -> Session:
+    """A session of its own, for these settings."""
+    backend = connect.open_backend(settings, results.StoredValue.from_document)
+    return Session(settings, backend, Recorder(backend.record))
+
+
+def swap_session(session: Session | None) -> Session | None:
+    """Make ``session`` the one of this process; the one before it, still open."""
+    global _current
+    with _lock:
+        before, _current = _current, session
+        return before
+
+
+def _forget_session() -> None:
+    """In a forked child, leave the parent's store to the parent: its connection and unwritten rows are not ours."""
+    global _current  # noqa: PLW0603 - see above
+    _current = None
+
+
+os.register_at_fork(after_in_child=_forget_session)
+
+
+def close_session() -> None:
+    """Close the session of this process, if it has one."""
+    before = swap_session(None)
+    if before is not None:
+        before.close()
+
+
+@contextmanager
+def test_harness() -> Iterator[Session]:
+    """Let all runs inside the block go to a store of their own, in a temporary folder that ends with it."""
+    with tempfile.TemporaryDirectory(prefix="orchestration-test-", ignore_cleanup_errors=True) as folder:
+        settings = replace(read_settings(os.environ, Path(folder)), home=Path(folder), api_url=None, database_url=None)
+        session = open_session(settings)
+        before = swap_session(session)
+        try:
+            yield session
+        finally:
+            swap_session(before)
+            session.close()
+
+
+test_harness.__test__ = False  # type: ignore[attr-defined]  # its name is no test's
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOptions:
+    """What a run says of results, and its tasks follow unless they say otherwise."""
+
+    persist: bool | None = None
+    storage: Any = None
+    serializer: Any = None
+
+    def store(self, settings: Settings, lock_manager: Any = None) -> results.ResultStore:
+        """Where results go that these options speak of."""
+        storage = results.storage_of(self.storage, settings.storage_path)
+        return results.ResultStore(storage, results.serializer_of(self.serializer), lock_manager)
+
+
+@dataclass(slots=True)
+class FlowRunContext:
+    """The flow run that surrounds the running code."""
+
+    run: FlowRun
+    session: Session
+    parameters: dict[str, Any]
+    runner: runners.TaskRunner
+    results: ResultOptions
+    log_prints: bool = False
+    # The task runs that were submitted and have not ended.
+    outstanding: set[futures.TaskFuture[Any]] = field(default_factory=set)
+    # Whether no task run is to start any more that has not started.
+    is_ending: bool = False
+    pauses: int = 0
+    # By task key, the numbers that its runs get one after the other.
+    task_calls: defaultdict[str, count[int]] = field(default_factory=partial(defaultdict, count))
+    produced: futures.Produced = field(default_factory=futures.Produced)
+
+
+@dataclass(slots=True)
+class TaskRunContext:
+    """The task run that surrounds the running code."""
+
+    record: TaskRunRecord
+    session: Session
+    parameters: dict[str, Any]
+    task_name: str
+    log_prints: bool = False
+
+
+FLOW_RUN: ContextVar[FlowRunContext | None] = ContextVar("FLOW_RUN", default=None)
+TASK_RUN: ContextVar[TaskRunContext | None] = ContextVar("TASK_RUN", default=None)
+TAGS: ContextVar[frozenset[str]] = ContextVar("TAGS", default=frozenset())
+
+
+class within:
+    """A block in which context variables have these values."""
+
+    __slots__ = ("_tokens", "_values")
+
+    def __init__(self, *values: tuple[ContextVar[Any], Any]) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._tokens = [variable.set(value) for variable, value in self._values]
+
+    def __exit__(self, *_: object) -> None:
+        for (variable, _value), token in zip(self._values, self._tokens, strict=True):
+            variable.reset(token)
+
+
+@contextmanager
+def tags(*new_tags: str) -> Iterator[frozenset[str]]:
+    """Tag all runs that start inside the block; tags of blocks around it stay."""
+    with within((TAGS, TAGS.get() | set(new_tags))):
+        yield TAGS.get()
+
+
+def current_run() -> FlowRun | TaskRunRecord | None:
+    """The innermost run around the running code."""
+    task, flow = TASK_RUN.get(), FLOW_RUN.get()
+    return task.record if task is not None else flow.run if flow is not None else None
+
+
+def log_fields(run: FlowRun | TaskRunRecord | None) -> Mapping[str, Any]:
+    """The fields that a log record carries for a run; none without a run."""
+    if isinstance(run, TaskRunRecord):
+        return {"prefix": f"Task run {run.name!r} - ", "flow_run_id": run.flow_run_id, "task_run_id": run.id}
+    return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None} if run else {}
+
 
 T = TypeVar("T")
 
@@ -103,14 +286,14 @@ def _id(runs: list[FlowRun], name: str = "id") -> str | None:
 
 def _around(flow: FlowRunContext) -> list[FlowRun]:
     """A flow run, and those around it if it is a subflow's, innermost first."""
-    runs, backend = [flow.run], flow.session.backend
+    found, backend = [flow.run], flow.session.backend
     flow.session.recorder.flush()
-    while runs[-1].parent_task_run_id is not None:
-        parent_id = backend.task_run(runs[-1].parent_task_run_id).flow_run_id
+    while found[-1].parent_task_run_id is not None:
+        parent_id = backend.task_run(found[-1].parent_task_run_id).flow_run_id
         if parent_id is None:
             break
-        runs.append(backend.flow_run(parent_id))
-    return runs
+        found.append(backend.flow_run(parent_id))
+    return found
 
 
 def _url(session: Session, form: str, run_id: UUID) -> str | None:

@@ -18,9 +18,7 @@ from orchestration.domain import errors, rules
 from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.domain.states import Cancelled, Pending, State, StateDetails, StateType
 from orchestration.sdk import awaiting, concurrency, futures, lifecycle, logs, parameters, task_results, transactions
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, log_fields, within
-from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, Session, TaskRunContext, within
 
 
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
@@ -156,7 +154,7 @@ class TaskExecution(task_results.LivingTask):
         noted = self.note(state, now)
         if state.is_final():
             level = logging.INFO if state.is_completed() else logging.ERROR
-            logs.tell(logs.TASK_LOGGER, level, f"Finished in state {noted}", log_fields(self.record))
+            logs.tell(level, f"Finished in state {noted}", self.record)
         return noted
 
     def _outcome(self, value: Any) -> State:
@@ -213,15 +211,15 @@ def mirror(parent: TaskRunRecord, session: Session, state: State, flow_run_id: U
 
 def submit_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
     """A future of one run of the task; with ``return_state``, its final state."""
-    future = _submit(_flow(task), new_task_run(task, binder_of(task).bind(args, kwargs), wait_for))
+    future = _submit(_flow(task), new_task_run(task, parameters.binder_of(task).bind(args, kwargs), wait_for))
     return futures.state_of(future) if return_state else future
 
 
 def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
     """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
     flow, waited_for = _flow(task), tuple(wait_for or ())
-    parameters = {name: _ended(value) for name, value in binder_of(task).bind(args, kwargs).items()}
-    found = {name: _elements(value) for name, value in parameters.items()}
+    given = {name: _ended(value) for name, value in parameters.binder_of(task).bind(args, kwargs).items()}
+    found = {name: _elements(value) for name, value in given.items()}
     mapped = {name: elements for name, elements in found.items() if elements is not None}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
@@ -231,7 +229,7 @@ def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
         raise errors.MappingLengthMismatch(f"{task.name}.map() has different lengths ({told}); use unmapped().")
     submitted = futures.TaskFutureList[Any]()
     for elements in zip(*mapped.values(), strict=True):
-        one = {**parameters, **dict(zip(mapped, elements, strict=True))}
+        one = {**given, **dict(zip(mapped, elements, strict=True))}
         submitted.append(_submit(flow, new_task_run(task, one, waited_for)))
     return [futures.state_of(future) for future in submitted] if return_state else submitted
 

@@ -19,9 +19,8 @@ from orchestration.domain import caching, states
 from orchestration.domain.errors import HashError
 from orchestration.domain.schemas.runs import TaskRunRecord
 from orchestration.sdk import logs, results, runtime
-from orchestration.sdk.context import FlowRunContext, ResultOptions
 from orchestration.sdk.parameters import filled_in
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import FlowRunContext, ResultOptions, Session
 from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
 
 

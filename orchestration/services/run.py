@@ -13,7 +13,7 @@ from uuid import UUID
 from orchestration.domain.errors import Abort, ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, State, StateDetails
-from orchestration.sdk import flow_engine, logs, session as sessions
+from orchestration.sdk import flow_engine, logs, runtime
 from orchestration.sdk.projects import entrypoints, pulling
 from orchestration.services.supervisor import CLAIM, MARK, WORKER, folder_of
 
@@ -35,7 +35,7 @@ def run_flow_run(run_id: UUID, claim_id: UUID | None = None) -> State:
     return flow_engine.execute(flow, run_id, claim_id)
 
 
-def _flow_of(session: sessions.Session, run: FlowRun) -> Any:
+def _flow_of(session: runtime.Session, run: FlowRun) -> Any:
     """The flow of the deployment that made a run, loaded from where its code lies, which is the current folder then."""
     if run.deployment_id is None:
         raise ConfigurationError(f"No deployment made the run {run.name!r}, so nothing tells where its code lies.")
@@ -58,7 +58,7 @@ def main() -> None:
     except (OrchestrationError, Abort) as error:
         sys.exit(str(error))
     finally:
-        sessions.close_session()
+        runtime.close_session()
     sys.exit(0 if claim_id or state.is_completed() else 1)
 
 

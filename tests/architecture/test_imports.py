@@ -22,7 +22,6 @@ LATE_IMPORTS = {
     "orchestration/sdk/parameters.py": "a value that fits its annotation as it is needs no pydantic",
     "orchestration/sdk/pauses.py": "only a pause that asks for an input needs pydantic",
     "orchestration/sdk/projects/entrypoints.py": "which module has a flow is known once it is asked for",
-    "orchestration/sdk/tasks.py": "the engine loads at the first call",
     "orchestration/server/api/work.py": "only a deployment with a parameter schema needs its reader, 0.1 s and 10 MB",
     "pipelines/duration_prediction/registry.py": "MLflow takes seconds",
 }

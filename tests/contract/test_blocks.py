@@ -28,7 +28,7 @@ def car(backend: Backend) -> BlockSchema:
 
 
 def _document(schema: BlockSchema, name: str | None, **data: Any) -> BlockDocument:
-    return BlockDocument(new_id(), name, data, schema.id, schema.block_type_id, is_anonymous=name is None)
+    return BlockDocument(name, data, schema.id, schema.block_type_id, is_anonymous=name is None, id=new_id())
 
 
 def _reference(target: BlockDocument) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def waits_for_its_retry():
     raise ValueError("no")
 
 def watch():
-    from orchestration.sdk.session import current_session
+    from orchestration.sdk.runtime import current_session
     while flow_runs(current_session().backend)[0].state_name != "AwaitingRetry":
         pass
     wait()

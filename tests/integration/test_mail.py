@@ -18,7 +18,7 @@ from blocks.mail_errors import (
     MailSecurityError,
 )
 from orchestration.sdk.flows import flow
-from orchestration.sdk.session import Session, test_harness
+from orchestration.sdk.runtime import Session, test_harness
 from tests.support.certificates import make_certificate
 from tests.support.listings import task_runs
 from tests.support.smtp_server import MailServer, smtp_server

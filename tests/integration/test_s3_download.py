@@ -24,7 +24,7 @@ from blocks.s3_errors import (
 )
 from blocks.s3_objects import MIB, Transfer
 from orchestration.sdk.flows import flow
-from orchestration.sdk.session import test_harness
+from orchestration.sdk.runtime import test_harness
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.s3_server import bucket_at, forget_buckets, make_bucket, rclone_server, s3_server
 

@@ -15,7 +15,7 @@ from typing import assert_type
 
 from orchestration.domain.states import State
 from orchestration.sdk.flows import flow
-from orchestration.sdk.tasks import task
+from orchestration.sdk.flows import task
 
 
 

@@ -14,13 +14,19 @@ from uuid import UUID
 from orchestration.domain.schemas.wire import Document, record_of
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """One version of something that a run publishes for people to read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What all of them have: an id, and the moments, in UTC, of birth and last change."""
 
     id: UUID
-    created: datetime
-    updated: datetime
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact(Kept):
+    """One version of something that a run publishes for people to read."""
+
     key: str | None = None
     type: str | None = None
     description: str | None = None
@@ -36,14 +42,11 @@ def artifact_of(document: Document) -> Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class VariableRecord:
+class VariableRecord(Kept):
     """A named JSON value."""
 
-    id: UUID
     name: str
     value: Any
-    created: datetime
-    updated: datetime
     tags: tuple[str, ...] = field(default=())
 
 
@@ -53,14 +56,11 @@ def variable_of(document: Document) -> VariableRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ConcurrencyLimit:
+class ConcurrencyLimit(Kept):
     """A named number of slots; with a decay, slots come back by themselves at that rate (per second)."""
 
-    id: UUID
     name: str
     limit: int
-    created: datetime
-    updated: datetime
     active: bool = True
     active_slots: int = 0
     slot_decay_per_second: float = 0.0
@@ -75,10 +75,9 @@ MASK = "*" * 8
 
 
 @dataclass(frozen=True, slots=True)
-class BlockType:
+class BlockType(Kept):
     """A kind of block, known by its slug."""
 
-    id: UUID
     slug: str
     name: str
     logo_url: str | None = None
@@ -86,34 +85,28 @@ class BlockType:
     description: str | None = None
     code_example: str | None = None
     is_protected: bool = False
-    created: datetime | None = None
-    updated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class BlockSchema:
+class BlockSchema(Kept):
     """The fields of a block type, as JSON schema; ``checksum`` is the identity of those fields."""
 
-    id: UUID
     checksum: str
     fields: Mapping[str, Any]
     block_type_id: UUID
     block_type: BlockType | None = None
     capabilities: tuple[str, ...] = ()
     version: str = UNVERSIONED
-    created: datetime | None = None
-    updated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class BlockDocument:
+class BlockDocument(Kept):
     """The saved values of one block.
 
     ``references`` holds, by field, the documents of other saved blocks that this one points to; the
     store puts their values into ``data`` as well, so that a reader needs no second question.
     """
 
-    id: UUID
     name: str | None
     data: Mapping[str, Any]
     block_schema_id: UUID
@@ -122,8 +115,6 @@ class BlockDocument:
     block_type: BlockType | None = None
     references: Mapping[str, BlockDocument] = field(default_factory=dict)
     is_anonymous: bool = False
-    created: datetime | None = None
-    updated: datetime | None = None
 
 
 def masked(data: Mapping[str, Any], secret_fields: list[str]) -> dict[str, Any]:

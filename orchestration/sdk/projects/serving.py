@@ -18,12 +18,12 @@ from uuid import UUID
 
 from orchestration.domain.errors import UsageError
 from orchestration.domain.schemas.wire import Document, moment_text
-from orchestration.sdk.interrupts import termination_as_exit
+from orchestration.sdk.awaiting import termination_as_exit
 from orchestration.sdk.projects.deploying import ENTER, planned, save
 from orchestration.sdk.projects.entrypoints import load_flow
 from orchestration.sdk.projects.files import FIELDS, Said
 from orchestration.sdk.projects.git import GitRepository
-from orchestration.sdk.session import current_session
+from orchestration.sdk.runtime import current_session
 
 _KINDS = ("cron", "interval", "rrule")
 _POOL = ("work_pool_name", "work_queue_name", "job_variables")

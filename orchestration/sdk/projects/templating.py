@@ -11,7 +11,7 @@ from typing import Any
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.sdk.logs import remember_secret
-from orchestration.sdk.session import current_session
+from orchestration.sdk.runtime import current_session
 
 # What of a file may be left to the run, which fills it in: all but outputs of steps, blocks, or nothing.
 ALL, BLOCKS, NONE = r".", r"(prefect|orchestration)\.blocks\.", r"(?!)"

@@ -36,7 +36,7 @@ def registered(store: LocalBlockStore, slug: str = "car", **fields: Any) -> Bloc
 
 
 def document(schema: BlockSchema, name: str | None, data: dict[str, Any], anonymous: bool = False) -> BlockDocument:
-    return BlockDocument(uuid4(), name, data, schema.id, schema.block_type_id, is_anonymous=anonymous)
+    return BlockDocument(name, data, schema.id, schema.block_type_id, is_anonymous=anonymous, id=uuid4())
 
 
 def reference(target: BlockDocument | UUID) -> dict[str, Any]:

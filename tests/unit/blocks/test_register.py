@@ -14,7 +14,7 @@ from blocks.mail import EmailServerCredentials
 from blocks.register import MAIL_NAMES, STORAGE_NAMES, Registered, main, register
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.block_model import BlockNotFound
-from orchestration.sdk.session import Session, test_harness
+from orchestration.sdk.runtime import Session, test_harness
 
 ROOT = Path(__file__).parents[3]
 STORAGE = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "very$ecret${HOME}", "S3_BUCKET": "months"}

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from orchestration import Secret
 from orchestration.persistence import crypto
-from orchestration.sdk.session import close_session
+from orchestration.sdk.runtime import close_session
 from tests.support.command_line import asked, orchestrate, table
 
 DEFINITION = '''

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.port import Backend
-from orchestration.sdk.session import close_session
+from orchestration.sdk.runtime import close_session
 from tests.architecture.source import ROOT
 from tests.support.command_line import asked, orchestrate
 from tests.support.repositories import FLOW, commit, repository

@@ -10,7 +10,6 @@ from uuid import UUID
 import pytest
 
 from orchestration.domain import errors, states
-from orchestration.domain.functions import Ready
 from orchestration.domain.states import (
     NO_DATA,
     TERMINAL,
@@ -21,6 +20,7 @@ from orchestration.domain.states import (
     Failed,
     Paused,
     Pending,
+    Ready,
     Running,
     Scheduled,
     State,

@@ -7,7 +7,7 @@ import pytest
 from orchestration import test_harness
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.logs import FLOW_LOGGER, ROOT, TASK_LOGGER
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 
 
 @pytest.fixture

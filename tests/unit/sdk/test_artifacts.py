@@ -196,7 +196,7 @@ def test_progress_moves_between_nothing_and_all(client: SyncClient) -> None:
     assert update_progress_artifact(made, 100) == made
     artifact = _only(client)
     assert (artifact.data, artifact.description, artifact.key) == (100.0, "reading", "trips")
-    assert artifact.updated > artifact.created
+    assert artifact.created and artifact.updated and artifact.updated > artifact.created
     assert asyncio.run(aupdate_progress_artifact(made, 7.5, "back")) == made
     artifact = _only(client)
     assert (artifact.data, artifact.description) == (7.5, "back")

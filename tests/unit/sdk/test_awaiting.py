@@ -10,7 +10,7 @@ import pytest
 
 import orchestration
 from orchestration import flow, task
-from orchestration.domain.functions import Ready, in_async_code
+from orchestration.domain.states import Ready, in_async_code
 from orchestration.sdk.awaiting import awaited, dispatch, either, finish, plainly
 
 ROOT = Path(orchestration.__file__).parents[1]

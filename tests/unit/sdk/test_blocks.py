@@ -21,9 +21,8 @@ from orchestration.sdk.block_model import (
     SecretDict,
     UnknownBlockType,
 )
-from orchestration.sdk.blocks import Block, Secret
-from orchestration.sdk.filesystems import LocalFileSystem
-from orchestration.sdk.session import Session, test_harness
+from orchestration.sdk.blocks import Block, LocalFileSystem, Secret
+from orchestration.sdk.runtime import Session, test_harness
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,7 +14,7 @@ from orchestration.backend.local_work import LocalWork
 from orchestration.domain.errors import Abort
 from orchestration.domain.states import AwaitingRetry, Cancelled, Cancelling, Paused, Running, Scheduled
 from orchestration.sdk.flow_engine import execute
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 from tests.support.records import flow_run
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.sdk.block_model import BlockUsageError
-from orchestration.sdk.filesystems import LocalFileSystem
+from orchestration.sdk.blocks import LocalFileSystem
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.sdk.filesystems import kept_files
+from orchestration.sdk.blocks import kept_files
 
 TREE = [
     "a.py", "b.pyc", "build/x.o", "build/keep.txt", "src/a.pyc", "src/build/y", "docs/one.md", "docs/deep/two.md", "#x",

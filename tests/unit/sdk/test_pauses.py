@@ -30,7 +30,7 @@ from orchestration.sdk.client import SyncClient
 from orchestration.sdk.flow_engine import FlowExecution
 from orchestration.sdk.lifecycle import drive
 from orchestration.sdk.pauses import apause_flow_run, asuspend_flow_run
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 
 pytestmark = pytest.mark.usefixtures("session")
 

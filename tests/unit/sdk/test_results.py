@@ -22,7 +22,7 @@ from orchestration.sdk.results import (
     StoredValue,
     storage_of,
 )
-from orchestration.sdk.session import Session, open_session
+from orchestration.sdk.runtime import Session, open_session
 
 ROOT = Path(__file__).resolve().parents[3]
 NOON = datetime(2021, 1, 1, 12, tzinfo=UTC)

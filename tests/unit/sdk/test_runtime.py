@@ -10,9 +10,8 @@ from orchestration import ProcessPoolTaskRunner, flow, runtime, tags, task
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.states import Scheduled
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
 from orchestration.sdk.runners import ThreadPoolTaskRunner
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import FLOW_RUN, FlowRunContext, ResultOptions, Session
 from tests.support.listings import task_runs
 from tests.support.records import flow_run as made_up_run
 

@@ -11,8 +11,8 @@ import pytest
 import orchestration
 from orchestration import flow, get_run_logger
 from orchestration.domain.settings import Settings
-from orchestration.sdk import session as sessions
-from orchestration.sdk.session import Session, close_session, current_session, open_session, swap_session
+from orchestration.sdk import runtime as sessions
+from orchestration.sdk.runtime import Session, close_session, current_session, open_session, swap_session
 from tests.support.listings import flow_runs, logs, task_runs
 
 ROOT = Path(orchestration.__file__).parents[1]
@@ -89,7 +89,7 @@ def test_the_store_is_released_even_if_the_last_rows_cannot_be_written(tmp_path:
 def test_threads_that_need_it_at_once_get_the_same(tmp_path: Path) -> None:
     program = (
         "import threading\n"
-        "from orchestration.sdk.session import current_session\n"
+        "from orchestration.sdk.runtime import current_session\n"
         "found, start = [], threading.Barrier(8)\n"
         "def ask():\n"
         "    start.wait()\n"
@@ -107,7 +107,7 @@ def test_a_forked_child_opens_a_store_of_its_own(tmp_path: Path) -> None:
     program = (
         "import os\n"
         "from orchestration import flow\n"
-        "from orchestration.sdk import session\n"
+        "from orchestration.sdk import runtime as session\n"
         "@flow\n"
         "def main(): ...\n"
         "main()\n"

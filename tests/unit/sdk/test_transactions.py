@@ -17,7 +17,7 @@ from orchestration import (
 )
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.results import FolderStorage, JSONSerializer, ResultStore
-from orchestration.sdk.session import Session
+from orchestration.sdk.runtime import Session
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -7,8 +7,8 @@ import pytest
 
 from orchestration import Variable, flow
 from orchestration.domain.errors import ObjectAlreadyExists, UsageError
+from orchestration.sdk.artifacts import LONGEST_VALUE
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.variables import LONGEST_VALUE
 
 pytestmark = pytest.mark.usefixtures("session")
 

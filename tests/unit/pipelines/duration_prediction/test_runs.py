@@ -7,9 +7,8 @@ import pytest
 
 from orchestration.backend.clock import new_id
 from orchestration.domain.states import Scheduled
-from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
 from orchestration.sdk.runners import ThreadPoolTaskRunner
-from orchestration.sdk.session import close_session, current_session
+from orchestration.sdk.runtime import FLOW_RUN, FlowRunContext, ResultOptions, close_session, current_session
 from pipelines.duration_prediction.config import MonthPlan, TrainingConfig, plan_months
 from pipelines.duration_prediction.wiring.runs import months_of_run
 from pipelines.tlc import Month

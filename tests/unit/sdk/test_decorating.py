@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from orchestration.domain.errors import UsageError
-from orchestration.domain.functions import RUN_IS_ASYNC, Ready, check_decorated, in_async_code, is_async, qualified_name
+from orchestration.domain.states import RUN_IS_ASYNC, Ready, in_async_code
+from orchestration.sdk.decorating import check_decorated, is_async, qualified_name
 
 
 def sync(_number: int = 0) -> None: ...
