@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -14,8 +13,7 @@ MOST_DELAYS = 50
 DelaySpec = float | int | Sequence[float] | Callable[[int], list[float]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """``retries`` new attempts; the last of ``delays`` (seconds) serves for all that follow it."""
 
     retries: int = 0

@@ -1,7 +1,4 @@
-"""Artifacts: what runs publish for people to read.
-
-Variables: named JSON values that people change without changing code.
-"""
+"""What runs keep for people: artifacts that they publish, and variables that people change without changing code."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""One name for sync and async callers: the value in sync code, an awaitable in async code.
+"""How code of either kind is called: one name for sync and async callers, and what stops a call from outside.
 
-What stops running code from outside: a time limit that is over, and a termination signal.
+Sync code gets the value, async code an awaitable. A time limit that is over, and a termination signal, end a call.
 """
 
 import asyncio

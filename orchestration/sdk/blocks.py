@@ -24,10 +24,9 @@ from pydantic import Field, JsonValue, SecretStr, StrictStr, ValidationError, fi
 from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectAlreadyExists, ObjectNotFound
 from orchestration.domain.schemas import catalog, wire
-from orchestration.sdk import block_model, logs
+from orchestration.sdk import block_model, logs, results
 from orchestration.sdk.awaiting import awaited, either, in_thread, plainly
 from orchestration.sdk.block_model import BlockExists, BlockModel, BlockNotFound, BlockUsageError
-from orchestration.sdk.results import write_whole
 from orchestration.sdk.runtime import current_session
 
 DOCUMENT_NAME = re.compile(r"[a-z0-9-]+")
@@ -274,7 +273,7 @@ class LocalFileSystem(Block):
         if file.exists() and not file.is_file():
             raise BlockUsageError(f"Path {file} already exists and is not a file.")
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, content)
+        results.write_whole(file, content)
         return str(file)
 
     awrite_path = awaited(write_path)

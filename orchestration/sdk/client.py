@@ -12,9 +12,8 @@ from orchestration.backend.port import Backend
 from orchestration.domain import rules, states
 from orchestration.domain.schemas import catalog, runs, wire
 from orchestration.domain.schemas.filters import PAGE, Query
-from orchestration.sdk import awaiting, logs
+from orchestration.sdk import awaiting, logs, runtime
 from orchestration.sdk.results import StoredValue
-from orchestration.sdk.runtime import Session
 
 R = TypeVar("R")
 Filter = Mapping[str, Any] | None
@@ -38,7 +37,7 @@ def _listing(resource: str, record: Callable[[wire.Document], R], order: str | N
 class SyncClient(AbstractContextManager["SyncClient"]):
     """Reads and changes what the store holds; what this process has recorded so far is written first."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: runtime.Session) -> None:
         self._session = session
 
     def __exit__(self, *_: object) -> None:
@@ -79,7 +78,7 @@ class SyncClient(AbstractContextManager["SyncClient"]):
 class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     """The same methods as ``SyncClient``, each to be awaited; the work is done in a worker thread."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: runtime.Session) -> None:
         self._client = SyncClient(session)
 
     async def __aexit__(self, *_: object) -> None:

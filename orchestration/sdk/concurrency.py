@@ -14,8 +14,7 @@ from uuid import UUID
 from orchestration.backend.clock import DICE, new_id
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.sdk import awaiting, logs
-from orchestration.sdk.runtime import Session
+from orchestration.sdk import awaiting, logs, runtime
 
 LEASE_SECONDS = 300.0
 _POLL_SECONDS = 0.05
@@ -45,7 +44,7 @@ class Slots:
     max_retries: int | None = None
     lease_duration: float = LEASE_SECONDS
     strict: bool = False
-    session: Session = field(default_factory=logs.started_session)
+    session: runtime.Session = field(default_factory=logs.started_session)
 
     def __post_init__(self) -> None:
         self._wanted = [self.names] if isinstance(self.names, str) else list(self.names or ())
@@ -146,13 +145,13 @@ def rate_limit(
 
 
 @lru_cache(maxsize=1)
-def _limited_tags(session: Session, second: int) -> frozenset[str]:
+def _limited_tags(session: runtime.Session, second: int) -> frozenset[str]:
     """The tags that are limited, looked up again each second: most runs have tags and no limits."""
     limits = session.backend.concurrency_limits()
     return frozenset(limit.name for limit in limits if limit.name.startswith("tag:"))
 
 
-def tag_slots(session: Session, tags: Sequence[str]) -> Slots | nullcontext[None]:
+def tag_slots(session: runtime.Session, tags: Sequence[str]) -> Slots | nullcontext[None]:
     """Slots of the limits on a task run's tags; a limit of the name ``tag:x`` counts the runs tagged ``x``."""
     limited = _limited_tags(session, int(time.monotonic())) if tags else ()
     wanted = [f"tag:{tag}" for tag in tags if f"tag:{tag}" in limited]

@@ -55,7 +55,7 @@ def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) ->
 
 
 @dataclass(eq=False)
-class FlowExecution:
+class FlowExecution(lifecycle.Run):
     """One flow run while it lives."""
 
     decorated: Any
@@ -66,11 +66,6 @@ class FlowExecution:
     parent: runs.TaskRunRecord | None
     # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
-
-    @property
-    def logger(self) -> logs.RunLogger:
-        """A logger whose lines belong to the run."""
-        return logs.logger_of(self.record)
 
     async def alive(self) -> states.State:
         """The state that the run ends in."""

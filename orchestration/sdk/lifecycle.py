@@ -16,9 +16,8 @@ from typing import Any, NamedTuple, Protocol, cast
 from orchestration.backend.clock import utc_now
 from orchestration.domain import errors, rules, states
 from orchestration.domain.states import State, StateType
-from orchestration.sdk import awaiting, futures, logs
+from orchestration.sdk import awaiting, futures, logs, runtime
 from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.runtime import Session
 
 
 class Propose(NamedTuple):
@@ -60,12 +59,15 @@ _HOOKS_BY_TYPE = {
 class Run(Protocol):
     """What the driver asks of a flow run or task run."""
 
+    __slots__ = ()
+
     decorated: Any
     record: Any
 
     @property
     def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
+        return logs.logger_of(self.record)
 
     def may_wait(self, state: State) -> bool:
         """Whether proposing this state may wait for a disk, a server or a person, which an event loop must not do."""
@@ -187,7 +189,7 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
         raise awaiting.time_is_up(decorated.timeout_seconds) from None
 
 
-def policy_of(decorated: Any, session: Session) -> rules.RetryPolicy:
+def policy_of(decorated: Any, session: runtime.Session) -> rules.RetryPolicy:
     """The retries of a flow or task, as the settings say where its decorator does not."""
 
     def said(option: str) -> Any:

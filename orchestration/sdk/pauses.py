@@ -14,7 +14,6 @@ from orchestration.domain import errors, rules
 from orchestration.domain.states import Paused, Running, Scheduled, State
 from orchestration.sdk import logs, runtime
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.runtime import Session
 
 
 @either
@@ -126,7 +125,7 @@ def _stop(
     return _adapter(wanted).validate_json(given["value"])
 
 
-def _propose(session: Session, run_id: UUID, pause: State) -> None:
+def _propose(session: runtime.Session, run_id: UUID, pause: State) -> None:
     decision = session.backend.propose_flow_run_state(run_id, pause)
     if isinstance(decision, rules.Wait | rules.Abort):
         raise errors.UsageError(f"The flow run {run_id} cannot be {pause.name.lower()}: {decision.reason}")
@@ -138,7 +137,7 @@ def _adapter(wanted: Any) -> Any:
     return TypeAdapter(wanted)
 
 
-def _give_input(session: Session, run_id: UUID, key: str, text: str) -> None:
+def _give_input(session: runtime.Session, run_id: UUID, key: str, text: str) -> None:
     """Store a value of a flow run under a key, in place of the one that was there."""
     session.backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 

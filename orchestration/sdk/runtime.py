@@ -1,11 +1,9 @@
-"""``runtime.flow_run``, ``runtime.task_run``, ``runtime.deployment``: what the current run is called and was given.
+"""What surrounds running code: the run that it is part of, what it may know of that, and the store of the process.
 
-Outside a run everything is ``None`` or empty, so that code which asks can be tried anywhere.
+``runtime.flow_run``, ``runtime.task_run``, ``runtime.deployment`` say what the current run is called and was given;
+outside a run everything is ``None`` or empty, so that code which asks can be tried anywhere.
 
-What the code of a run may know of the run: plain data in context variables.
-
-The one open store of this process: settings, backend and recorder, opened at the first need.
-
+The session is the one open store of this process: settings, backend and recorder, opened at the first need;
 ``test_harness`` puts an isolated one in its place for tests of user code.
 """
 

@@ -15,12 +15,10 @@ from typing import Any, NamedTuple
 import cloudpickle
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.domain import caching, states
-from orchestration.domain.errors import HashError
+from orchestration.domain import caching, errors, states
 from orchestration.domain.schemas.runs import TaskRunRecord
-from orchestration.sdk import logs, results, runtime
+from orchestration.sdk import lifecycle, results, runtime
 from orchestration.sdk.parameters import filled_in
-from orchestration.sdk.runtime import FlowRunContext, ResultOptions, Session
 from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
 
 
@@ -34,14 +32,14 @@ class KeptResults(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class LivingTask:
+class LivingTask(lifecycle.Run):
     """A task run while it lives: what it is about, the states that it enters, and its transaction."""
 
     decorated: Any
     parameters: dict[str, Any]
     record: TaskRunRecord
-    session: Session
-    flow: FlowRunContext | None
+    session: runtime.Session
+    flow: runtime.FlowRunContext | None
     wait_for: tuple[Any, ...]
     kept: KeptResults | None = None
     around: Opener | None = field(default_factory=ACTIVE.get)
@@ -62,11 +60,6 @@ class LivingTask:
             return True
         of_flow = self.flow.results.persist if self.flow is not None else None
         return self.session.settings.persist_results if of_flow is None else of_flow
-
-    @property
-    def logger(self) -> logs.RunLogger:
-        """A logger whose lines belong to the run."""
-        return logs.logger_of(self.record)
 
     def note(self, state: states.State, now: datetime) -> states.State:
         """Give the run a state and let the recorder write it."""
@@ -142,10 +135,10 @@ def undo(run: LivingTask) -> None:
 def _kept_results(run: LivingTask) -> KeptResults:
     """Where a call's result goes, and the key that makes it the same call as an earlier one."""
     task, parameters, flow = run.decorated, run.parameters, run.flow
-    options = flow.results if flow is not None else ResultOptions()
+    options = flow.results if flow is not None else runtime.ResultOptions()
     policy = caching.CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn else task.cache_policy or caching.DEFAULT
     place = policy.key_storage or task.result_storage or options.storage
-    options = ResultOptions(None, place, task.result_serializer or options.serializer)
+    options = runtime.ResultOptions(None, place, task.result_serializer or options.serializer)
     store = options.store(run.session.settings, policy.lock_manager)
     if task.result_storage_key is not None:
         return KeptResults(store, _storage_key(run))
@@ -200,11 +193,11 @@ def hash_objects(*values: Any) -> str:
     for value in values:
         try:
             _feed(digest, value)
-        except HashError:
+        except errors.HashError:
             raise
         except Exception as error:  # it contains itself, or pickling it failed
             remedy = "leave it out with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE"
-            raise HashError(f"An argument cannot be a part of a cache key ({error}); {remedy}.") from error
+            raise errors.HashError(f"An argument cannot be a part of a cache key ({error}); {remedy}.") from error
     return digest.hexdigest()
 
 

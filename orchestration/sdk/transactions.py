@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk import awaiting, logs
-from orchestration.sdk.results import ResultStore, StoredValue
+from orchestration.sdk import awaiting, logs, results
 
 Hook = Callable[["Transaction"], None]
 
@@ -60,7 +59,7 @@ class Transaction:
     """
 
     key: str | None = None
-    store: ResultStore | None = None
+    store: results.ResultStore | None = None
     commit_mode: CommitMode | None = None
     isolation_level: IsolationLevel | None = None
     overwrite: bool = False
@@ -69,7 +68,7 @@ class Transaction:
     around: Opener | None = field(default_factory=ACTIVE.get, repr=False)
     expiration: datetime | None = None
     state: Literal["ACTIVE", "COMMITTED", "ROLLED_BACK"] = field(default="ACTIVE", init=False)
-    stored: StoredValue | None = field(default=None, init=False)
+    stored: results.StoredValue | None = field(default=None, init=False)
     # What the engine does when the transaction is undone, after the user's hooks.
     on_rolled_back: Callable[[], None] | None = field(default=None, init=False)
 
@@ -78,7 +77,7 @@ class Transaction:
         self.commit_mode = self.commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
         self.isolation_level = self.isolation_level or (parent.isolation_level if parent else None)
         if self.key is not None and self.store is None:
-            self.store = ResultStore()
+            self.store = results.ResultStore()
         self.children: list[Transaction] = []
         self._locks = ExitStack()
         self._values: dict[str, Any] = {}
@@ -125,7 +124,7 @@ class Transaction:
         if not self.overwrite and self.read() is not None:
             self.state = "COMMITTED"
 
-    def read(self) -> StoredValue | None:
+    def read(self) -> results.StoredValue | None:
         """The stored result of the transaction's key, if there is one."""
         return self.store.find(self.key) if self.store is not None and self.key is not None else None
 
