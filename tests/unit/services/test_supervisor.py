@@ -77,7 +77,9 @@ def test_a_killed_nursery_takes_along_what_a_command_has_started(place: Workplac
     place.work(worker, lambda: child.exists() and child.read_text().endswith("\n"))
     child.write_text(child.read_text().strip())
     os.kill(int((place.folder / "nursery").read_text()), signal.SIGKILL)
-    place.work(worker, lambda: place.run(run_id).state_name == "Crashed" and not worker._runs and not is_alive(child))
+    place.work(worker, lambda: place.run(run_id).state_name == "Crashed" and not worker._runs)
+    place.work(worker, lambda: not is_alive(child))
+    assert place.states(run_id)[-1] == "Crashed"
 
 
 def test_processes_are_warm_unless_their_variables_speak_to_the_interpreter(place: Workplace) -> None:
