@@ -58,14 +58,18 @@ class Workplace:
 
     def delay(self, run: Document) -> float:
         """The seconds from the time that a run was due, or asked for, to the first line of its flow."""
-        wanted, end, told = Query(among("logs", flow_run_id=[run["id"]])), time.monotonic() + PATIENCE, list[str]()
-        while not told:  # what a run printed may be stored a moment after its end
-            told = [log["message"] for log in self.backend.find("logs", wanted) if log["message"].startswith("line ")]
+        end = time.monotonic() + PATIENCE
+        while (told := self._told(run)) is None:  # what a run printed may be stored a moment after its end
             if time.monotonic() > end:
                 raise SystemExit("What a run printed did not come.")
-            time.sleep(0.0 if told else 0.05)
+            time.sleep(0.05)
         due = datetime.fromisoformat(run["expected_start_time"])
-        return (datetime.fromtimestamp(float(told[0].split()[1]), UTC) - due).total_seconds()
+        return (datetime.fromtimestamp(told, UTC) - due).total_seconds()
+
+    def _told(self, run: Document) -> float | None:
+        """The time that a run's first line tells, once it is stored."""
+        lines = self.backend.find("logs", Query(among("logs", flow_run_id=[run["id"]])))
+        return next((float(each["message"].split()[1]) for each in lines if each["message"].startswith("line ")), None)
 
 
 @contextmanager

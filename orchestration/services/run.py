@@ -17,6 +17,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -69,15 +70,19 @@ def _flow_of(session: sessions.Session, run: FlowRun) -> Any:
 
 def main() -> None:
     """Live the run that the command line names, or carry out orders and then live one of those."""
-    if not (sys.argv[1:] or _is_run()):
+    if not sys.argv[1:] and stat.S_ISSOCK(os.fstat(0).st_mode) and not _is_run():
         return
+    try:
+        run_id = UUID(sys.argv[1])
+    except (IndexError, ValueError):
+        sys.exit("Name a flow run by its id, one of those that `orchestrate flow-run ls --json` shows.")
     told, claim_id = os.environ.pop(TOLD, None), os.environ.pop(CLAIM, None)
     if told:
         os.set_inheritable(int(told), False)
         logs.ConsoleHandler.mark = MARK
     tell = partial(_tell_limit, int(told)) if told else bool
     try:
-        state = run_flow_run(UUID(sys.argv[1]), UUID(claim_id) if claim_id else None, tell)
+        state = run_flow_run(run_id, UUID(claim_id) if claim_id else None, tell)
     except (OrchestrationError, Abort) as error:
         sys.exit(str(error))
     finally:

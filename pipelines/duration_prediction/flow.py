@@ -1,7 +1,7 @@
 """The monthly job: fetch the months, learn, judge, register, publish and mail. Only wiring; the work is elsewhere."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -146,14 +146,7 @@ def duration_prediction(
     record = record_training(found, training, files, train)
     registered = earlier or register(model, record, store)
     outcome = settle(store, found, registered, earlier is not None, training.promotion_margin)
-    facts = ReportFacts(
-        day=date.today(),
-        found=found,
-        outcome=outcome,
-        history=read_history(earlier_metrics(), training.colour),
-        provenance=provenance(got, registered, record),
-        zone_names=read_zone_names(got.centroids),
-    )
+    facts = gather_facts(found, outcome, provenance(got, registered, record), got.centroids)
     report = make_report(facts, validate, prediction, geography)
     publish(report, facts)
     keep_report(registered, report)
@@ -293,6 +286,18 @@ def settle(store: Store, found: Findings, registered: RegisteredModel, reused: b
         keep_as_challenger(store, registered)
     get_run_logger().info("%s: %s", registered.model_uri, reason)
     return Outcome(registered.model_uri, reused, fate, reason)
+
+
+def gather_facts(found: Findings, outcome: Outcome, origin: Mapping[str, str], centroids: Path | None) -> ReportFacts:
+    """All that a report of today tells."""
+    return ReportFacts(
+        day=date.today(),
+        found=found,
+        outcome=outcome,
+        history=read_history(earlier_metrics(), found.colour),
+        provenance=origin,
+        zone_names=read_zone_names(centroids),
+    )
 
 
 @task

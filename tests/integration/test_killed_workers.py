@@ -16,11 +16,9 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.connect import open_backend
 from orchestration.backend.local_work import LocalWork
-from orchestration.backend.surroundings import current_settings
-from orchestration.domain.schemas.wire import StoredDocument
-from tests.support.working import SECONDS, Workplace
+from tests.support.alive import lives
+from tests.support.working import SECONDS, Workplace, workplace
 
 ROOT = Path(__file__).parents[2]
 LONG = """
@@ -36,13 +34,8 @@ LONG = """
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
     """A pool on this machine's database."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    settings = current_settings()
-    backend = open_backend(settings, StoredDocument)
-    (folder := tmp_path / "code").mkdir()
-    place = Workplace(backend, folder, settings.home)
-    yield place
-    place.close()
+    with workplace(tmp_path, monkeypatch) as place:
+        yield place
 
 
 @contextmanager
@@ -73,13 +66,6 @@ def _pids(place: Workplace) -> list[int]:
     return [int(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def _pass_the_lease(place: Workplace) -> None:
     """Let the time pass after which nobody waits for a worker any more."""
     assert isinstance(place.backend, LocalWork)
@@ -91,7 +77,7 @@ def test_a_killed_worker_takes_its_processes_along_and_another_one_goes_on(place
     with _worker() as first:
         _until(lambda: len(_pids(place)) == 1, place)
         first.send_signal(signal.SIGKILL)
-        _until(lambda: not _is_alive(_pids(place)[0]), place)
+        _until(lambda: not lives(_pids(place)[0]), place)
     _pass_the_lease(place)
     assert place.states(run_id)[-2:] == ["Crashed", "AwaitingRetry"]
     with _worker():
@@ -112,9 +98,9 @@ def test_a_killed_worker_takes_along_what_its_processes_have_started(place: Work
     run_id = place.ask(place.deploy(code))
     with _worker() as worker:
         _until(lambda: len(_pids(place)) == 1, place)
-        assert _is_alive(_pids(place)[0])
+        assert lives(_pids(place)[0])
         worker.send_signal(signal.SIGKILL)
-        _until(lambda: not _is_alive(_pids(place)[0]), place)
+        _until(lambda: not lives(_pids(place)[0]), place)
     _pass_the_lease(place)
     assert place.states(run_id)[-1] == "Crashed"
 
@@ -143,7 +129,7 @@ def test_a_second_signal_ends_the_runs_at_once(place: Workplace) -> None:
         worker.communicate(timeout=SECONDS)
     assert worker.returncode == 0
     assert place.states(run_id)[-2:] == ["Crashed", "AwaitingRetry"]
-    assert not _is_alive(_pids(place)[0])
+    assert not lives(_pids(place)[0])
 
 
 def test_worker_without_its_pool_says_what_to_do() -> None:

@@ -20,16 +20,14 @@ from uuid import UUID
 import pytest
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.connect import open_backend
 from orchestration.backend.local_work import LocalWork
-from orchestration.backend.surroundings import current_settings
 from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.wire import Document, StoredDocument
+from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Cancelling
 from orchestration.services import loop, supervisor, worker as workers
 from orchestration.services.loop import Scheduler
-from tests.support.serving import ROOT
-from tests.support.working import Workplace, is_alive
+from tests.support.alive import is_alive
+from tests.support.working import Workplace, workplace
 
 PATIENCE = 300.0
 # A worker that ticks its own scheduler, whose leases are as short as its first argument says.
@@ -47,12 +45,8 @@ app(prog_name="orchestrate")
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
     """A pool on this machine's database."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    settings = current_settings()
-    (folder := tmp_path / "code").mkdir()
-    place = Workplace(open_backend(settings, StoredDocument), folder, settings.home)
-    yield place
-    place.close()
+    with workplace(tmp_path, monkeypatch) as place:
+        yield place
 
 
 @contextmanager
@@ -144,12 +138,11 @@ def test_code_that_holds_on_to_the_interpreter_is_not_given_up_for_dead(
             gaps = {"longest": 0.0}
             thread = threading.Thread(target=beat, args=[gaps])
             thread.start()
-            count, began = 10_000_000, time.monotonic()
-            collections.deque(itertools.repeat(0, count), maxlen=0)
-            rate = count / (time.monotonic() - began)
+            count = 10_000_000
             while gaps["longest"] < seconds:
-                collections.deque(itertools.repeat(0, int(1.2 * rate * seconds)), maxlen=0)
+                collections.deque(itertools.repeat(0, count), maxlen=0)
                 time.sleep(0.1)
+                count *= 2
             gaps["over"] = True
             thread.join()
             print("silent for", gaps["longest"])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from orchestration import concurrency
+from tests.support.alive import lives
 
 
 def main(folder: Path, slots: int) -> None:
@@ -45,11 +46,7 @@ def _is_locked(file: IO[str]) -> bool:
 
 def _lives(file: IO[str]) -> bool:
     """Whether the process that has locked the file lives."""
-    try:
-        about = Path(f"/proc/{int(os.pread(file.fileno(), 10, 0))}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return about.rpartition(")")[2].split()[0] not in "ZX"
+    return lives(os.pread(file.fileno(), 10, 0).decode().strip())
 
 
 if __name__ == "__main__":

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from orchestration.backend.clock import utc_now
+from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
+from orchestration.backend.surroundings import current_settings
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document
+from orchestration.domain.schemas.wire import Document, StoredDocument
 from orchestration.services.worker import Worker
+from tests.support.serving import ROOT
 
 PREAMBLE = "import os, signal, subprocess, sys, time\nfrom pathlib import Path\nfrom orchestration import *\n"
 SECONDS = 60.0
 """That anything may take on a busy machine."""
-
-
-def is_alive(file: Path) -> bool:
-    """Whether the process whose number stands in a file lives, as more than a zombie."""
-    try:
-        return Path(f"/proc/{file.read_text()}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 class Workplace:
@@ -85,3 +83,14 @@ class Workplace:
         """All runs with their states and logs, for who wants to know why a test failed."""
         ids = [UUID(run["id"]) for run in self.backend.find("flow_runs")]
         return [(self.states(run_id), self.lines(run_id)) for run_id in ids]
+
+
+@contextmanager
+def workplace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+    """A pool in the store of the current settings, with its code in a folder of its own; no process outlives it."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    settings = current_settings()
+    (code := folder / "code").mkdir()
+    place = Workplace(open_backend(settings, StoredDocument), code, settings.home)
+    yield place
+    place.close()

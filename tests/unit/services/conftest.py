@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from orchestration.backend.connect import open_backend
-from orchestration.backend.surroundings import current_settings
-from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.services import worker as workers
-from tests.support.serving import ROOT, serving
-from tests.support.working import Workplace
+from tests.support.serving import serving
+from tests.support.working import Workplace, workplace
 
 
 @pytest.fixture(params=["local", "server"])
@@ -20,22 +18,20 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     """A pool on this machine's database, or on a server's."""
     if request.param == "server":
         monkeypatch.setenv("ORCHESTRATION_API_URL", serving().url(tmp_path / "store"))
-    yield from _place(tmp_path, monkeypatch)
+    with _place(tmp_path, monkeypatch) as place:
+        yield place
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
     """A pool on this machine's database."""
-    yield from _place(tmp_path, monkeypatch)
+    with _place(tmp_path, monkeypatch) as place:
+        yield place
 
 
+@contextmanager
 def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.0)
     monkeypatch.setattr(workers, "RENEW_SECONDS", 0.1)
-    settings = current_settings()
-    backend = open_backend(settings, StoredDocument)
-    (folder := tmp_path / "code").mkdir()
-    place = Workplace(backend, folder, settings.home)
-    yield place
-    place.close()
+    with workplace(tmp_path, monkeypatch) as place:
+        yield place

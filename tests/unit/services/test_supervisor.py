@@ -9,7 +9,8 @@ import pytest
 
 from orchestration.domain.schemas.filters import among
 from orchestration.services import supervisor
-from tests.support.working import Workplace, is_alive
+from tests.support.alive import is_alive
+from tests.support.working import Workplace
 
 HOLDS_THE_INTERPRETER = """
     import collections, itertools

@@ -15,7 +15,8 @@ from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import StoreError
 from orchestration.domain.states import Cancelling, Scheduled
 from orchestration.services import supervisor
-from tests.support.working import Workplace, is_alive
+from tests.support.alive import is_alive
+from tests.support.working import Workplace
 
 QUICK = "@flow\ndef main(n: int = 1): print('got', n)\n"
 
