@@ -13,7 +13,7 @@ PORT ?= 4200
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train serve test check bench interop reliability lock
+.PHONY: help train serve test check bench interop reliability screenshots lock
 .NOTPARALLEL:
 
 help: ## show this list
@@ -36,7 +36,7 @@ check: $(VENV)/.dev $(VENV)/.bytecode ## lint, types, import contracts, and the 
 	@$(PY) -m coverage report --include='orchestration/domain/*' --fail-under=100
 	@$(PY) -m coverage report --fail-under=95
 
-bench: $(VENV)/.bytecode ## measure what this project promises, as JSON; PEER_PYTHON=... adds Prefect for comparison
+bench: $(VENV)/.dev $(VENV)/.bytecode ## measure what this project promises, as JSON; PEER_PYTHON=... adds Prefect for comparison
 	@$(PY) -m benchmarks.run
 
 interop: $(VENV)/.dev $(VENV)/.bytecode .venv-interop/.ready ## try the real Prefect on our server, and our client on Prefect's
@@ -44,6 +44,9 @@ interop: $(VENV)/.dev $(VENV)/.bytecode .venv-interop/.ready ## try the real Pre
 
 reliability: $(VENV)/.dev $(VENV)/.bytecode ## kill, cut off and wait: the long forms of the tests for what must never be lost
 	@$(PY) -m pytest -q -m reliability --numprocesses=0 -s $(PYTEST_ARGS)
+
+screenshots: $(VENV)/.dev $(VENV)/.bytecode ## take the pictures of the pages in docs/images; needs Chromium
+	@$(PY) -m tests.browser.screenshots docs/images
 
 lock: $(VENV)/.dev ## resolve the dependencies anew and write both lock files
 	@$(UV_COMPILE) --upgrade --output-file requirements.lock

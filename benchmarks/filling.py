@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.local import LocalBackend
-from orchestration.domain.schemas.runs import FlowRun, TaskRunChange, TaskRunRecord, uuid7
+from orchestration.domain.schemas.runs import FlowRun, TaskRun, TaskRunChange, uuid7
 from orchestration.domain.states import Completed, Crashed, Failed, Running, Scheduled, State
 from orchestration.persistence import runs
-from orchestration.persistence.values import micros
+from orchestration.persistence.documents import micros
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 FLOWS = ("duration-prediction", "predict-durations", "ingest-zones", "retention", "smoke")
@@ -32,9 +32,9 @@ class Sizes:
     big_run_logs: int = 20_000
 
 
-def fill(backend: LocalBackend, sizes: Sizes, dice: random.Random) -> UUID:
-    """Fill an empty store; the id of the flow run that has more task runs and lines than all others."""
-    ids = [_id(dice, NOW - timedelta(minutes=sizes.flow_runs - place)) for place in range(sizes.flow_runs)]
+def fill(backend: LocalBackend, sizes: Sizes, dice: random.Random, now: datetime = NOW) -> UUID:
+    """Fill a store with a run a minute up to ``now``; the id of the last, which has more of all than all others."""
+    ids = [_id(dice, now - timedelta(minutes=sizes.flow_runs - place)) for place in range(sizes.flow_runs)]
     big = ids[-1]
     database = backend._db
     for some in _chunks(ids):
@@ -98,7 +98,7 @@ def _flow_run(run_id: UUID, dice: random.Random) -> FlowRun:
 
 def _task_run(flow_run_id: UUID, dice: random.Random) -> TaskRunChange:
     born = _born(flow_run_id)
-    record = TaskRunRecord(
+    record = TaskRun(
         id=_id(dice, born),
         flow_run_id=flow_run_id,
         name=f"fit-{dice.randrange(100)}",

@@ -23,8 +23,9 @@ from benchmarks.report import Measure, main
 from benchmarks.serving import ask, serving
 from orchestration.backend.connect import open_backend
 from orchestration.backend.local import LocalBackend
-from orchestration.domain.schemas.wire import StoredDocument, moment_text
+from orchestration.domain.schemas.wire import moment_text
 from orchestration.domain.settings import Settings
+from orchestration.domain.states import StoredResult
 from tests.support.postgres import binaries, leave_server, new_database
 
 ROUNDS = 8
@@ -37,7 +38,7 @@ def measure(options: Options) -> Sequence[Measure]:
     measures = []
     for name, opened in _stores():
         with opened as settings, TemporaryDirectory(prefix="benchmark-") as folder:
-            backend = open_backend(settings, StoredDocument)
+            backend = open_backend(settings, StoredResult)
             assert isinstance(backend, LocalBackend)
             big = str(fill(backend, sizes, random.Random(1)))
             backend.close()

@@ -20,7 +20,7 @@ from benchmarks.table import page, terminal_heading, terminal_lines
 BENCHMARKS = (
     "script_start", "import_cost", "cli_start", "called_task", "submitted_task", "fib_flow", "many_tasks",
     "big_argument", "harness", "server_start", "server_script", "server_task", "server_logs", "worker_latency",
-    "worker_load", "scheduler_tick", "duration_model",
+    "worker_load", "scheduler_tick", "pages", "duration_model",
 )  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from uuid import UUID
 
 from benchmarks.common import Contender
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.schemas.filters import Query, among
-from orchestration.domain.schemas.wire import Document, StoredDocument
+from orchestration.domain.schemas.wire import Document
 from orchestration.domain.settings import Settings
+from orchestration.domain.states import StoredResult
 
 PATIENCE = 300.0
 POOL = "bench"
@@ -29,7 +30,7 @@ FLOW = "import time\nfrom orchestration import flow\n\n\n@flow\ndef main():\n   
 class Workplace:
     """A store, with deployments of a flow that does nothing but tell the time."""
 
-    backend: LocalWork
+    backend: LocalBackend
     folder: Path
 
     def deploy(self, name: str, **fields: object) -> UUID:
@@ -76,8 +77,8 @@ class Workplace:
 def workplace(home: Path) -> Iterator[Workplace]:
     """A pool in the store of a contender's home."""
     (home / "told.py").write_text(FLOW, encoding="utf-8")
-    with closing(open_backend(Settings(home / "store"), StoredDocument)) as backend:
-        assert isinstance(backend, LocalWork)
+    with closing(open_backend(Settings(home / "store"), StoredResult)) as backend:
+        assert isinstance(backend, LocalBackend)
         backend.create("work_pools", {"name": POOL, "type": "process"}, overwrite=True)
         yield Workplace(backend, home)
 

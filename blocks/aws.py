@@ -14,9 +14,8 @@ from blocks.aws_parameters import AssumeRoleParameters, AwsClientParameters
 from blocks.s3_download import download_files, download_folder
 from blocks.s3_paths import Download, RemoteObject, folder_prefix, join_key, keyed_files
 from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.blocks import Block
-from orchestration.sdk.filesystems import FILES_AND_FOLDERS
-from orchestration.sdk.session import current_session
+from orchestration.sdk.blocks import FILES_AND_FOLDERS, Block
+from orchestration.sdk.context import current_session
 
 __all__ = [
     "AssumeRoleParameters",

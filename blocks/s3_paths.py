@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blocks.s3_errors import UnsafeKeyError
-from orchestration.sdk.filesystems import kept_files
+from orchestration.sdk.blocks import kept_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ from orchestration.domain.states import (
     Suspended as Suspended,
     TimedOut as TimedOut,
 )
-from orchestration.sdk import runtime as runtime
+from orchestration.sdk import context as runtime  # noqa: F401
 from orchestration.sdk.artifacts import (
+    Variable as Variable,
     acreate_image_artifact as acreate_image_artifact,
     acreate_link_artifact as acreate_link_artifact,
     acreate_markdown_artifact as acreate_markdown_artifact,
@@ -48,14 +49,12 @@ from orchestration.sdk.artifacts import (
     create_markdown_artifact as create_markdown_artifact,
     create_progress_artifact as create_progress_artifact,
     create_table_artifact as create_table_artifact,
-    get_artifact as get_artifact,
     update_progress_artifact as update_progress_artifact,
 )
-from orchestration.sdk.blocks import Block as Block, Secret as Secret
+from orchestration.sdk.blocks import Block as Block, LocalFileSystem as LocalFileSystem, Secret as Secret
 from orchestration.sdk.client import get_client as get_client
 from orchestration.sdk.concurrency import concurrency as concurrency, rate_limit as rate_limit
-from orchestration.sdk.context import tags as tags
-from orchestration.sdk.filesystems import LocalFileSystem as LocalFileSystem
+from orchestration.sdk.context import tags as tags, test_harness as test_harness
 from orchestration.sdk.flows import Flow as Flow, flow as flow
 from orchestration.sdk.futures import (
     TaskFuture as TaskFuture,
@@ -90,7 +89,6 @@ from orchestration.sdk.results import (
     PickleSerializer as PickleSerializer,
 )
 from orchestration.sdk.runners import ThreadPoolTaskRunner as ThreadPoolTaskRunner
-from orchestration.sdk.session import test_harness as test_harness
 from orchestration.sdk.task_results import task_input_hash as task_input_hash
 from orchestration.sdk.tasks import Task as Task, task as task
 from orchestration.sdk.transactions import (
@@ -102,4 +100,3 @@ from orchestration.sdk.transactions import (
     get_transaction as get_transaction,
     transaction as transaction,
 )
-from orchestration.sdk.variables import Variable as Variable

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
+from orchestration.domain.errors import ConfigurationError, UsageError
 from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType, masked
 from orchestration.domain.schemas.wire import record_of
 from orchestration.domain.settings import Settings
@@ -127,8 +127,7 @@ class LocalBlockStore:
         """The document of that ``id``, or of that type's ``slug`` and ``name``."""
         for row in documents.rows(self._db, "block_documents", keys):
             return self._document(row, include_secrets)
-        named = "/".join(map(str, keys.values()))
-        raise ObjectNotFound(f"There is no block {named}; list them with `orchestrate block ls`.")
+        raise documents.not_found("block_documents", keys)
 
     def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
         """Documents by type and name, the anonymous ones left out."""
@@ -142,11 +141,7 @@ class LocalBlockStore:
         with self._db.transaction() as tx:
             self._held(tx)
             row = {**asdict(document), "name": name, "data": self._sealed(document.data)}
-            try:
-                documents.insert(tx, "block_documents", {**row, "created": now, "updated": now})
-            except ObjectAlreadyExists:
-                said = f"The block document {name!r} exists already; pass overwrite=True to replace it."
-                raise ObjectAlreadyExists(said) from None
+            documents.insert(tx, "block_documents", {**row, "created": now, "updated": now})
             _write_references(tx, document.id, document.data)
         return self.block_document(id=document.id)
 

@@ -1,41 +1,44 @@
 """Documents of this machine's database: the part of ``LocalBackend`` that knows no runs in the making.
 
-Most are kept as they come; deployments bring their queue and their schedules, which planned runs follow.
+Most are kept as they come; deployments bring their queue and their schedules, which planned runs follow. Of concurrency
+limits, slots are counted from leases that have not run out, never from a counter.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from orchestration.backend.clock import made_up_name, new_id, utc_now
+from orchestration.backend.blocks import LocalBlockStore
+from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Documents, Where
-from orchestration.domain import schedules, states
+from orchestration.backend.surroundings import is_dead, this_process
+from orchestration.domain import schedules
 from orchestration.domain.errors import ObjectNotFound, UsageError
-from orchestration.domain.schemas.catalog import checksum_of
+from orchestration.domain.schemas.catalog import ConcurrencyLimit, checksum_of
 from orchestration.domain.schemas.filters import EVERYTHING, Query
-from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, moment_text, policy_of, record_of, state_of
-from orchestration.persistence import documents
+from orchestration.domain.schemas.wire import Document, moment_text, record_of
+from orchestration.persistence import documents, runs
 from orchestration.persistence.database import NO_PARAMS, STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.documents import present
-from orchestration.persistence.values import micros
+from orchestration.persistence.documents import micros
+from orchestration.persistence.runs import present
 
 # What goes with a document that is removed: resources, and the column that names the one they are part of. What a run
-# of a deployment has besides what its deployment says, and what a schedule says.
-_TOLD = json.loads(Path(__file__).with_name("catalog.json").read_text("ascii"))
-DEPLOYMENT_LABEL = "prefect.deployment.id"
+# of a deployment has besides what its deployment says, what it has from that one, and what a schedule says.
+TOLD = json.loads(Path(__file__).with_name("catalog.json").read_text("ascii"))
+# Microseconds since the epoch, in a far century: a lease that runs so long is held without being renewed.
+NEVER = 10**18
 
 
-class LocalCatalog:
+class LocalCatalog(LocalBlockStore):
     """Each method is one transaction on the database it is given."""
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
 
     def find(self, resource: str, query: Query = EVERYTHING) -> list[Document]:
         """A page of any resource's listing."""
@@ -81,23 +84,19 @@ class LocalCatalog:
         given = {name: value for name, value in document.items() if name not in ("id", "created") or value is not None}
         whole = {"id": str(new_id()), "created": now, "updated": now, **given}
         with self._db.transaction() as tx:
-            before = _BEFORE.get(resource)
-            stored = documents.insert(tx, resource, before(tx, whole) if before else whole, overwrite)
-            if after := _AFTER.get(resource):
-                after(tx, stored, whole)
+            stored = documents.insert(tx, resource, _OWN[resource].before(tx, whole), overwrite)
+            _OWN[resource].after(tx, stored, whole)
         keys = ("id",) if "id" in stored else documents.SPECS[resource].key
         return self.read(resource, **{name: stored[name] for name in keys})
 
     def change(self, resource: str, changes: Mapping[str, Any], **keys: Any) -> None:
         """Give the one with these keys other values in the fields that are named."""
         with self._db.transaction() as tx:
-            before = _BEFORE.get(resource)
-            row = before(tx, {**keys, **changes}) if before else changes
-            changed = documents.update(tx, resource, {**row, "updated": utc_now()}, keys)
+            row = {**_OWN[resource].before(tx, {**keys, **changes}), "updated": utc_now()}
+            changed = documents.update(tx, resource, row, keys)
             if not changed:
                 raise documents.not_found(resource, keys)
-            if after := _AFTER.get(resource):
-                after(tx, changed[0], changes)
+            _OWN[resource].after(tx, changed[0], changes)
 
     def delete(self, resource: str, **keys: Any) -> None:
         """Remove the one with these keys, and what is part of it."""
@@ -105,11 +104,103 @@ class LocalCatalog:
             if not remove(tx, resource, keys):
                 raise documents.not_found(resource, keys)
 
+    # -- concurrency limits ------------------------------------------------------------------------------------------
+
+    def concurrency_limits(self) -> list[ConcurrencyLimit]:
+        """All limits by name, with the slots that are taken, and the leases that take them."""
+        now, held = {"now": self._instant()}, dict[str, list[UUID]]()
+        for row in self._db.read(STATEMENTS["held_leases"], now):
+            held.setdefault(row["limit_id"], []).append(UUID(row["id"]))
+        return [
+            record_of(
+                ConcurrencyLimit, documents.to_document("concurrency_limits", row), limit=row["slot_limit"],
+                active_slots=round(row["taken"]), lease_ids=tuple(held.get(row["id"], ())),
+            )
+            for row in self._db.read(STATEMENTS["all_limits"], now)
+        ]
+
+    def try_acquire(
+        self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
+    ) -> float | None:
+        """Take slots of all the named limits, or none; slots of processes that died are free."""
+        lease = {"id": lease_id, "slots": slots, "expires": self._expiry(seconds)}
+        lease |= runs.owner_columns(None if remote else this_process())
+        wait = self._taken(names, lease)
+        return wait if wait is None or not self._release_dead_leases() else self._taken(names, lease)
+
+    def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
+        """Keep a lease for ``seconds`` from now."""
+        with self._turn() as tx:
+            return bool(documents.update(tx, "leases", {"expires": self._expiry(seconds)}, {"id": lease_id}))
+
+    def release_lease(self, lease_id: UUID) -> None:
+        """Give back the slots of a lease."""
+        with self._turn() as tx:
+            documents.delete(tx, "leases", {"id": lease_id})
+
+    def take_back(self, name: str, slots: int | None = None) -> None:
+        """Free slots of a limit, of those that are held without being renewed; with ``None`` all its slots."""
+        with self._turn() as tx:
+            if slots is None:
+                tx.execute(STATEMENTS["forget_limit"], {"name": name})
+                tx.execute(STATEMENTS["forget_decay"], {"name": name})
+                return
+            for row in tx.execute(STATEMENTS["unrenewed_leases"], {"name": name, "never": NEVER}):
+                key, freed = {"id": row["id"], "limit_id": row["limit_id"]}, min(slots, row["slots"])
+                slots -= freed
+                if freed == row["slots"]:
+                    documents.delete(tx, "leases", key)
+                else:
+                    documents.update(tx, "leases", {"slots": row["slots"] - freed}, key)
+
+    def _taken(self, names: Sequence[str], lease: dict[str, Any]) -> float | None:
+        """Take the slots of all the named limits, or none of them.
+
+        Names without a limit, and limits that are switched off, always let pass. Returns ``None`` when the
+        slots are taken, else the seconds after which asking again may help (0 where only a release can tell).
+        """
+        with self._turn() as tx:
+            now = self._instant()
+            tx.execute(STATEMENTS["forget_leases"], {"now": now, "id": str(lease["id"])})
+            asked = ({"name": name, "now": now} for name in dict.fromkeys(names))
+            limits = [row for each in asked for row in tx.execute(STATEMENTS["limit_of_name"], each)]
+            for row in limits:
+                missing = row["taken"] + lease["slots"] - row["slot_limit"]
+                if missing > 0:
+                    decay = row["slot_decay_per_second"]
+                    return missing / decay if decay > 0 else 0.0
+            for row in limits:
+                if row["slot_decay_per_second"] > 0:
+                    spent = {"decaying_slots": row["taken"] + lease["slots"], "decayed_at": now}
+                    documents.update(tx, "concurrency_limits", spent, {"id": row["id"]})
+                else:
+                    documents.insert(tx, "leases", {**lease, "limit_id": row["id"]})
+        return None
+
+    def _release_dead_leases(self) -> bool:
+        held = runs.owned(documents.rows(self._db, "leases", {"owner_host": this_process().host}))
+        dead = {lease_id for lease_id, owner in held if is_dead(owner)}
+        for lease_id in dead:
+            self.release_lease(lease_id)
+        return bool(dead)
+
+    @contextmanager
+    def _turn(self) -> Iterator[Transaction]:
+        """Who counts slots and takes them does so alone, over all limits, since a lease may have slots of several."""
+        with self._db.transaction() as tx:
+            tx.lock("concurrency")
+            yield tx
+
+    def _expiry(self, seconds: float) -> int:
+        return NEVER if math.isinf(seconds) else self._instant() + round(seconds * 1e6)
+
+    def _instant(self) -> int:
+        return micros(utc_now())
+
     def _completed(self, resource: str, rows: Sequence[Row]) -> list[Document]:
         now = utc_now()
         found = [present(resource, row, now) for row in rows]
-        if complete := _COMPLETE.get(resource):
-            complete(self._db, found)
+        _OWN[resource].complete(self._db, found)
         return found
 
 
@@ -117,10 +208,9 @@ def remove(tx: Transaction, resource: str, keys: Mapping[str, Any]) -> list[Docu
     """Remove the documents with these keys, and what is part of them; those that were there."""
     removed = documents.delete(tx, resource, keys)
     for document in removed:
-        for part, column in _TOLD["parts"].get(resource, ()):
+        for part, column in TOLD["parts"].get(resource, ()):
             remove(tx, part, {column: document["id"]})
-        if resource in _FOLLOWED:
-            _AFTER[resource](tx, document, document)
+        _OWN[resource].after(tx, document, document)  # as a change of all its fields does
     return removed
 
 
@@ -196,7 +286,7 @@ def _replace_schedules(tx: Transaction, deployment_id: str, wanted: Sequence[Map
     for given in wanted:
         _checked_schedule(tx, dict(given))
         same = next((each for each in known if _is_same(each, given)), None)
-        fields = {name: given[name] for name in _TOLD["of_schedule"] if given.get(name) is not None}
+        fields = {name: given[name] for name in TOLD["of_schedule"] if given.get(name) is not None}
         if same is None and "schedule" not in fields:
             raise UsageError(f"There is no schedule {given.get('slug')!r} to change; a new one needs a 'schedule'.")
         if same is None:
@@ -231,39 +321,21 @@ def _forget_future_runs(tx: Transaction, deployment_id: str) -> None:
         documents.delete(tx, "flow_run_states", {"flow_run_id": run["id"]})
 
 
-def run_of(deployment: Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:
-    """A run of a deployment; ``wanted`` has what differs from it. Without a state it is due at once."""
-    state = state_of(wanted["state"]) if wanted.get("state") else states.Scheduled(now)
-    if state.is_scheduled() and state.details.scheduled_time is None:
-        state = states.Scheduled(now, name=state.name)
-    run_id = new_id()
-    document = {name: wanted.get(name) for name in _TOLD["of_run"]} | {
-        "flow_id": deployment["flow_id"], "flow_name": deployment["flow_name"],
-        "deployment_id": deployment["id"], "deployment_version": deployment["version"],
-        "work_queue_id": deployment["work_queue_id"],
-        "parameters": {**deployment["parameters"], **(wanted.get("parameters") or {})},
-        "tags": sorted({*deployment["tags"], *(wanted.get("tags") or ())}),
-        "labels": {**(deployment["labels"] or {}), **(wanted.get("labels") or {}), DEPLOYMENT_LABEL: deployment["id"]},
-    }
-    return record_of(
-        FlowRun, document, id=run_id, name=wanted.get("name") or made_up_name(), created=now,
-        state=state.evolve(details=replace(state.details, flow_run_id=run_id)),
-        policy=policy_of(wanted.get("empirical_policy")), expected_start_time=state.details.scheduled_time or now,
-    )
+class Own(NamedTuple):
+    """What documents of a resource do besides being kept.
+
+    ``before`` gives what is stored in place of what came, ``after`` lets others follow it, ``complete`` puts into
+    those of a listing what is beyond their rows and the rows that these point to.
+    """
+
+    before: Callable[[Transaction, Document], Document] = lambda _tx, document: document
+    after: Callable[[Transaction, Document, Mapping[str, Any]], None] = lambda _tx, _stored, _given: None
+    complete: Callable[[Database, Sequence[Document]], None] = lambda _db, _found: None
 
 
-# What a listing's documents show beyond their rows and the rows that these point to.
-_COMPLETE: Mapping[str, Callable[[Database, Sequence[Document]], None]] = {
-    "deployments": _with_schedules, "block_schemas": _with_types,
-}
-
-_BEFORE: Mapping[str, Callable[[Transaction, Document], Document]] = {
-    "deployments": _with_queue, "schedules": _checked_schedule,
-    "block_schemas": lambda _tx, schema: {**schema, "checksum": checksum_of(schema["fields"])},
-}
-_AFTER: Mapping[str, Callable[[Transaction, Document, Mapping[str, Any]], None]] = {
-    "artifacts": _point_at_latest, "work_pools": _with_default_queue, "deployments": _after_change,
-    "schedules": lambda tx, schedule, _changes: _forget_future_runs(tx, schedule["deployment_id"]),
-}
-# Those whose removal changes others as a change of all their fields does.
-_FOLLOWED = ("artifacts", "schedules", "deployments")
+_OWN = defaultdict(Own, {
+    "artifacts": Own(after=_point_at_latest), "work_pools": Own(after=_with_default_queue),
+    "deployments": Own(_with_queue, _after_change, _with_schedules),
+    "schedules": Own(_checked_schedule, lambda tx, each, _given: _forget_future_runs(tx, each["deployment_id"])),
+    "block_schemas": Own(lambda _tx, each: {**each, "checksum": checksum_of(each["fields"])}, complete=_with_types),
+})  # fmt: skip

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestration.backend.blocks import LocalBlockStore
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
 from orchestration.domain.schemas.wire import Revive
@@ -34,11 +33,11 @@ def open_backend(settings: Settings, revive: Revive) -> Backend:
         NewerSchemaError: it was written by a newer version.
     """
     if settings.api_url is not None:
-        from orchestration.backend.http_work import HttpWork
+        from orchestration.backend.http import HttpBackend
 
-        return HttpWork(settings, revive)
+        return HttpBackend(settings, revive)
     database = open_database(settings)
-    backend = LocalWork(database, LocalBlockStore(database, settings), revive)
+    backend = LocalBackend(database, settings, revive)
     backend.crash_dead_runs()
     return backend
 

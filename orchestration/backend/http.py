@@ -1,25 +1,38 @@
-"""``HttpBackend``: a server that speaks Prefect's REST interface, ours or theirs, as the place where runs are kept."""
+"""``HttpBackend``: a server that speaks Prefect's REST interface, ours or theirs, as the place where runs are kept.
+
+A Prefect server knows no claims: there that on a run is its Pending state, and the id of the claim that of the run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from orchestration.backend.clock import new_id, utc_now
-from orchestration.backend.http_catalog import ALL, PLACES, HttpBlockStore, HttpCatalog
-from orchestration.backend.http_transport import httpx, retry_after
+from orchestration.backend.clock import DICE, new_id, utc_now
+from orchestration.backend.http_catalog import ALL, PLACES, HttpCatalog
+from orchestration.backend.http_transport import Entry, encoded, httpx, retry_after
 from orchestration.backend.port import Documents
 from orchestration.domain import errors, rules
+from orchestration.domain.schedules import left_behind
 from orchestration.domain.schemas import catalog, filters, runs, wire
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import State
+from orchestration.domain.states import Pending, State
 
+# The most that a request holds, besides a line that is longer.
+BODY_BYTES = 1_000_000
+_LOG_FIELDS = ("name", "level", "message", "timestamp", "flow_run_id", "task_run_id")
 # What servers take.
 LEAST_LEASE_SECONDS, MOST_LEASE_SECONDS = 60.0, 86_400.0
 _LIMITS, _LOCKED = "/v2/concurrency_limits", 423
+_log = logging.getLogger("orchestration")
 
 
 class HttpBackend(HttpCatalog):
@@ -30,7 +43,6 @@ class HttpBackend(HttpCatalog):
         self._revive = revive
         self._flow_ids: dict[str, UUID] = {}
         self._leases: dict[UUID, str] = {}
-        self.blocks = HttpBlockStore(self)
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
@@ -72,9 +84,8 @@ class HttpBackend(HttpCatalog):
         return self._proposed("flow_runs", run_id, state, force or final)
 
     def record(self, batch: runs.Batch) -> None:
-        """Send task runs and log lines beside the run; while the server is away they wait on the disk."""
-        if batch.task_runs or batch.logs:
-            self._shipper.ship(batch)
+        """Send task runs and log lines; while the server is away they wait on the disk."""
+        self._shipper.ship(entries_of(batch))
 
     def task_run(self, run_id: UUID) -> runs.TaskRun:
         """The task run of that id."""
@@ -95,6 +106,41 @@ class HttpBackend(HttpCatalog):
         path, _ = self._collection("scheduled_runs", {"work_pool_id": str(work_pool_id)})
         asked = {"work_queue_names": list(queues), "scheduled_before": before, "limit": limit}
         return list(self.ask("POST", path, asked))
+
+    def claim_runs(
+        self, work_pool_id: UUID, queues: Sequence[str], limit: int, holder: str, wait: float = 0.0
+    ) -> Documents:
+        """Take the most urgent runs that may start; waits up to ``wait`` seconds for one."""
+        if self._has_leases:
+            asked = {"queues": list(queues), "limit": limit, "holder": holder, "wait": wait}
+            return list(self.ask("POST", f"/x/work_pools/{work_pool_id}/claim", asked))
+        due = [each["flow_run"] for each in self.scheduled_runs(work_pool_id, queues, utc_now(), limit)]
+        mine = [run for run in due if isinstance(self.propose_flow_run_state(UUID(run["id"]), Pending()), rules.Accept)]
+        time.sleep(0 if mine else wait)
+        return [{**run, "claim_id": run["id"]} for run in mine]
+
+    def renew_claims(self, claim_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """Keep claims; those that are still held, each with the type of its run's state."""
+        if not self._has_leases:
+            return {each: str(self.flow_run(each).state_type) for each in claim_ids}
+        found = self.ask("POST", "/x/claims/renew", {"claim_ids": list(claim_ids)})
+        return {UUID(claim_id): kind for claim_id, kind in found.items()}
+
+    def end_claim(self, claim_id: UUID, message: str | None = None) -> None:
+        """Give up a claim; ``message`` tells what went wrong."""
+        if self._has_leases:
+            self.ask("POST", f"/x/claims/{claim_id}/end", {"message": message})
+            return
+        for state in left_behind(self.flow_run(claim_id), message, utc_now(), DICE.random()):
+            self.propose_flow_run_state(claim_id, state, force=True)
+
+    @cached_property
+    def _has_leases(self) -> bool:
+        """Whether the server knows leases; told once where it does not."""
+        if not self.is_ours:
+            lacking = "a run whose worker dies stays there as it is until somebody looks"
+            _log.warning("The server at %s knows no leases; %s.", self._transport.url, lacking)
+        return self.is_ours
 
     def concurrency_limits(self) -> list[catalog.ConcurrencyLimit]:
         """All limits by name."""
@@ -182,3 +228,34 @@ class HttpBackend(HttpCatalog):
 
 def _lasting(seconds: float) -> float:
     return min(max(seconds, LEAST_LEASE_SECONDS), MOST_LEASE_SECONDS)
+
+
+def entries_of(batch: runs.Batch) -> Iterator[Entry]:
+    """The requests of a batch: events of task runs, then log lines.
+
+    Raises:
+        StoreError: a row is not of its kind.
+    """
+    batch_id = batch.id or new_id()
+    try:
+        events = [encoded(event) for change in batch.task_runs for event in wire.events_of(change)]
+        lines = [encoded(_log_document(row)) for row in batch.logs]
+    except (TypeError, ValueError) as error:
+        raise errors.StoreError(f"A row to be recorded is not of its kind: {error}.") from error
+    for path, items in (("/events", events), ("/logs/", lines)):
+        for number, body in enumerate(_bodies(items)):
+            yield Entry(uuid5(batch_id, f"{path} {number}"), path, body)
+
+
+def _bodies(items: Sequence[bytes]) -> Iterator[bytes]:
+    """JSON lists of the items, none much longer than it has to be."""
+    parts = (size // BODY_BYTES for size in accumulate(map(len, items)))
+    for _, part in groupby(zip(parts, items, strict=True), itemgetter(0)):
+        yield b"[%s]" % b",".join(item for _, item in part)
+
+
+def _log_document(row: runs.LogRow) -> dict[str, Any]:
+    document: dict[str, Any] = dict(zip(_LOG_FIELDS, row, strict=True))
+    if not isinstance(document["message"], str):
+        raise TypeError(f"{document['message']!r} is no text")
+    return {**document, "timestamp": datetime.fromtimestamp(document["timestamp"] / 1e6, UTC).isoformat()}

@@ -14,8 +14,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.http_shipping import Shipper
-from orchestration.backend.http_transport import REACH_SECONDS, Transport, encoded, httpx
+from orchestration.backend.http_transport import REACH_SECONDS, Shipper, Transport, encoded, httpx
 from orchestration.backend.port import Documents, Where
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import BlockDocument, BlockSchema, BlockType
@@ -156,6 +155,32 @@ class HttpCatalog:
         self.change(resource, changes, **keys)
         return self.read(resource, **keys)
 
+    # -- blocks ------------------------------------------------------------------------------------------------------
+
+    def block_document(self, include_secrets: bool = False, **keys: Any) -> BlockDocument:
+        """The document of that ``id``, or of that type's ``slug`` and ``name``."""
+        path = self._path(PLACES["block_documents"]["one"], keys)
+        return _block(self.ask("GET", path or "", params={"include_secrets": include_secrets}))
+
+    def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
+        """Documents by type and name, the anonymous ones left out."""
+        where = {**among("block_types", slug=[slug] if slug else ()), "include_secrets": include_secrets}
+        found = map(_block, self.find("block_documents", Query(where, limit=ALL)))
+        return sorted(found, key=lambda each: (each.block_type.slug if each.block_type else "", each.name or ""))
+
+    def create_block_document(self, document: BlockDocument) -> BlockDocument:
+        """Store a document."""
+        names = ("name", "data", "block_schema_id", "block_type_id", "is_anonymous")
+        return _block(self.ask("POST", "/block_documents/", {name: getattr(document, name) for name in names}))
+
+    def update_block_document(
+        self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False
+    ) -> None:
+        """Replace the values of a document, or with ``merge`` those that are named."""
+        schema = {"block_schema_id": block_schema_id} if block_schema_id else {}
+        changes = {"data": data, "merge_existing_data": merge, **schema}
+        self.ask("PATCH", f"/block_documents/{document_id}", changes)
+
     # -- paths -------------------------------------------------------------------------------------------------------
 
     def _asked(self, resource: str, where: Mapping[str, Any]) -> tuple[str, Document]:
@@ -193,37 +218,6 @@ class HttpCatalog:
 def _place(resource: str) -> Mapping[str, Any]:
     usual = {"all": [f"/{resource}/"], "one": [f"/{resource}/{{id}}"], "filter": resource, "keeps": ()}
     return {**usual, **PLACES.get(resource, {})}
-
-
-class HttpBlockStore:
-    """The values of blocks on a server, each method one request."""
-
-    def __init__(self, catalog: HttpCatalog) -> None:
-        self._catalog, self._ask = catalog, catalog.ask
-
-    def block_document(self, include_secrets: bool = False, **keys: Any) -> BlockDocument:
-        """The document of that ``id``, or of that type's ``slug`` and ``name``."""
-        path = self._catalog._path(PLACES["block_documents"]["one"], keys)
-        return _block(self._ask("GET", path or "", params={"include_secrets": include_secrets}))
-
-    def block_documents(self, slug: str | None = None, include_secrets: bool = False) -> list[BlockDocument]:
-        """Documents by type and name, the anonymous ones left out."""
-        where = {**among("block_types", slug=[slug] if slug else ()), "include_secrets": include_secrets}
-        found = map(_block, self._catalog.find("block_documents", Query(where, limit=ALL)))
-        return sorted(found, key=lambda each: (each.block_type.slug if each.block_type else "", each.name or ""))
-
-    def create_block_document(self, document: BlockDocument) -> BlockDocument:
-        """Store a document."""
-        names = ("name", "data", "block_schema_id", "block_type_id", "is_anonymous")
-        return _block(self._ask("POST", "/block_documents/", {name: getattr(document, name) for name in names}))
-
-    def update_block_document(
-        self, document_id: UUID, data: Mapping[str, Any], block_schema_id: UUID | None = None, merge: bool = False
-    ) -> None:
-        """Replace the values of a document, or with ``merge`` those that are named."""
-        schema = {"block_schema_id": block_schema_id} if block_schema_id else {}
-        changes = {"data": data, "merge_existing_data": merge, **schema}
-        self._ask("PATCH", f"/block_documents/{document_id}", changes)
 
 
 def _block(document: Mapping[str, Any]) -> BlockDocument:

@@ -1,20 +1,28 @@
-"""Requests to a server: which are sent again, and when, and what its refusals mean."""
+"""Requests to a server: which are sent again, and when, what its refusals mean, and which wait on disk for it."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from hashlib import sha256
 from itertools import count
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id
 from orchestration.domain import errors
 from orchestration.domain.settings import Settings
+from orchestration.persistence.database import only_one_process
 
 # Click and rich, which httpx loads for its own command line where they are there, take 80 ms.
 if "httpx" not in sys.modules:
@@ -30,6 +38,10 @@ REACH_SECONDS = 10.0
 # How long a request that the server stumbles over (500) is sent again: an outage passes, a fault does not.
 FAULT_SECONDS = 60.0
 FIRST_SECONDS, MOST_SECONDS = 0.1, 5.0
+# How long these are sent again before they go to the disk.
+BRIEF_SECONDS = 0.25
+# How long a process that ends waits for what is still on the disk.
+LEAVE_SECONDS = 10.0
 _FORBIDDEN, _NOT_FOUND, _LATE, _BUSY, _FAULT = 403, 404, 408, 429, 500
 # What a refusal is to the caller; all others mean that the store cannot be used.
 _KINDS: Mapping[int, type[errors.OrchestrationError]] = {
@@ -171,3 +183,154 @@ def _refusal(response: httpx.Response, url: str) -> errors.OrchestrationError:
     if kind in (errors.ObjectNotFound, errors.ObjectAlreadyExists):
         return kind(f"{said(response)} ({asked})")
     return kind(f"The server at {url} refused {asked} ({status}): {said(response)}")
+
+
+# -- what is recorded -------------------------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """A request that records something; ``key`` is the same each time it is sent."""
+
+    key: UUID
+    path: str
+    body: bytes
+
+
+class Spool:
+    """A folder of requests that wait for a server, a file each, which all processes of a home share.
+
+    Files sort as the requests came. One has its name from when it is whole until the server has answered it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __bool__(self) -> bool:
+        return any(self.folder.glob("*.waiting"))
+
+    def append(self, entries: Collection[Entry]) -> None:
+        """Keep requests, all or none; when this returns they are on the disk.
+
+        Raises:
+            StoreError: they cannot be written.
+        """
+        if not entries:
+            return
+        files = {self.folder / f"{new_id()}.new": entry for entry in entries}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for path, entry in files.items():
+                with path.open("xb") as file:
+                    file.write(b"%s %s %s" % (str(entry.key).encode(), entry.path.encode(), entry.body))
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError as error:
+            for path in files:
+                with suppress(OSError):
+                    path.unlink()
+            raise errors.StoreError(f"What waits for the server cannot be kept in {self.folder}: {error}.") from error
+        for path in files:
+            path.rename(path.with_suffix(".waiting"))
+
+    def drain(self, send: Callable[[Entry], bool]) -> None:
+        """Send what waits, in order, and forget it; what ``send`` gives false for is set aside.
+
+        One process does so at a time. What ``send`` raises ends this; what was not answered goes on waiting.
+        """
+        if not self:
+            return
+        with only_one_process(self.folder.with_name(f"{self.folder.name}-lock")):
+            while waiting := sorted(self.folder.glob("*.waiting")):
+                for file in waiting:
+                    key, path, body = file.read_bytes().split(b" ", 2)
+                    if send(Entry(UUID(key.decode()), path.decode(), body)):
+                        file.unlink()
+                    else:
+                        file.rename(file.with_suffix(".refused"))
+
+
+class Shipper:
+    """Sends what a process recorded; from the first request that fails, through the spool, until that is empty."""
+
+    def __init__(self, transport: Transport, home: Path, limit_seconds: float) -> None:
+        self._transport, self._limit = transport, limit_seconds
+        self._changed = threading.Condition()
+        self._sender: threading.Thread | None = None  # as long as something waits on the disk
+        self.spool = Spool(home / "spool" / sha256(transport.url.encode()).hexdigest()[:16])
+
+    def ship(self, entries: Iterable[Entry]) -> None:
+        """Send requests; when this returns, the server has them, or they are on the disk.
+
+        Raises:
+            StoreError: the server is away and the disk is full.
+        """
+        with self._changed:
+            left = deque(entries)
+            with suppress(errors.OrchestrationError):
+                while left and self._sender is None:
+                    self._post(left[0], BRIEF_SECONDS)
+                    left.popleft()
+            self.spool.append(left)
+            self._start(bool(left))
+
+    def sweep(self) -> None:
+        """Send, in the background, what processes that have ended left behind."""
+        with self._changed:
+            self._start(bool(self.spool))
+
+    def settle(self, patience: float) -> None:
+        """Wait until the server has all that was recorded.
+
+        Raises:
+            StoreError: it was away for too long.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._sender is None, patience):
+                kept = "what was recorded waits on this disk, and the next run here will send it"
+                raise errors.StoreError(f"The server at {self._transport.url} was away for too long; {kept}.")
+
+    def close(self) -> None:
+        """Give what is on the disk a last chance; what stays there is sent by the next process. All else ends."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._sender is None, LEAVE_SECONDS):
+                _log.warning("What was recorded waits on this disk for %s; the next run sends it.", self._transport.url)
+        self._transport.close()
+        if sender := self._sender:
+            sender.join(LEAVE_SECONDS)
+
+    def _start(self, is_needed: bool) -> None:
+        """Let the sender work if it does not; the lock is held."""
+        if is_needed and self._sender is None:
+            self._sender = threading.Thread(target=self._send_all, name="orchestration-sender", daemon=True)
+            self._sender.start()
+
+    def _send_all(self) -> None:
+        """The sender's thread: it sends what waits on the disk, and ends when nothing does any more."""
+        while not self._transport.closed.is_set():
+            try:
+                self.spool.drain(self._is_taken)
+            except (OSError, errors.OrchestrationError) as error:
+                _say_once(str(error))
+                self._transport.sleep(MOST_SECONDS)
+            with self._changed:
+                if not self.spool:
+                    self._sender = None
+                    self._changed.notify_all()
+                    return
+
+    def _is_taken(self, entry: Entry) -> bool:
+        try:
+            self._post(entry, self._limit)
+            return True
+        except (errors.UsageError, errors.ObjectNotFound, errors.ObjectAlreadyExists) as error:
+            _say_once(f"A part of what was recorded is set aside in {self.spool.folder}: {error}")
+            return False
+
+    def _post(self, entry: Entry, patience: float) -> None:
+        self._transport.send("POST", entry.path, entry.body, patience, headers={"Idempotency-Key": str(entry.key)})
+
+
+@lru_cache
+def _say_once(sentence: str) -> None:
+    """Tell of something that stays as it is."""
+    _log.error("%s", sentence)

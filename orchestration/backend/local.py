@@ -1,140 +1,55 @@
 """``LocalBackend``: the rules and this machine's database, in the caller's process.
 
-Of concurrency limits, slots are counted from leases that have not run out, never from a counter.
+Runs, their states and their claims; what else is kept here is in ``catalog``, which this one completes.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from orchestration.backend import catalog
-from orchestration.backend.blocks import BlockStore
-from orchestration.backend.clock import DICE, new_id, utc_now
+from orchestration.backend.catalog import TOLD, LocalCatalog
+from orchestration.backend.clock import DICE, made_up_name, new_id, utc_now
 from orchestration.backend.port import Documents
 from orchestration.backend.surroundings import DIED, is_dead, this_process
+from orchestration.domain import schedules, states
 from orchestration.domain.rules import Abort, Accept, Attempt, Decision, Reject, decide
 from orchestration.domain.schemas import wire
-from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.domain.schemas.runs import Batch, FlowRun, TaskRun, changed_task_run
-from orchestration.domain.states import Crashed, State, StateType
+from orchestration.domain.schemas.runs import Batch, FlowRun, TaskRun, TaskRunChange, uuid7
+from orchestration.domain.settings import Settings
+from orchestration.domain.states import State, StateType
 from orchestration.persistence import documents, runs
 from orchestration.persistence.database import STATEMENTS, Database, Transaction
-from orchestration.persistence.values import micros
+from orchestration.persistence.documents import micros, moment
 
 P = ParamSpec("P")
 T = TypeVar("T")
 LEFT_BEHIND = "The flow run around this task run has ended."
-# Microseconds since the epoch, in a far century: a lease that runs so long is held without being renewed.
-NEVER = 10**18
+DEPLOYMENT_LABEL = "prefect.deployment.id"
+# Schedules that one tick plans, so that others get their turn.
+PLANNED_AT_ONCE = 20
+# Between two looks for runs that are due; a look that finds none writes nothing.
+POLL_SECONDS = 0.1
+# After so long it is noted anew that a worker has asked for the runs of a queue.
+NOTED_SECONDS = 10.0
 
 
-class LocalLimits(catalog.LocalCatalog):
-    """Who counts slots and takes them does so alone, over all limits, because a lease may have slots of several."""
+class LocalBackend(LocalCatalog):
+    """Each method is one transaction on the database, or one for each run that it concerns."""
 
-    def concurrency_limits(self) -> list[ConcurrencyLimit]:
-        """All limits by name, with the slots that are taken, and the leases that take them."""
-        now, held = {"now": self._instant()}, dict[str, list[UUID]]()
-        for row in self._db.read(STATEMENTS["held_leases"], now):
-            held.setdefault(row["limit_id"], []).append(UUID(row["id"]))
-        return [
-            wire.record_of(
-                ConcurrencyLimit, documents.to_document("concurrency_limits", row), limit=row["slot_limit"],
-                active_slots=round(row["taken"]), lease_ids=tuple(held.get(row["id"], ())),
-            )
-            for row in self._db.read(STATEMENTS["all_limits"], now)
-        ]
+    _noted = 0.0
 
-    def try_acquire(
-        self, lease_id: UUID, names: Sequence[str], slots: int, seconds: float, remote: bool = False
-    ) -> float | None:
-        """Take slots of all the named limits, or none; slots of processes that died are free."""
-        lease = {"id": lease_id, "slots": slots, "expires": self._expiry(seconds)}
-        lease |= runs.owner_columns(None if remote else this_process())
-        wait = self._taken(names, lease)
-        return wait if wait is None or not self._release_dead_leases() else self._taken(names, lease)
-
-    def renew_lease(self, lease_id: UUID, seconds: float) -> bool:
-        """Keep a lease for ``seconds`` from now."""
-        with self._turn() as tx:
-            return bool(documents.update(tx, "leases", {"expires": self._expiry(seconds)}, {"id": lease_id}))
-
-    def release_lease(self, lease_id: UUID) -> None:
-        """Give back the slots of a lease."""
-        with self._turn() as tx:
-            documents.delete(tx, "leases", {"id": lease_id})
-
-    def take_back(self, name: str, slots: int | None = None) -> None:
-        """Free slots of a limit, of those that are held without being renewed; with ``None`` all its slots."""
-        with self._turn() as tx:
-            if slots is None:
-                tx.execute(STATEMENTS["forget_limit"], {"name": name})
-                tx.execute(STATEMENTS["forget_decay"], {"name": name})
-                return
-            for row in tx.execute(STATEMENTS["unrenewed_leases"], {"name": name, "never": NEVER}):
-                key, freed = {"id": row["id"], "limit_id": row["limit_id"]}, min(slots, row["slots"])
-                slots -= freed
-                if freed == row["slots"]:
-                    documents.delete(tx, "leases", key)
-                else:
-                    documents.update(tx, "leases", {"slots": row["slots"] - freed}, key)
-
-    def _taken(self, names: Sequence[str], lease: dict[str, Any]) -> float | None:
-        """Take the slots of all the named limits, or none of them.
-
-        Names without a limit, and limits that are switched off, always let pass. Returns ``None`` when the
-        slots are taken, else the seconds after which asking again may help (0 where only a release can tell).
-        """
-        with self._turn() as tx:
-            now = self._instant()
-            tx.execute(STATEMENTS["forget_leases"], {"now": now, "id": str(lease["id"])})
-            asked = ({"name": name, "now": now} for name in dict.fromkeys(names))
-            limits = [row for each in asked for row in tx.execute(STATEMENTS["limit_of_name"], each)]
-            for row in limits:
-                missing = row["taken"] + lease["slots"] - row["slot_limit"]
-                if missing > 0:
-                    decay = row["slot_decay_per_second"]
-                    return missing / decay if decay > 0 else 0.0
-            for row in limits:
-                if row["slot_decay_per_second"] > 0:
-                    spent = {"decaying_slots": row["taken"] + lease["slots"], "decayed_at": now}
-                    documents.update(tx, "concurrency_limits", spent, {"id": row["id"]})
-                else:
-                    documents.insert(tx, "leases", {**lease, "limit_id": row["id"]})
-        return None
-
-    def _release_dead_leases(self) -> bool:
-        held = runs.owned(documents.rows(self._db, "leases", {"owner_host": this_process().host}))
-        dead = {lease_id for lease_id, owner in held if is_dead(owner)}
-        for lease_id in dead:
-            self.release_lease(lease_id)
-        return bool(dead)
-
-    @contextmanager
-    def _turn(self) -> Iterator[Transaction]:
-        with self._db.transaction() as tx:
-            tx.lock("concurrency")
-            yield tx
-
-    def _expiry(self, seconds: float) -> int:
-        return NEVER if math.isinf(seconds) else self._instant() + round(seconds * 1e6)
-
-    def _instant(self) -> int:
-        return micros(utc_now())
-
-
-class LocalBackend(LocalLimits):
-    """Each method is one transaction on the database it is given."""
-
-    def __init__(self, database: Database, blocks: BlockStore, revive: wire.Revive) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, settings: Settings, revive: wire.Revive) -> None:
+        super().__init__(database, settings)
         self._revive = revive
-        self.blocks = blocks
 
     def create_flow_run(self, run: FlowRun) -> FlowRun:
         """Store a run and its flow; with a known idempotency key, the run that it made is the answer."""
@@ -161,7 +76,7 @@ class LocalBackend(LocalLimits):
         if name := wanted.get("work_queue_name"):
             queue = self.read("work_queues", work_pool_id=deployment["work_queue_work_pool_id"], name=name)
             deployment["work_queue_id"] = queue["id"]
-        return self.create_flow_run(catalog.run_of(deployment, wanted, utc_now()))
+        return self.create_flow_run(run_of(deployment, wanted, utc_now()))
 
     def flow_run(self, run_id: UUID) -> FlowRun:
         """The run of that id."""
@@ -179,7 +94,7 @@ class LocalBackend(LocalLimits):
             claim_id = state.details.claim_id
             if claim_id and not documents.read(tx, "run_claims", {"id": claim_id, "flow_run_id": run_id}):
                 return Abort("The lease of this process on the run has ended; another worker may have taken it over.")
-            decision = _settle(tx, run, _decide(run, _stamped(state, now), now, force), now)
+            decision = _proposed(tx, run, state, now, force)
             if isinstance(decision, Accept) and decision.state.type in (StateType.CRASHED, StateType.CANCELLED):
                 self._crash_inside(tx, run_id, LEFT_BEHIND, now)
             return decision
@@ -204,23 +119,129 @@ class LocalBackend(LocalLimits):
         """Decide on the state of a task run, and write the outcome."""
         now = utc_now()
         with self._db.transaction() as tx:
-            run = runs.read_task_run(tx, run_id, self._revive)
-            return _settle(tx, run, _decide(run, _stamped(state, now), now, force), now)
+            return _proposed(tx, runs.read_task_run(tx, run_id, self._revive), state, now, force)
 
     def scheduled_runs(self, work_pool_id: UUID, queues: Sequence[str], before: datetime, limit: int) -> Documents:
         """Runs that workers of a pool may start by then, most urgent first."""
-        names = ",".join(f'"{name}"' for name in queues)
-        asked = {"pool": str(work_pool_id), "queues": names, "most": limit}
+        asked = _asked(work_pool_id, queues, limit)
         with self._db.transaction() as tx:
             tx.execute(STATEMENTS["note_poll"], {**asked, "now": micros(utc_now())})
             due = [dict(row) for row in tx.execute(STATEMENTS["scheduled"], {**asked, "before": micros(before)})]
         return [{**run, "flow_run": self.read("flow_runs", id=run.pop("id"))} for run in due]
 
+    # -- claims, for workers -----------------------------------------------------------------------------------------
+
+    def claim_runs(
+        self, work_pool_id: UUID, queues: Sequence[str], limit: int, holder: str, wait: float = 0.0
+    ) -> Documents:
+        """Take the most urgent runs that may start; waits up to ``wait`` seconds for one."""
+        end = time.monotonic() + wait
+        while not (found := self._claimed(work_pool_id, queues, limit, holder)) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        return [{**self.read("flow_runs", id=run_id), "claim_id": str(claim_id)} for run_id, claim_id in found.items()]
+
+    def renew_claims(self, claim_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """Keep claims; those that are still held, each with the type of its run's state."""
+        with self._db.transaction() as tx:
+            expires = self._expiry(schedules.LEASE_SECONDS)
+            found = [tx.execute(STATEMENTS["renew_claim"], {"expires": expires, "id": str(each)}) for each in claim_ids]
+        return {each: rows[0]["state_type"] for each, rows in zip(claim_ids, found, strict=True) if rows}
+
+    def end_claim(self, claim_id: UUID, message: str | None = None) -> None:
+        """Give up a claim: the run's process has ended, or never began; ``message`` tells what went wrong."""
+        self._inside(self._end, claim_id, message, utc_now(), sys.maxsize)
+
+    # -- ticks, for the scheduler ------------------------------------------------------------------------------------
+
+    def plan(self, now: datetime) -> bool:
+        """Make the runs of slots that are coming or have passed; whether there may be more to make."""
+        found = self._db.read(STATEMENTS["to_plan"], {"now": micros(now), "most": PLANNED_AT_ONCE})
+        for row in found:
+            self._inside(self._plan, row["id"], now)
+        return len(found) == PLANNED_AT_ONCE
+
+    def mark_late(self, now: datetime) -> None:
+        """Let go of slots that schedules do not catch up, and say of other waiting runs why they have not started."""
+        for row in self._db.read(STATEMENTS["overdue"], {"now": micros(now)}):
+            self._inside(self._enter, UUID(row["id"]), [states.Cancelled(row["reason"], name="Missed")], now)
+        alive = now - timedelta(seconds=runs.HEARTBEAT_SECONDS * runs.HEARTBEATS_MISSED)
+        for row in self._db.read(STATEMENTS["late"], {"late": micros(now - schedules.GRACE), "alive": micros(alive)}):
+            state = states.Late(moment(row["slot"]), row["reason"])
+            self._inside(self._enter, UUID(row["id"]), [state], now)
+
+    def expire_claims(self, now: datetime) -> None:
+        """End the claims of workers that were not heard of any more."""
+        for row in self._db.read(STATEMENTS["expired_claims"], {"now": micros(now)}):
+            self._inside(self._end, UUID(row["id"]), None, now, micros(now))
+
+    def untold(self, since: datetime) -> Iterator[tuple[UUID, State, State | None]]:
+        """The states that flow runs have entered since then and no event tells of: run, state, and the one before."""
+        first = uuid7(round(since.timestamp() * 1000), 0)
+        found = {row["id"]: row["flow_run_id"] for row in self._db.read(STATEMENTS["untold"], {"first": str(first)})}
+        for run_id in map(UUID, dict.fromkeys(found.values())):
+            for before, state in pairwise([None, *self.flow_run_states(run_id)]):
+                if state is not None and str(state.id) in found:
+                    yield run_id, state, before
+
+    # -- one step each -----------------------------------------------------------------------------------------------
+
+    def _claimed(self, pool_id: UUID, queues: Sequence[str], limit: int, holder: str) -> dict[str, UUID]:
+        """The runs that are claimed now, each with its claim."""
+        now, expires, claimed = utc_now(), self._expiry(schedules.LEASE_SECONDS), dict[str, UUID]()
+        asked = {**_asked(pool_id, queues, limit), "now": micros(now)}
+        if not self._db.read(STATEMENTS["claimable"], asked) and time.monotonic() < self._noted + NOTED_SECONDS:
+            return claimed
+        with self._db.transaction() as tx:
+            tx.lock(f"claims of {pool_id}")
+            tx.execute(STATEMENTS["note_poll"], asked)
+            while len(claimed) < limit and (rows := tx.execute(STATEMENTS["claimable"], asked)):
+                free = 1 if any(row["is_limited"] for row in rows) else limit - len(claimed)
+                for row in rows[:free]:
+                    run, claim_id = runs.read_flow_run(tx, UUID(row["id"]), self._revive), new_id()
+                    documents.delete(tx, "run_claims", {"flow_run_id": run.id})
+                    claim = {"id": claim_id, "flow_run_id": run.id, "holder": holder, "expires": expires}
+                    documents.insert(tx, "run_claims", claim)
+                    if isinstance(_proposed(tx, run, states.Pending(), now), Accept):
+                        claimed[row["id"]] = claim_id
+        self._noted = time.monotonic()
+        return claimed
+
+    def _end(self, tx: Transaction, claim_id: UUID, message: str | None, now: datetime, before: int) -> None:
+        """Remove a claim that was not renewed beyond ``before`` (microseconds), and let its run follow."""
+        for row in tx.execute(STATEMENTS["end_claim"], {"id": str(claim_id), "now": before}):
+            run = runs.read_flow_run(tx, UUID(row["flow_run_id"]), self._revive)
+            self._enter(tx, run.id, schedules.left_behind(run, message, now, DICE.random()), now)
+            runs.set_owner(tx, run.id, None)
+
+    def _enter(self, tx: Transaction, run_id: UUID, entered: Iterable[State], now: datetime) -> None:
+        """Give a run states that nobody proposed, and end what it leaves behind when it ends."""
+        for state in entered:
+            _settle(tx, runs.read_flow_run(tx, run_id, self._revive), Accept(state), now)
+            if state.is_final():
+                self._crash_inside(tx, run_id, state.message or state.name, now)
+
+    def _plan(self, tx: Transaction, schedule_id: str, now: datetime) -> None:
+        for schedule in documents.update(tx, "schedules", {"replan": 0}, {"id": schedule_id}):  # and so hold its row
+            row = documents.rows(tx, "deployments", {"id": schedule["deployment_id"]})[0]
+            deployment, times = runs.present("deployments", row, now), _times(json.dumps(schedule["schedule"]))
+            since = datetime.fromisoformat(schedule["planned"] or schedule["created"]).astimezone(UTC)
+            slots, until, again = schedules.plan(times, since, now, schedule["max_scheduled_runs"])
+            for slot in slots:
+                state = wire.state_document(states.Scheduled(slot))
+                wanted = {
+                    "idempotency_key": schedules.slot_key(deployment["id"], schedule["slug"] or schedule_id, slot),
+                    "state": state, "parameters": schedule["parameters"],
+                    "tags": ["auto-scheduled"], "auto_scheduled": True, "schedule_id": schedule_id,
+                }  # fmt: skip
+                self._create(tx, run_of(deployment, wanted, now))
+            replan = micros(again) if again else sys.maxsize
+            documents.update(tx, "schedules", {"planned": until, "replan": replan}, {"id": schedule_id})
+
     def crash_dead_runs(self) -> list[UUID]:
         """Mark Crashed every run whose process, on this host, has died."""
         suspects = runs.owned(self._db.read(STATEMENTS["unfinished_of_host"], {"host": this_process().host}))
         lone_tasks = runs.unfinished_without_flow(self._db)
-        crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._crash(run_id)]
+        crashed = [run_id for run_id, owner in suspects if is_dead(owner) and self._inside(self._crash, run_id)]
         crash, dead = runs.crash_task_run, [run_id for run_id, owner in lone_tasks if is_dead(owner)]
         return crashed + [run_id for run_id in dead if self._inside(crash, run_id, utc_now(), DIED, new_id)]
 
@@ -233,22 +254,17 @@ class LocalBackend(LocalLimits):
         with self._db.transaction() as tx:
             return work(tx, *args, **kwargs)
 
-    def _crash(self, run_id: UUID) -> bool:
+    def _crash(self, tx: Transaction, run_id: UUID) -> bool:
         """Crash one dead run, unless somebody else has done so by now."""
-        now = utc_now()
-        with self._db.transaction() as tx:
-            run = runs.read_flow_run(tx, run_id, self._revive)
-            if run.state is None or run.state.is_final() or run.owner is None or not is_dead(run.owner):
-                return False
-            self._crash_inside(tx, run_id, DIED, now)
-            return isinstance(_settle(tx, run, Accept(Crashed(DIED)), now), Accept)
+        run = runs.read_flow_run(tx, run_id, self._revive)
+        is_left = run.state is not None and not run.state.is_final() and run.owner is not None and is_dead(run.owner)
+        self._enter(tx, run_id, [states.Crashed(DIED)] if is_left else [], utc_now())
+        return is_left
 
     def _crash_inside(self, tx: Transaction, flow_run_id: UUID, message: str, now: datetime) -> None:
         """Crash what a flow run leaves behind, subflows within subflows as well."""
         for row in tx.execute(STATEMENTS["unfinished_subflows"], {"run": str(flow_run_id)}):
-            run = runs.read_flow_run(tx, UUID(row["id"]), self._revive)
-            self._crash_inside(tx, run.id, message, now)
-            _settle(tx, run, Accept(Crashed(message)), now)
+            self._enter(tx, UUID(row["id"]), [states.Crashed(message)], now)
         runs.crash_task_runs(tx, flow_run_id, now, message, new_id)
 
 
@@ -257,9 +273,10 @@ def _stamped(state: State, now: datetime) -> State:
     return state.evolve(id=state.id or new_id(), timestamp=state.timestamp or now)
 
 
-def _decide(run: FlowRun | TaskRun, proposed: State, now: datetime, force: bool = False) -> Decision:
-    attempt = Attempt(now, run.run_count, run.policy, proposed.details.retriable is not False, DICE.random())
-    return Accept(proposed) if force else decide(run.state, proposed, attempt)
+def _proposed(tx: Transaction, run: FlowRun | TaskRun, state: State, now: datetime, force: bool = False) -> Decision:
+    """Let the rules decide on a state, and write the outcome."""
+    attempt = Attempt(now, run.run_count, run.policy, state.details.retriable is not False, DICE.random())
+    return _settle(tx, run, Accept(state) if force else decide(run.state, state, attempt), now)
 
 
 def _settle(tx: Transaction, run: FlowRun | TaskRun, decision: Decision, now: datetime) -> Decision:
@@ -269,9 +286,39 @@ def _settle(tx: Transaction, run: FlowRun | TaskRun, decision: Decision, now: da
     state = _stamped(decision.state, now)
     changed = runs.after(run, state, now)
     if isinstance(changed, TaskRun):
-        runs.write_task_runs(tx, [changed_task_run(changed, [state])], None)
+        runs.write_task_runs(tx, [TaskRunChange(changed, [state], is_new=False)], None)
     elif not runs.write_state(tx, changed, run.state_id):
         return Abort("Another process changed the run's state at the same moment.")
     elif state.details.pause_reschedule:  # suspended: its process ends by intent, and another one will go on
         runs.set_owner(tx, run.id, None)
-    return replace(decision, state=state)
+    return decision._replace(state=state)
+
+
+def run_of(deployment: wire.Document, wanted: Mapping[str, Any], now: datetime) -> FlowRun:
+    """A run of a deployment; ``wanted`` has what differs from it. Without a state it is due at once."""
+    state = wire.state_of(wanted["state"]) if wanted.get("state") else states.Scheduled(now)
+    if state.is_scheduled() and state.details.scheduled_time is None:
+        state = states.Scheduled(now, name=state.name)
+    run_id = new_id()
+    document = {name: wanted.get(name) for name in TOLD["of_run"]} | {
+        **{name: deployment[field] for name, field in TOLD["of_deployment"].items()},
+        "parameters": {**deployment["parameters"], **(wanted.get("parameters") or {})},
+        "tags": sorted({*deployment["tags"], *(wanted.get("tags") or ())}),
+        "labels": {**(deployment["labels"] or {}), **(wanted.get("labels") or {}), DEPLOYMENT_LABEL: deployment["id"]},
+    }
+    return wire.record_of(
+        FlowRun, document, id=run_id, name=wanted.get("name") or made_up_name(), created=now,
+        state=state.evolve(details=replace(state.details, flow_run_id=run_id)),
+        policy=wire.policy_of(wanted.get("empirical_policy")), expected_start_time=state.details.scheduled_time or now,
+    )
+
+
+def _asked(work_pool_id: UUID, queues: Sequence[str], most: int) -> dict[str, Any]:
+    """What a worker asks for; no queues stand for all of the pool."""
+    return {"pool": str(work_pool_id), "queues": ",".join(f'"{name}"' for name in queues), "most": most}
+
+
+@lru_cache(maxsize=10_000)
+def _times(document: str) -> schedules.Schedule:
+    """The schedule of a document; the same one every time, since to check a cron expression takes its time."""
+    return schedules.schedule_of(json.loads(document))

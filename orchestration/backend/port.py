@@ -15,16 +15,12 @@ Documents = list[wire.Document]
 Where = Mapping[str, Any]
 
 
-class Backend(Protocol):
+class Backend(BlockStore, Protocol):
     """The one port. Every method is one unit of work: when it returns, what it did is durable.
 
     Runs in the making, which the engine changes at every step, are records; all that is listed, and all that people
     and deployments keep here, are documents: the JSON of the REST interface, by the name of the resource.
     """
-
-    @property
-    def blocks(self) -> BlockStore:
-        """Block types, schemas and documents."""
 
     # -- documents: artifacts, variables, inputs, flows, deployments, schedules, work pools, queues, workers --------
 
@@ -78,7 +74,7 @@ class Backend(Protocol):
     def record(self, batch: runs.Batch) -> None:
         """Store task runs and log lines; all of them, or none. A batch that was stored before changes nothing.
 
-        It may be on its way when this returns; all that is asked afterwards waits for it.
+        While a server is away it waits on this disk, and all that is asked afterwards waits for it.
         """
 
     def task_run(self, run_id: UUID) -> runs.TaskRun:

@@ -2,7 +2,8 @@
 
 Rows are written by whoever produces them, 500 at a time, because a writing thread beside a busy main
 thread would wait for the interpreter at every row. A timer writes what is left lying for a quarter of a
-second, so that pages are live and ``kill -9`` loses at most that much.
+second, so that pages are live and ``kill -9`` loses at most that much. To a server, which is far and works
+by itself meanwhile, the timer's thread sends all, and producers wait for it only when it falls behind.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from uuid import UUID
 from weakref import WeakSet
 
-from orchestration.domain.schemas.runs import Batch, LogRow, TaskRunChange, TaskRunRecord
+from orchestration.domain.schemas.runs import Batch, LogRow, TaskRun, TaskRunChange
 from orchestration.domain.states import State
 from orchestration.persistence.database import STANDS
 
@@ -25,10 +27,13 @@ GIVE_UP_ROWS = 100_000
 
 
 class Recorder:
-    """Collects task-run states and log lines, and hands them to ``write`` in batches."""
+    """Collects task-run states and log lines, and hands them to ``write`` in batches.
 
-    def __init__(self, write: Callable[[Batch], None]) -> None:
-        self._write = write
+    What is written to ``is_far`` when another machine does the work.
+    """
+
+    def __init__(self, write: Callable[[Batch], None], is_far: bool = False) -> None:
+        self._write, self._is_far = write, is_far
         self._start_afresh()
         _recorders.add(self)
 
@@ -36,7 +41,7 @@ class Recorder:
         """Hold nothing: at the start, and in a forked child, whose parent writes what it held."""
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._changed: dict[TaskRunRecord, None] = {}
+        self._changed: dict[UUID, TaskRun] = {}
         self._logs: list[LogRow] = []
         self._rows = 0
         self._press_at = FLUSH_ROWS
@@ -44,19 +49,13 @@ class Recorder:
         self._timer: threading.Thread | None = None
         self._closed = False
 
-    def add(self, record: TaskRunRecord) -> None:
-        """Take a task run that was just born."""
+    def note(self, record: TaskRun, state: State | None = None) -> None:
+        """Take a task run that was just born, or give one its next state."""
         with self._lock:
-            self._changed[record] = None
-            self._rows += 1
-        self._press()
-
-    def note(self, record: TaskRunRecord, state: State) -> None:
-        """Give a task run its next state."""
-        with self._lock:
-            record.state = state
-            record.new_states = [*(record.new_states or ()), state]
-            self._changed[record] = None
+            if state is not None:
+                record.state = state
+                record.new_states = [*(record.new_states or ()), state]
+            self._changed[record.id] = record
             self._rows += 1
         self._press()
 
@@ -86,15 +85,18 @@ class Recorder:
         """Write if there is enough to write, unless another thread is at it and has not fallen far behind."""
         if self._timer is None:
             self._start_timer()
-        if self._rows < self._press_at or not self._flushing.acquire(blocking=self._rows >= WAIT_ROWS):
+        if self._rows < self._press_at:
             return
-        try:
-            self._write_out()
-        except Exception:
-            if self._rows >= GIVE_UP_ROWS:
-                raise
-        finally:
-            self._flushing.release()
+        if self._is_far and self._rows < WAIT_ROWS:
+            self._wake.set()
+        elif self._flushing.acquire(blocking=self._rows >= WAIT_ROWS):
+            try:
+                self._write_out()
+            except Exception:
+                if self._rows >= GIVE_UP_ROWS:
+                    raise
+            finally:
+                self._flushing.release()
 
     def _write_out(self) -> None:
         batch = self._take()
@@ -110,7 +112,7 @@ class Recorder:
 
     def _take(self) -> Batch | None:
         with self._lock:
-            changed, self._changed = self._changed, {}
+            changed, self._changed = self._changed.values(), {}
             logs, self._logs = self._logs, []
             self._rows = 0
             task_runs = [TaskRunChange(record, record.new_states or (), record.is_new) for record in changed]
@@ -125,7 +127,7 @@ class Recorder:
             for record, states, is_new in batch.task_runs:
                 record.new_states = [*states, *(record.new_states or ())]
                 record.is_new = is_new
-            self._changed = {**{change.record: None for change in batch.task_runs}, **self._changed}
+            self._changed = {**{change.record.id: change.record for change in batch.task_runs}, **self._changed}
             self._logs[:0] = batch.logs
             self._rows += len(batch.logs) + sum(len(change.states) + change.is_new for change in batch.task_runs)
             self._press_at = max(FLUSH_ROWS, min(2 * self._rows, GIVE_UP_ROWS))

@@ -1,7 +1,5 @@
 """The root of the command line: finds the group that is asked for and loads it, and no other."""
 
-from __future__ import annotations
-
 import os
 import tomllib
 from contextlib import ExitStack

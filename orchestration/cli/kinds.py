@@ -1,10 +1,8 @@
 """Groups of commands from what ``groups.toml`` says of a kind of thing: how it is called, kept and listed."""
 
-from __future__ import annotations
-
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,10 +12,11 @@ from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.app import AT_END, GROUPS
-from orchestration.cli.output import Column, columns, may, new_app, print_documents, print_fields
+from orchestration.cli.output import Column, may, new_app, print_documents, print_fields
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.filters import PAGE, Query, among
-from orchestration.domain.schemas.wire import Document, StoredDocument
+from orchestration.domain.schemas.wire import Document
+from orchestration.domain.states import StoredResult
 
 # The stores that the command in progress has opened: the settings', and this machine's.
 _OPEN: dict[bool, Backend] = {}
@@ -27,7 +26,7 @@ def store(is_local: bool = False) -> Backend:
     """The store that the settings name, until the command ends; ``is_local`` this machine's, whatever they name."""
     if is_local not in _OPEN:
         settings = current_settings()
-        _OPEN[is_local] = open_backend(replace(settings, api_url=None) if is_local else settings, StoredDocument)
+        _OPEN[is_local] = open_backend(replace(settings, api_url=None) if is_local else settings, StoredResult)
         AT_END.callback(lambda: _OPEN.pop(is_local).close())
     return _OPEN[is_local]
 
@@ -51,14 +50,15 @@ class Kind:
     resource: str
     noun: str
     help: str
-    columns: tuple[Column, ...]
-    verbs: tuple[str, ...] = ()
+    columns: Sequence[Column]
+    verbs: Sequence[str] = ()
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     key: str = "name"
     kept_by: str = "id"
     limit: int = PAGE
     sort: str | None = None
     parent: str = ""
+    remedy: str = ""
     is_local: bool = False
     rows: Callable[[], list[Document]] | None = None
 
@@ -88,8 +88,8 @@ class Kind:
 
     def missing(self, text: str) -> Document:
         """Say that there is none of that name."""
-        group_name = self.noun.replace(" ", "-")
-        raise ObjectNotFound(f"There is no {self.noun} {text!r}; list them with `orchestrate {group_name} ls`.")
+        remedy = self.remedy.format(text) or f"list them with `orchestrate {self.noun.replace(' ', '-')} ls`"
+        raise ObjectNotFound(f"There is no {self.noun} {text!r}; {remedy}.")
 
     def create(self, document: Mapping[str, Any], overwrite: bool | None = None) -> None:
         """Keep a new one, or with ``overwrite`` one in the place of what has its name."""
@@ -150,8 +150,7 @@ class Kind:
 
 def kind_of(name: str, **own: Any) -> Kind:
     """The kind that a group is about; ``own`` are the fields that are functions."""
-    said = {field: value for field, value in GROUPS[name].items() if field != "module"}
-    return Kind(**{**said, "columns": columns(*said["columns"]), **own})
+    return Kind(**{field: value for field, value in GROUPS[name].items() if field != "module"}, **own)
 
 
 def group(kind: Kind) -> typer.Typer:

@@ -1,17 +1,17 @@
 """What commands print: tables for people, JSON for programs."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import typer
 
 Document = Mapping[str, Any]
+# Of a table: title, field of the documents, and whether its text may be cut short (text), not (exact), or is a time.
+Column = Sequence[str]
 
 GAP = "  "
 NARROWEST = 6
@@ -20,19 +20,6 @@ COLOURS = {
     "Completed": "green", "Cached": "green", "Running": "blue", "Retrying": "blue", "Failed": "red", "TimedOut": "red",
     "Crashed": "magenta", "Late": "yellow", "Paused": "yellow", "Suspended": "yellow", "AwaitingRetry": "yellow",
 }  # fmt: skip
-
-
-class Column(NamedTuple):
-    """A column of a table: which field of the documents it shows, and how."""
-
-    title: str
-    field: str
-    kind: str  # text, or exact, which is never cut short, or time
-
-
-def columns(*texts: str) -> tuple[Column, ...]:
-    """Columns, each given by its title, field and kind, such as ``Name flow_name text``."""
-    return tuple(Column(*text.rsplit(" ", 2)) for text in texts)
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -47,8 +34,8 @@ def print_documents(documents: Sequence[Document], columns: Sequence[Column], as
     elif not documents:
         typer.echo(nothing, err=True)
     else:
-        rows = cells(documents, columns, datetime.now(UTC))
-        typer.echo("\n".join(lines_of(columns, rows, shutil.get_terminal_size((80, 24)).columns)))
+        room = shutil.get_terminal_size((80, 24)).columns
+        typer.echo("\n".join(lines_of(documents, columns, room, datetime.now(UTC))))
 
 
 def print_fields(document: Document, as_json: bool) -> None:
@@ -77,16 +64,15 @@ def may(question: str, yes: bool) -> None:
         typer.confirm(question, abort=True)
 
 
-def cells(documents: Sequence[Document], columns: Sequence[Column], now: datetime) -> list[list[str]]:
-    """The texts of a table's rows, as seen at ``now`` (UTC)."""
-    return [[_text(one.get(each.field), now if each.kind == "time" else None) for each in columns] for one in documents]
+def lines_of(documents: Sequence[Document], columns: Sequence[Column], room: int, now: datetime) -> list[str]:
+    """A table as lines of text, as seen at ``now`` (UTC).
 
-
-def lines_of(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[str]:
-    """A table as lines of text that fit ``room``, as long as cutting texts short is enough for that."""
-    table = [[each.title.upper() for each in columns], *rows]
+    They fit ``room``, as long as cutting texts short is enough for that.
+    """
+    table = [[title.upper() for title, *_ in columns]]
+    table += [[_text(one.get(field), kind == "time" and now) for _, field, kind in columns] for one in documents]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    flexible = [place for place, column in enumerate(columns) if column.kind == "text"]
+    flexible = [place for place, (*_, kind) in enumerate(columns) if kind == "text"]
     while flexible and sum(widths) + len(GAP) * (len(widths) - 1) > room:
         widest = max(flexible, key=widths.__getitem__)
         if widths[widest] <= NARROWEST:
@@ -108,7 +94,7 @@ def _cell(text: str, width: int) -> str:
     return typer.style(shown, COLOURS[text]) if text in COLOURS else shown
 
 
-def _text(value: Any, now: datetime | None) -> str:
+def _text(value: Any, now: datetime | Literal[False]) -> str:
     if isinstance(value, str):
         return ago(datetime.fromisoformat(value), now) if now else " ".join(value.split())
     if isinstance(value, bool):

@@ -1,7 +1,5 @@
 """``orchestrate flow``, ``flow-run``, ``task-run``, ``deployment``, and ``init`` and ``deploy``, which make those."""
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys
@@ -18,7 +16,6 @@ from uuid import UUID
 import typer
 
 from orchestration.backend.port import Backend
-from orchestration.cli.app import AT_END
 from orchestration.cli.kinds import group, kind_of, store, value_of
 from orchestration.cli.output import may, new_app, print_documents, print_json
 from orchestration.domain import errors, rules, states
@@ -78,10 +75,8 @@ def cancel(name: str) -> None:
     run = FLOW_RUN.one(name)
     if _has_ended(run):
         raise errors.OrchestrationError(f"The flow run {name!r} is {run['state_name']}; there is nothing to cancel.")
-    state = wire.state_of(run["state"]) if run["state"] else states.Scheduled()
-    has_no_process = state.is_scheduled() or (state.is_paused() and state.details.pause_reschedule)
-    _enter(run, states.Cancelled() if has_no_process else states.Cancelling())
-    typer.echo(f"Flow run {run['name']!r} was {'cancelled' if has_no_process else 'told to stop'}.")
+    state = _enter(run, states.Cancelling() if run["state"] else states.Cancelled())
+    typer.echo(f"Flow run {run['name']!r} was {'cancelled' if state.is_cancelled() else 'told to stop'}.")
 
 
 @flow_run.command("retry")
@@ -103,12 +98,12 @@ def execute(name: str) -> None:
     raise typer.Exit(subprocess.call(command))  # noqa: S603 - it is ours
 
 
-def _enter(run: wire.Document, state: states.State, force: bool = False) -> None:
+def _enter(run: wire.Document, state: states.State, force: bool = False) -> states.State:
+    """The state that a run enters: the proposed one, or where no process is to be stopped, Cancelled at once."""
     decision = store().propose_flow_run_state(UUID(run["id"]), state, force)
-    if isinstance(decision, rules.Reject) and decision.state.is_cancelled():
-        return  # a server that knows of no process to stop cancels it at once
-    if not isinstance(decision, rules.Accept):
-        raise errors.OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
+    if isinstance(decision, rules.Accept) or (isinstance(decision, rules.Reject) and decision.state.is_cancelled()):
+        return decision.state
+    raise errors.OrchestrationError(f"The flow run cannot become {state.name}: {decision.reason}")
 
 
 def lines_of(backend: Backend, run_id: str, follow: bool, wait: Wait = time.sleep) -> Iterator[wire.Document]:
@@ -171,9 +166,9 @@ def deploy_(
     timezone: str | None = None, param: list[str] | None = None, tag: list[str] | None = None, dry_run: bool = False,
 ) -> None:  # fmt: skip
     """Deploy what prefect.yaml and deployment.yaml say, or the flow of an entrypoint: all of it, or nothing."""
+    from orchestration.sdk.context import current_session
     from orchestration.sdk.projects.deploying import planned, save
     from orchestration.sdk.projects.files import Said, read_project
-    from orchestration.sdk.session import close_session, current_session
 
     times = {"cron": cron, "interval": interval, "rrule": rrule}
     schedules = [{kind: each, "timezone": timezone} for kind, given in times.items() for each in given or ()]
@@ -182,7 +177,6 @@ def deploy_(
     common, entries = read_project(folder := Path.cwd())
     if entrypoint:
         entries = [Said({**common, "name": (name or [""])[0], "entrypoint": entrypoint})]
-    AT_END.callback(close_session)
     backend, plans = current_session().backend, []
     for each in entries if all_ else _named(entries, name):
         merged = {field: {**(each.data.get(field) or {}), **value} for field, value in said.items() if value}
@@ -234,14 +228,12 @@ def run_deployment(
 ) -> None:  # fmt: skip
     """Ask for a run of a deployment, now or later; a worker starts it."""
     from orchestration.sdk.projects import deploying
-    from orchestration.sdk.session import close_session
 
     if start_at and start_in:
         raise errors.UsageError("Give either --start-at or --start-in.")
     now, document = datetime.now(UTC), DEPLOYMENT.one(name)
     due = moment_meant(start_at, now.astimezone()) if start_at else now + span_meant(start_in or "0s")
     wanted: Any = {"parameters": _parameters(param), "scheduled_time": due, "tags": tag, "flow_run_name": run_name}
-    AT_END.callback(close_session)
     made = deploying.run_deployment(document["id"], timeout=0, **wanted)
     typer.echo(f"Asked for flow run {made.name!r} ({made.id}) of {document['flow_name']}/{document['name']}.")
     if watch_:

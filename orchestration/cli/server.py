@@ -1,7 +1,5 @@
 """``orchestrate server`` and ``orchestrate worker``, and the units that keep them running."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shlex
@@ -14,14 +12,15 @@ from pathlib import Path
 import typer
 
 from orchestration.backend.connect import open_database
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, kind_of, store
 from orchestration.cli.output import may, new_app, print_fields
 from orchestration.domain import errors
+from orchestration.domain.schemas.filters import among
 from orchestration.domain.settings import HOST, PORT, Role, digest, new_key, url_of
 from orchestration.persistence.database import reset as reset_database
-from orchestration.services import background as processes, loop
+from orchestration.services import loop, serve
 from orchestration.services.loop import Scheduler
 from orchestration.services.worker import Worker
 
@@ -43,15 +42,11 @@ def start_worker(
     if type_ not in (None, "process"):
         raise errors.UsageError(f"Runs are processes here; there are no workers of type {type_!r}.")
     backend = store()
-    try:
-        about = backend.read("work_pools", name=pool)
-    except errors.ObjectNotFound:
-        if type_ is None:
-            remedy = f"make it with `orchestrate work-pool create --type process {shlex.quote(pool)}`"
-            raise errors.ObjectNotFound(f"There is no work pool {pool!r}; {remedy}.") from None
-        about = backend.create("work_pools", {"name": pool, "type": type_})
+    if type_ and not backend.count("work_pools", among("work_pools", name=[pool])):
+        backend.create("work_pools", {"name": pool, "type": type_})
+    about = kind_of("work-pool").one(pool)
     queues = [kind_of("work-queue").one(f"{pool}/{queue}")["name"] for queue in work_queue or ()]
-    ticks = [Scheduler(backend).tick] if isinstance(backend, LocalWork) else []
+    ticks = [Scheduler(backend).tick] if isinstance(backend, LocalBackend) else []
     here = Worker(backend, about, current_settings().home, queues, limit, name, run_once)
     loop.at_signals(here.stop.set, here.stop_at_once, partial(os._exit, 1))
     typer.echo(f"Waiting for runs of the work pool {pool!r}.")
@@ -86,14 +81,12 @@ def start_server(host: str = HOST, port: int = PORT, background: bool = False, n
     """Start a server."""
     settings = current_settings()
     if background:
-        url = processes.start(settings.home, host, port, *["--no-services"] * no_services).url
+        url = serve.start(settings.home, host, port, *["--no-services"] * no_services).url
         typer.echo(f"The server answers at {url}; stop it with `orchestrate server stop`.")
         return
-    from orchestration.services.serve import run_server
-
-    with processes.listening(host, port) as listener:
+    with serve.listening(host, port) as listener:
         announce = partial(typer.echo, f"Serving {url_of(host, port)}; Ctrl-C stops it.")
-        run_server(settings, listener, announce, with_services=not no_services)
+        serve.run_server(settings, listener, announce, with_services=not no_services)
 
 
 @server.command("unit")
@@ -105,7 +98,7 @@ def server_unit() -> None:
 @server.command("stop")
 def stop() -> None:
     """Stop the server that was started in the background."""
-    found = processes.stop(current_settings().home)
+    found = serve.stop(current_settings().home)
     typer.echo(f"Stopped the server at {found.url}." if found else "No server runs in the background.")
 
 
@@ -113,9 +106,9 @@ def stop() -> None:
 def status(as_json: bool = False) -> None:
     """Tell whether the server answers; the exit code is 0 when it does."""
     settings = current_settings()
-    found = processes.running(settings.home)
+    found = serve.running(settings.home)
     url = found.url if found else settings.api_url or url_of(HOST, PORT)
-    answers, pid = processes.is_healthy(url), found.owner.pid if found else None
+    answers, pid = serve.is_healthy(url), found.owner.pid if found else None
     print_fields({"url": url, "status": "available" if answers else "unavailable", "pid": pid}, as_json)
     raise typer.Exit(0 if answers else 1)
 
@@ -131,7 +124,7 @@ def upgrade(yes: bool = False) -> None:
 def reset(yes: bool = False) -> None:
     """Remove all that the database holds; a copy is kept beside a SQLite file."""
     settings = current_settings()
-    if found := processes.running(settings.home):
+    if found := serve.running(settings.home):
         raise errors.OrchestrationError(f"A server at {found.url} uses it; stop it first: `orchestrate server stop`.")
     if not (yes or sys.stdin.isatty()):
         raise errors.UsageError("This removes all runs, blocks and settings of the store; say --yes if that is meant.")

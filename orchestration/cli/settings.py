@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from orchestration.backend.surroundings import current_settings, read_profiles
-from orchestration.cli.output import columns, new_app, print_documents, print_fields
+from orchestration.cli.output import new_app, print_documents, print_fields
 from orchestration.domain import errors, settings as names
 
 version = new_app("Show versions, and where runs are kept.")
@@ -40,7 +40,8 @@ def ls(as_json: bool = False) -> None:
     profiles = read_profiles()
     in_use, every = names.chosen(os.environ, profiles), profiles.by_name.items()
     rows = [{"name": name, "active": name == in_use, "settings": len(values)} for name, values in every]
-    print_documents(rows, columns("Name name text", "Active active exact", "Settings settings exact"), as_json, "")
+    columns = [(name.capitalize(), name, "exact") for name in ("name", "active", "settings")]
+    print_documents(rows, columns, as_json, "")
 
 
 @profile.command("use")
@@ -108,8 +109,7 @@ def masked(values: Mapping[str, str]) -> dict[str, str]:
 def _change(changes: Mapping[str, str | None], done: str) -> None:
     profiles = read_profiles()
     name = names.chosen(os.environ, profiles)
-    merged = {**profiles.values(name), **changes}
-    values = {key: value for key, value in merged.items() if value is not None}
+    values = {key: value for key, value in {**profiles.values(name), **changes}.items() if value is not None}
     names.read_settings(values, Path.home())  # a value that is not of its kind is refused before it is kept
     write(profiles.having(name, values))
     for key in changes:

@@ -1,14 +1,10 @@
 """What people keep by hand: ``orchestrate artifact``, ``variable``, ``block``, work pools, queues and limits."""
 
-from __future__ import annotations
-
 import json
 import runpy
 import sys
-from abc import ABC
 from dataclasses import asdict
 from functools import partial
-from inspect import isabstract
 from pathlib import Path
 
 import typer
@@ -16,7 +12,7 @@ import typer
 from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.surroundings import current_settings
 from orchestration.cli.kinds import group, is_id, kind_of, store, value_of
-from orchestration.cli.output import columns, may, print_documents
+from orchestration.cli.output import may, print_documents
 from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.schemas import filters, wire
 
@@ -29,7 +25,7 @@ artifact = group(ARTIFACT)
 @artifact.command("inspect")
 def inspect_artifact(key: str, limit: int | None = 10, as_json: bool = False) -> None:
     """Show the versions of an artifact, newest first."""
-    print_documents(_versions(key)[:limit], (*ARTIFACT.columns, *columns("Data data text")), as_json, "")
+    print_documents(_versions(key)[:limit], (*ARTIFACT.columns, ("Data", "data", "text")), as_json, "")
 
 
 @artifact.command("delete")
@@ -123,7 +119,7 @@ def update_limit(name: str, limit: int | None = None, decay: float | None = None
 
 def _blocks() -> list[wire.Document]:
     """The saved blocks, which people call by the slug of their type and their name; their secrets are masked."""
-    saved = [wire.plain(asdict(each)) for each in store().blocks.block_documents()]
+    saved = [wire.plain(asdict(each)) for each in store().block_documents()]
     named = [{"slug": f"{each['block_type']['slug']}/{each['name']}", **each} for each in saved]
     return [{name: each[name] for name in ("slug", "id", "data", "created", "updated")} for each in named]
 
@@ -135,28 +131,26 @@ block.add_typer(group(kind_of("block type")), name="type")
 @block.command("register")
 def register(file: Path) -> None:
     """Make the block types of a file known to the store."""
-    from orchestration.sdk.blocks import Block
-    from orchestration.sdk.session import close_session
+    from orchestration.sdk.blocks import Block, is_base
 
     try:
         names = runpy.run_path(str(file), run_name=file.stem)
     except ImportError as error:
         raise ConfigurationError(f"{file} cannot be imported: {error}.") from None
-    found = (each for each in names.values() if isinstance(each, type) and issubclass(each, Block))
-    classes = {each for each in found if not (isabstract(each) or ABC in each.__bases__)}
+    found = {each for each in names.values() if isinstance(each, type) and issubclass(each, Block)}
+    classes = {each for each in found if not is_base(each)}
     for each in classes:
         each.register_type_and_schema()
-    close_session()
     typer.echo(f"Registered {len(classes)} block type(s): {', '.join(sorted(each.__name__ for each in classes))}.")
 
 
 @block.command("rotate-key")
 def rotate_key() -> None:
     """Encrypt all saved blocks with a fresh key."""
-    blocks, settings = store().blocks, current_settings()
-    if not isinstance(blocks, LocalBlockStore):
+    backend, settings = store(), current_settings()
+    if not isinstance(backend, LocalBlockStore):
         raise OrchestrationError("Only the machine that holds the database can rotate its key; run this there.")
-    fresh = blocks.rotate_key()
+    fresh = backend.rotate_key()
     where = f"it lies in {settings.home / 'encryption.key'}."
     if settings.encryption_key:
         where = f"from now on, set ORCHESTRATION_ENCRYPTION_KEY={fresh}"

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -14,8 +13,7 @@ MOST_DELAYS = 50
 DelaySpec = float | int | Sequence[float] | Callable[[int], list[float]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """``retries`` new attempts; the last of ``delays`` (seconds) serves for all that follow it."""
 
     retries: int = 0
@@ -69,11 +67,7 @@ def retry_policy(retries: int, delay: DelaySpec, jitter_factor: float | None = N
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     """Delays of ``backoff_factor`` seconds that double with each attempt: f, 2f, 4f, ..."""
-
-    def delays(retries: int) -> list[float]:
-        return [backoff_factor * 2**attempt for attempt in range(min(retries, MOST_DELAYS))]
-
-    return delays
+    return lambda retries: [backoff_factor * 2**attempt for attempt in range(min(retries, MOST_DELAYS))]
 
 
 # -- decisions ---------------------------------------------------------------------------------------------------------
@@ -88,15 +82,13 @@ class Attempt(NamedTuple):
     unit_random: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(NamedTuple):
     """The proposed state becomes the run's."""
 
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(NamedTuple):
     """Another state becomes, or stays, the run's."""
 
     state: State

@@ -88,11 +88,8 @@ class Cron(Schedule):
 
     def _walls(self, start: datetime) -> Iterator[datetime]:
         clock = croniter(self.cron, start.replace(microsecond=0) - timedelta(seconds=1), day_or=self.day_or)
-        try:
-            while True:
-                yield clock.get_next(datetime)
-        except CroniterBadDateError:  # such as 30 February
-            return
+        with suppress(CroniterBadDateError):  # such as 30 February
+            yield from clock.all_next(datetime)
 
     def _is_hourly(self) -> bool:
         return bool(croniter.expand(self.cron)[0][1] == ["*"])

@@ -20,6 +20,11 @@ from orchestration.domain.errors import ConfigurationError, ObjectNotFound
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
+def _named(variable: str, default: Any) -> Any:
+    """A setting whose variable is called otherwise than its field."""
+    return field(default=default, metadata={"variable": variable})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What an entry point needs to know of its surroundings; ``read_settings`` names the variable of each field."""
@@ -31,17 +36,17 @@ class Settings:
     api_request_timeout: float = 60.0
     api_outage_limit: float = 86_400.0
     server_api_auth_string: str | None = field(default=None, repr=False)
-    server_csrf_protection: bool = False
+    server_csrf_protection: bool = _named("SERVER_CSRF_PROTECTION_ENABLED", False)
     database_url: str | None = field(default=None, repr=False)
     sqlite_synchronous: str = "NORMAL"
     encryption_key: str | None = field(default=None, repr=False)
     logging_level: str = "INFO"
-    logging_to_store: bool = True
+    logging_to_store: bool = _named("LOGGING_TO_API_ENABLED", True)
     logging_extra_loggers: tuple[str, ...] = ()
-    log_prints: bool = False
-    persist_results: bool = False
+    log_prints: bool = _named("LOGGING_LOG_PRINTS", False)
+    persist_results: bool = _named("RESULTS_PERSIST_BY_DEFAULT", False)
     local_storage_path: Path | None = None
-    task_runner_max_workers: int | None = None
+    task_runner_max_workers: int | None = _named("TASK_RUNNER_THREAD_POOL_MAX_WORKERS", None)
     flow_default_retries: int = 0
     flow_default_retry_delay_seconds: float = 0.0
     task_default_retries: int = 0
@@ -64,16 +69,8 @@ CHOICE = f"{PREFIX}PROFILE"
 # The settings whose Prefect variable is read as well.
 PEER_NAMES = ("HOME", "API_URL", "API_KEY", "API_AUTH_STRING")
 
-_NAMED_OTHERWISE = {
-    "logging_to_store": "LOGGING_TO_API_ENABLED", "log_prints": "LOGGING_LOG_PRINTS",
-    "persist_results": "RESULTS_PERSIST_BY_DEFAULT", "server_csrf_protection": "SERVER_CSRF_PROTECTION_ENABLED",
-    "task_runner_max_workers": "TASK_RUNNER_THREAD_POOL_MAX_WORKERS",
-}
 # By field, the variable that sets it.
-VARIABLES: Mapping[str, str] = {
-    each.name: PREFIX + _NAMED_OTHERWISE.get(each.name, each.name.upper()) for each in fields(Settings)
-}
-
+VARIABLES = {each.name: f"{PREFIX}{each.metadata.get('variable', each.name.upper())}" for each in fields(Settings)}
 # Variables whose values are shown to nobody who does not ask for them.
 SECRETS = frozenset(VARIABLES[each.name] for each in fields(Settings) if not each.repr)
 

@@ -51,17 +51,21 @@ NO_DATA = Unset.NO_DATA
 
 
 class StoredResult:
-    """What a state carries in place of a value that lies in result storage; the engine's storage subclasses it."""
+    """What a state carries in place of a value in result storage: the JSON document that says where and how it lies.
 
-    __slots__ = ()
+    Only its own side can load it; the engine's storage subclasses this.
+    """
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
 
     def load(self) -> Any:
-        """The value, read from where it lies."""
-        raise NotImplementedError
+        """The value, read from where it lies; who cannot read it has the document itself."""
+        return self.document
 
-    def as_document(self) -> dict[str, Any]:
-        """Where and how it lies, as the JSON document that travels with the state."""
-        raise NotImplementedError
+    def as_document(self) -> Any:
+        """The document, which travels with the state."""
+        return self.document
 
 
 @dataclass(frozen=True, slots=True)

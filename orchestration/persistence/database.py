@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from orchestration.domain.errors import NewerSchemaError, StoreError
+from orchestration.domain.errors import NewerSchemaError, ObjectAlreadyExists, StoreError
 
 Row = Mapping[str, Any]
 Params = Mapping[str, Any]
@@ -170,6 +170,24 @@ def only_one_process(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+# By what a driver calls an error, or says of it: what went wrong, in one sentence around the driver's words.
+_FAULTS = {
+    "UniqueViolation|UNIQUE constraint": "What was to be stored is there already ({}).",
+    "DiskFull|disk is full|disk I/O error":
+        "The disk of the orchestration database is full or failing ({}); free some space and run again.",
+    "Privilege|ReadOnlySql": "The orchestration database cannot be written ({}); check the rights of its user.",
+    "readonly|unable to": "The orchestration database cannot be written ({}); check the rights on ORCHESTRATION_HOME.",
+    "": "The orchestration database refused a statement: {}.",
+}
+
+
+def refusal(error: Exception, reason: str) -> StoreError:
+    """The error that tells of a driver's, whose ``reason`` are its own words."""
+    told = f"{type(error).__name__}: {reason}"
+    sentence = next(sentence for fault, sentence in _FAULTS.items() if re.search(fault, told))
+    return (ObjectAlreadyExists if "there already" in sentence else StoreError)(sentence.format(reason))
 
 
 def storable(value: Any, nul: str = "\0") -> Any:

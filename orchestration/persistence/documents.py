@@ -11,19 +11,40 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound
-from orchestration.domain.rules import RetryPolicy
+from orchestration.domain.rules import NEVER, RetryPolicy
 from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.wire import Document
-from orchestration.persistence import values
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction, migrations
 
 Source = Database | Transaction
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+encode: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":")).encode
+decode: Callable[[str], Any] = json.loads
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since the epoch."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def micros_of(value: Any) -> int | None:
+    """A time, or the text of one in a document, as a column has it."""
+    if value is None or isinstance(value, int):
+        return value
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return micros(moment if moment.tzinfo else moment.astimezone())
+
+
+def moment(value: int) -> datetime:
+    """The UTC time of a column that has one."""
+    return _EPOCH + timedelta(microseconds=value)
 
 # A limit that limits nothing.
 MANY = 2**62
@@ -92,7 +113,12 @@ def _decoded(text: str | None) -> Any:
     """What a column of JSON holds; most of them hold nothing, and a listing reads two thousand at once."""
     if text is None or text == "null":
         return None
-    return {} if text == "{}" else [] if text == "[]" else values.decode(text)
+    return {} if text == "{}" else [] if text == "[]" else decode(text)
+
+
+def policy_text(policy: RetryPolicy) -> str:
+    """The column text of a retry policy."""
+    return "{}" if policy == NEVER else encode(wire.policy_document(policy))
 
 
 def _unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -100,15 +126,15 @@ def _unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
-    "json": _decoded, "value": values.decode, "flag": bool,
-    "time": _unless_none(lambda value: wire.moment_text(values.moment(value))),
+    "json": _decoded, "value": decode, "flag": bool,
+    "time": _unless_none(lambda value: wire.moment_text(moment(value))),
     "duration": lambda value: (value or 0) / 1e6,
-    "policy": lambda value: wire.policy_document(values.policy_of(value)),
+    "policy": lambda value: wire.policy_document(wire.policy_of(_decoded(value))),
 }
 _WRITE: Mapping[str, Callable[[Any], Any]] = {
-    "json": _unless_none(values.encode), "value": values.encode, "time": values.micros_of, "flag": _unless_none(int),
+    "json": _unless_none(encode), "value": encode, "time": micros_of, "flag": _unless_none(int),
     "duration": lambda value: round(value * 1e6), "text": _unless_none(str),
-    "policy": lambda value: values.policy_text(value if isinstance(value, RetryPolicy) else wire.policy_of(value)),
+    "policy": lambda value: policy_text(value if isinstance(value, RetryPolicy) else wire.policy_of(value)),
 }
 
 
@@ -149,13 +175,13 @@ def insert(tx: Transaction, resource: str, document: Mapping[str, Any], overwrit
 
 
 def rows(
-    source: Source, resource: str, keys: Mapping[str, Any], limit: int = MANY, order: str = "id DESC", offset: int = 0
+    source: Source, resource: str, keys: Mapping[str, Any], limit: int = MANY, order: str = "id DESC"
 ) -> list[Row]:
     """The rows that have these values, with what they show of others; newest first, or in another order."""
     spec = SPECS[resource]
     ask = source.read if isinstance(source, Database) else source.execute
     ordered = f"ORDER BY {order}" if "id" in spec.columns else ""
-    sql = f"{spec.select} WHERE {_equal(keys)} {ordered} LIMIT {limit} OFFSET {offset}"
+    sql = f"{spec.select} WHERE {_equal(keys)} {ordered} LIMIT {limit}"
     return ask(sql, _to_row(spec.shown, keys))
 
 
@@ -208,62 +234,3 @@ def _equal(keys: Mapping[str, Any]) -> str:
 def _describe(resource: str, keys: Mapping[str, Any]) -> str:
     said = " and ".join(f"{name} {str(value)!r}" for name, value in keys.items())
     return f"{resource.removesuffix('s').replace('_', ' ')} with the {said}"
-
-
-RUNS = ("flow_runs", "task_runs")
-
-# After so many heartbeats that did not come a worker counts as offline, as with Prefect; statements know it as well.
-HEARTBEATS_MISSED = 3
-HEARTBEAT_SECONDS = 30
-
-
-def present(resource: str, row: Row, now: datetime) -> Document:
-    """The document of a row, as seen at ``now`` (UTC)."""
-    document = run_document(resource, row) if resource in RUNS else to_document(resource, row, shown=True)
-    if resource in RUNS:
-        document |= _times_of_run(document, row, values.micros(now))
-    if words := _STATUS.get(resource):
-        status = words[(row["ready_until"] or 0) < values.micros(now)]
-        document["status"] = "PAUSED" if document.get("is_paused") else status
-    if resource == "logs":
-        document["id"] = str(UUID(int=document["sequence"]))
-    if resource == "block_documents":  # the values are sealed; the block store opens them
-        del document["data"]
-    document.setdefault("updated", document.get("created"))
-    for name in HIDDEN:
-        document.pop(name, None)
-    return document
-
-
-def run_document(resource: str, row: Row) -> Document:
-    """The document of a flow run or task run, with its state: what of it does not depend on the time."""
-    document, is_task = to_document(resource, row, shown=True), resource == "task_runs"
-    document["empirical_policy"], document["state"] = document["policy"], None
-    if row["state_id"]:
-        held = values.state_in(row["history"], row["state_id"]) if is_task else values.state_from_row(row, "state_")
-        document["state"] = wire.state_document(held)
-    if is_task:  # what all states of a run say alike is not written with each, and what is empty not at all
-        document["state"]["state_details"].update(flow_run_id=row["flow_run_id"], task_run_id=row["id"])
-        document |= {"tags": document["tags"] or [], "labels": document["labels"] or {}}
-        document["task_inputs"] = document["task_inputs"] or {}
-    elif row["owner_host"] is None:  # no process holds the run any more
-        document["labels"].pop(wire.PROCESS_LABEL, None)
-    return document
-
-
-def _times_of_run(document: Document, row: Row, instant: int) -> Document:
-    """What of a run's times depends on the time of looking, in seconds, and when it changed last."""
-    began, expected = row["start_time"], row["expected_start_time"]
-    running = instant - row["state_timestamp"] if row["state_type"] == "RUNNING" else 0
-    late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
-    return {
-        "estimated_run_time": (row["total_run_time"] + max(0, running)) / 1e6, "estimated_start_time_delta": late / 1e6,
-        "updated": document["state"]["timestamp"] if document["state"] else document["created"],
-    }
-
-
-# What is said of those that show life, or are asked for runs, and of those that have not for too long.
-_STATUS = {
-    **dict.fromkeys(("work_pools", "work_queues", "deployments"), ("READY", "NOT_READY")),
-    "workers": ("ONLINE", "OFFLINE"),
-}

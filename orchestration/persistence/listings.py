@@ -13,8 +13,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields, Query
 from orchestration.persistence.database import STATEMENTS, Database, Row
-from orchestration.persistence.documents import SPECS
-from orchestration.persistence.values import encode, micros_of
+from orchestration.persistence.documents import SPECS, encode, micros_of
 
 Column = sa.ColumnElement[Any]
 Operation = Callable[[Column, Any], Column]

@@ -24,7 +24,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.numeric import FloatLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, StoreError
+from orchestration.domain.errors import ConfigurationError, StoreError
 from orchestration.persistence import database
 from orchestration.persistence.database import NO_PARAMS, Database, Params, Row
 
@@ -197,13 +197,7 @@ def _refusal(connection: Connection, error: Exception) -> StoreError:
     reason = _one_line(error)
     if connection.closed:
         return StoreError(f"The connection to the orchestration database was lost ({reason}); nothing was written.")
-    if isinstance(error, errors.UniqueViolation):
-        return ObjectAlreadyExists(f"What was to be stored is there already ({reason}).")
-    if isinstance(error, errors.DiskFull):
-        return StoreError(f"The disk of the orchestration database is full ({reason}); free some space and run again.")
-    if isinstance(error, errors.InsufficientPrivilege | errors.ReadOnlySqlTransaction):
-        return StoreError(f"The orchestration database cannot be written ({reason}); check the rights of its user.")
-    return StoreError(f"The orchestration database refused a statement: {reason}.")
+    return database.refusal(error, reason)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Rows of flow runs and task runs, of their states, and of what they log.
+"""Rows of flow runs and task runs, of their states, and of what they log; and what is shown of rows of any kind.
 
 A flow run's states are rows of their own, written one by one. Task runs are written in batches, a task run's whole
 history in its own row: it has three states or more, and nobody asks for one of them alone; a line of JSON each,
@@ -7,22 +7,22 @@ appended to the row, costs a quarter of rows of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
 from orchestration.domain.errors import ObjectAlreadyExists
-from orchestration.domain.rules import NEVER
+from orchestration.domain.schemas import wire
 from orchestration.domain.schemas.runs import PENDING, FlowRun, LogRow, Owner, Run, TaskRun, TaskRunChange
-from orchestration.domain.schemas.wire import Revive, flow_run_of, task_run_of
-from orchestration.domain.states import Crashed, State
-from orchestration.persistence import documents, values
+from orchestration.domain.schemas.wire import Document, Revive, flow_run_of, plain, record_of, task_run_of
+from orchestration.domain.states import NO_DATA, NO_DETAILS, Crashed, State, StateDetails, StateType, StoredResult
+from orchestration.persistence import documents
 from orchestration.persistence.database import STATEMENTS, Database, Row, Transaction
-from orchestration.persistence.documents import run_document
+from orchestration.persistence.documents import decode, encode, micros, micros_of, moment, policy_text, to_document
 
 R = TypeVar("R", bound=Run)
 
@@ -66,7 +66,7 @@ def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
     changed = documents.update(tx, "flow_runs", changes, {"id": run.id, "state_id": expected})
     if changed:
         told = {name: getattr(state, name) for name in ("id", "type", "name", "message", "timestamp")}
-        said = {"details": values.details_text(state.details), "data": values.data_text(state)}
+        said = {"details": details_text(state.details), "data": data_text(state)}
         documents.insert(tx, "flow_run_states", {**told, **said, "flow_run_id": run.id})
     return bool(changed)
 
@@ -74,7 +74,7 @@ def write_state(tx: Transaction, run: FlowRun, expected: UUID | None) -> bool:
 def read_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
     """All states of a flow run, oldest first."""
     rows = documents.rows(db, "flow_run_states", {"flow_run_id": run_id}, order="timestamp, id")
-    return [values.state_from_row(row, revive=revive) for row in rows]
+    return [state_from_row(row, revive=revive) for row in rows]
 
 
 def set_owner(tx: Transaction, run_id: UUID, owner: Owner | None) -> None:
@@ -123,7 +123,7 @@ def write_task_runs(tx: Transaction, changes: Sequence[TaskRunChange], owner: Ow
     Batches may come in any order, and again: a run's row shows its newest state, an end before all others.
     A run outside flow runs is noted as living in the process ``owner``, since no flow run tells of it.
     """
-    living_in = values.encode([getattr(owner, name) for name in Owner.__slots__]) if owner is not None else None
+    living_in = encode([getattr(owner, name) for name in Owner.__slots__]) if owner is not None else None
     rounds: list[dict[str, tuple[Any, ...]]] = [{}]  # a statement of PostgreSQL's changes a row only once
     for row in sorted((_row(change, living_in) for change in changes), key=itemgetter(0)):  # all lock in one order
         if row[0] in rounds[-1]:
@@ -151,15 +151,15 @@ def crash_task_runs(tx: Transaction, flow_run_id: UUID, now: datetime, message: 
 def crash_task_run(tx: Transaction, run_id: UUID, now: datetime, message: str, new_id: Callable[[], UUID]) -> bool:
     """End a task run; false when it has ended already."""
     state = Crashed(message, timestamp=now).evolve(id=new_id())
-    of_state = {"state_id": str(state.id), "type": state.type.value, "name": state.name, "at": values.micros(now)}
-    params = {"id": str(run_id), **of_state, "line": values.history_line(state)}
+    of_state = {"state_id": str(state.id), "type": state.type.value, "name": state.name, "at": micros(now)}
+    params = {"id": str(run_id), **of_state, "line": history_line(state)}
     return bool(tx.execute(STATEMENTS["crash_task_run"], params))
 
 
 def unfinished_without_flow(db: Database) -> list[tuple[UUID, Owner]]:
     """The task runs outside flow runs that have not ended, each with the process that it lives, or lived, in."""
     rows = db.read(STATEMENTS["unfinished_without_flow"])
-    return [(UUID(row["id"]), Owner(*values.decode(row["owner"]))) for row in rows]
+    return [(UUID(row["id"]), Owner(*decode(row["owner"]))) for row in rows]
 
 
 def read_task_run(source: documents.Source, run_id: UUID, revive: Revive) -> TaskRun:
@@ -174,26 +174,139 @@ def read_task_run(source: documents.Source, run_id: UUID, revive: Revive) -> Tas
 def read_task_run_states(db: Database, run_id: UUID, revive: Revive) -> list[State]:
     """All states of a task run, oldest first."""
     rows = documents.rows(db, "task_runs", {"id": run_id})
-    return values.states_of(rows[0]["history"], revive) if rows else []
+    return states_of(rows[0]["history"], revive) if rows else []
 
 
 def _row(change: TaskRunChange, living_in: str | None) -> tuple[Any, ...]:
     record, states, is_new = change
-    run_id, created = str(record.id), values.micros(record.created)
+    run_id, created = str(record.id), micros(record.created)
     flow_run_id = record.flow_run_id and str(record.flow_run_id)
-    history = [values.history_line(state, record.details) for state in states]
+    history = [history_line(state, record.details) for state in states]
     if is_new:
         born = PENDING.evolve(id=record.id, timestamp=record.created)
-        history.insert(0, values.history_line(born))
+        history.insert(0, history_line(born))
         states = [born, *states]
     state = states[-1]
     return (
         run_id, flow_run_id, record.name, record.task_key, record.dynamic_key, created,
-        record.task_version, record.cache_key, None if record.policy is NEVER else values.policy_text(record.policy),
-        values.encode(record.tags) if record.tags else None, None,
-        values.encode(record.task_inputs) if record.task_inputs else None, str(state.id), state.type.value, state.name,
-        values.micros_of(state.timestamp), record.run_count, record.flow_run_run_count, created,
-        values.micros_of(record.start_time), values.micros_of(record.end_time),
+        record.task_version, record.cache_key, policy_text(record.policy),
+        encode(record.tags) if record.tags else None, None,
+        encode(record.task_inputs) if record.task_inputs else None, str(state.id), state.type.value, state.name,
+        micros_of(state.timestamp), record.run_count, record.flow_run_run_count, created,
+        micros_of(record.start_time), micros_of(record.end_time),
         round(record.total_run_time * 1e6), living_in if flow_run_id is None and not state.is_final() else None,
         "".join(history),
     )
+
+
+# -- states in columns -------------------------------------------------------------------------------------------------
+
+STATE_FIELDS = ("id", "type", "name", "timestamp", "message", "details", "data")
+
+
+def details_text(details: StateDetails) -> str | None:
+    """The column text of what a state says beyond type and name; ``None`` when it says nothing."""
+    if details is NO_DETAILS:
+        return None
+    given = ((name, getattr(details, name)) for name in StateDetails.__slots__)
+    kept = {name: plain(value) for name, value in given if value != getattr(NO_DETAILS, name)}
+    return encode(kept) if kept else None
+
+
+def data_text(state: State) -> str | None:
+    """The column text of where a state's result lies; results themselves never enter the database."""
+    return encode(state.data.as_document()) if isinstance(state.data, StoredResult) else None
+
+
+def history_line(state: State, common: StateDetails = NO_DETAILS) -> str:
+    """One state as a line of a task run's history; details that are ``common`` to the run are left out."""
+    details = None if state.details is common else details_text(state.details)
+    at = micros_of(state.timestamp) or 0
+    if details is None and state.message is None and not isinstance(state.data, StoredResult) and state.name.isalpha():
+        return f'["{state.id}","{state.type}","{state.name}",{at},null,null,null]\n'  # most lines; 5 times as quick
+    return encode((str(state.id), state.type, state.name, at, state.message, details, data_text(state))) + "\n"
+
+
+def states_of(history: str, revive: Revive) -> list[State]:
+    """The states of a task run's history, oldest first, whatever the order or number of times they came in."""
+    states = {line: _state(decode(line), revive) for line in history.splitlines()}
+    return sorted(states.values(), key=attrgetter("timestamp"))
+
+
+def state_in(history: str, state_id: str, revive: Revive = StoredResult) -> State:
+    """The state of that id in a task run's history."""
+    start = history.rindex(f'["{state_id}"')
+    return _state(decode(history[start : history.index("\n", start)]), revive)
+
+
+def _state(fields: list[Any], revive: Revive) -> State:
+    state_id, state_type, name, timestamp, message, details, data = fields
+    said = record_of(StateDetails, decode(details)) if details else NO_DETAILS
+    value = revive(decode(data)) if data else NO_DATA
+    return State(StateType(state_type), name, message, value, said, moment(timestamp), UUID(state_id))
+
+
+def state_from_row(row: Mapping[str, Any], prefix: str = "", revive: Revive = StoredResult) -> State:
+    """The state that a row holds in columns whose names begin with ``prefix``."""
+    return _state([row[prefix + name] for name in STATE_FIELDS], revive)
+
+
+# -- what is shown -----------------------------------------------------------------------------------------------------
+
+RUNS = ("flow_runs", "task_runs")
+
+# After so many heartbeats that did not come a worker counts as offline, as with Prefect; statements know it as well.
+HEARTBEATS_MISSED = 3
+HEARTBEAT_SECONDS = 30
+
+
+def present(resource: str, row: Row, now: datetime) -> Document:
+    """The document of a row, as seen at ``now`` (UTC)."""
+    document = run_document(resource, row) if resource in RUNS else to_document(resource, row, shown=True)
+    if resource in RUNS:
+        document |= _times_of_run(document, row, micros(now))
+    if words := _STATUS.get(resource):
+        status = words[(row["ready_until"] or 0) < micros(now)]
+        document["status"] = "PAUSED" if document.get("is_paused") else status
+    if resource == "logs":
+        document["id"] = str(UUID(int=document["sequence"]))
+    if resource == "block_documents":  # the values are sealed; the block store opens them
+        del document["data"]
+    document.setdefault("updated", document.get("created"))
+    for name in documents.HIDDEN:
+        document.pop(name, None)
+    return document
+
+
+def run_document(resource: str, row: Row) -> Document:
+    """The document of a flow run or task run, with its state: what of it does not depend on the time."""
+    document, is_task = to_document(resource, row, shown=True), resource == "task_runs"
+    document["empirical_policy"], document["state"] = document["policy"], None
+    if row["state_id"]:
+        held = state_in(row["history"], row["state_id"]) if is_task else state_from_row(row, "state_")
+        document["state"] = wire.state_document(held)
+    if is_task:  # what all states of a run say alike is not written with each, and what is empty not at all
+        document["state"]["state_details"].update(flow_run_id=row["flow_run_id"], task_run_id=row["id"])
+        document |= {"tags": document["tags"] or [], "labels": document["labels"] or {}}
+        document["task_inputs"] = document["task_inputs"] or {}
+    elif row["owner_host"] is None:  # no process holds the run any more
+        document["labels"].pop(wire.PROCESS_LABEL, None)
+    return document
+
+
+def _times_of_run(document: Document, row: Row, instant: int) -> Document:
+    """What of a run's times depends on the time of looking, in seconds, and when it changed last."""
+    began, expected = row["start_time"], row["expected_start_time"]
+    running = instant - row["state_timestamp"] if row["state_type"] == "RUNNING" else 0
+    late = max(0, (began or instant) - expected) if expected and (began or not row["end_time"]) else 0
+    return {
+        "estimated_run_time": (row["total_run_time"] + max(0, running)) / 1e6, "estimated_start_time_delta": late / 1e6,
+        "updated": document["state"]["timestamp"] if document["state"] else document["created"],
+    }
+
+
+# What is said of those that show life, or are asked for runs, and of those that have not for too long.
+_STATUS = {
+    **dict.fromkeys(("work_pools", "work_queues", "deployments"), ("READY", "NOT_READY")),
+    "workers": ("ONLINE", "OFFLINE"),
+}

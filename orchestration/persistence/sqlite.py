@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from orchestration.domain.errors import ObjectAlreadyExists, StoreError
+from orchestration.domain.errors import StoreError
 from orchestration.persistence import database
 from orchestration.persistence.database import NO_PARAMS, Database, Params, Row
 
@@ -52,7 +52,7 @@ class SqliteSession:
         try:
             return self._connection.execute(sql, params).fetchall()
         except sqlite3.Error as error:
-            raise _refusal(error) from error
+            raise database.refusal(error, str(error)) from error
         except UnicodeEncodeError:
             return self.execute(sql, database.storable(params))
 
@@ -100,7 +100,7 @@ class SqliteSession:
             self._connection.executescript(f"BEGIN IMMEDIATE; {text} PRAGMA user_version = {version}; COMMIT;")
         except sqlite3.Error as error:
             self.roll_back()
-            raise _refusal(error) from error
+            raise database.refusal(error, str(error)) from error
 
     def back_up(self, name: str) -> None:
         """Keep a copy beside the file; like the file, for its owner's eyes only."""
@@ -110,33 +110,18 @@ class SqliteSession:
             self._connection.backup(target)
 
 
-def _refusal(error: sqlite3.Error) -> StoreError:
-    """What went wrong, in one sentence."""
-    text = str(error)
-    if "UNIQUE constraint" in text:
-        return ObjectAlreadyExists(f"What was to be stored is there already ({text}).")
-    if "disk is full" in text or "disk I/O error" in text:
-        told = f"The disk of the orchestration database is full or failing ({text}); free some space and run again."
-    elif "readonly" in text or "unable to open" in text:
-        told = f"The orchestration database cannot be written ({text}); check the rights on ORCHESTRATION_HOME."
-    else:
-        told = f"The orchestration database refused a statement: {text}."
-    return StoreError(told)
-
-
 def _opened(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection to the file at ``path``, whose schema is the newest that this version knows."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
+        with ExitStack() as undo:
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            undo.callback(connection.close)
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             database.bring_up_to_date(SqliteSession(connection, path))
-        except BaseException:
-            connection.close()
-            raise
+            undo.pop_all()
+            return connection
     except (OSError, sqlite3.Error) as error:
         remedy = "set ORCHESTRATION_HOME to a folder that you may write to"
         raise StoreError(f"The orchestration database {path} cannot be opened ({error}); {remedy}.") from error
-    return connection

@@ -328,7 +328,7 @@ SELECT s.id, s.flow_run_id FROM flow_run_state s JOIN flow_run r ON r.id = s.flo
 WHERE s.id >= :first AND NOT EXISTS (SELECT 1 FROM event e WHERE e.id = s.id)
 ORDER BY s.id
 
--- The most urgent runs that a worker may start; of which queues stands in a JSON list, or it is empty. Where limits hold
+-- The most urgent runs that a worker may start; of which queues, each in quotes, or it is empty. Where limits hold
 -- for some of them, the first of them changes what may be said of the others.
 
 -- name: claimable

@@ -1,4 +1,7 @@
-"""Artifacts: what runs publish for people to read."""
+"""Artifacts: what runs publish for people to read.
+
+Variables: named JSON values that people change without changing code.
+"""
 
 import json
 import re
@@ -8,7 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-from orchestration.domain.errors import ObjectNotFound, UsageError
+from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas import catalog, wire
 from orchestration.sdk import context, logs
 from orchestration.sdk.awaiting import awaited, either
@@ -74,14 +77,6 @@ def update_progress_artifact(artifact_id: UUID, progress: float, description: st
     return artifact_id
 
 
-@either
-def get_artifact(key: str) -> catalog.Artifact | None:
-    """The newest version of the artifact of that key; ``None`` when there is none."""
-    with suppress(ObjectNotFound):
-        return catalog.artifact_of(logs.started_session().backend.read("artifacts", key=key))
-    return None
-
-
 acreate_markdown_artifact = awaited(create_markdown_artifact)
 acreate_table_artifact = awaited(create_table_artifact)
 acreate_link_artifact = awaited(create_link_artifact)
@@ -93,7 +88,7 @@ aupdate_progress_artifact = awaited(update_progress_artifact)
 def _create(kind: str, data: Any, key: str | None, description: str | None) -> UUID:
     if key is not None and not _KEY.fullmatch(key):
         raise UsageError(f"The artifact key {key!r} may have only lower-case letters, numbers and dashes.")
-    run = context.log_fields(context.current_run())
+    run = logs.log_fields(context.current_run())
     artifact = {
         "key": key, "type": kind, "description": None if description is None else logs.redact(description),
         "data": data, "metadata": {}, "flow_run_id": run.get("flow_run_id"), "task_run_id": run.get("task_run_id"),
@@ -118,3 +113,54 @@ def _number_or_text(cell: Any) -> Any:
     if not isinstance(cell, Real):
         return str(cell)
     return int(cell) if isinstance(cell, Integral) else float(cell)
+
+
+_NAME = re.compile(r"[a-z0-9_-]{1,255}")
+# Characters of a value as JSON.
+LONGEST_VALUE = 5000
+
+
+def _set(name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False) -> catalog.VariableRecord:
+    """Store a value under a name.
+
+    Raises:
+        ObjectAlreadyExists: the name is taken; pass ``overwrite=True`` to replace the value.
+        UsageError: the name or the value is none that a variable can have.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"The variable name {name!r} is none; use 1 to 255 of a-z, 0-9, dashes and underscores.")
+    try:
+        length = len(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The value of variable {name!r} is not JSON: {error}.") from None
+    if length > LONGEST_VALUE:
+        raise UsageError(f"The value of variable {name!r} has {length} characters; {LONGEST_VALUE} is the most.")
+    document = {"name": name, "value": value, "tags": list(tags or ())}
+    try:
+        kept = logs.started_session().backend.create("variables", document, overwrite)
+        return wire.record_of(catalog.VariableRecord, kept)
+    except ObjectAlreadyExists:
+        raise ObjectAlreadyExists(f"There is a variable {name!r}; replace it with overwrite=True.") from None
+
+
+def _get(name: str, default: Any = None) -> Any:
+    """The value of a name; ``default`` when there is none."""
+    with suppress(ObjectNotFound):
+        return logs.started_session().backend.read("variables", name=name)["value"]
+    return default
+
+
+def _unset(name: str) -> bool:
+    """Forget a name; whether there was a value."""
+    with suppress(ObjectNotFound):
+        logs.started_session().backend.delete("variables", name=name)
+        return True
+    return False
+
+
+class Variable:
+    """``Variable.get("name")``, ``Variable.set("name", value)``, ``Variable.unset("name")``, and their async twins."""
+
+    get, aget = staticmethod(either(_get)), staticmethod(awaited(_get))
+    set, aset = staticmethod(either(_set)), staticmethod(awaited(_set))
+    unset, aunset = staticmethod(either(_unset)), staticmethod(awaited(_unset))

@@ -12,7 +12,6 @@ import unicodedata
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
-from pkgutil import resolve_name
 from types import UnionType
 from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
@@ -25,11 +24,6 @@ from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists,
 from orchestration.domain.schemas.catalog import checksum_of, without_keys
 from orchestration.sdk.logs import remember_secret
 
-GROUP = "orchestration.blocks"
-
-_BUILT_IN = {
-    "secret": "orchestration.sdk.blocks:Secret", "local-file-system": "orchestration.sdk.filesystems:LocalFileSystem"
-}  # fmt: skip
 # By slug, the classes known so far; a later class of the same slug takes the earlier one's place.
 CLASSES: dict[str, type[Any]] = {}
 
@@ -55,16 +49,16 @@ class UnknownBlockType(BlockUsageError):
 
 
 def class_of(slug: str) -> type[Any]:
-    """The class of a block type: defined so far, built in, or offered by an installed package.
+    """The class of a block type: defined so far, or offered by an installed package.
 
     Raises:
         UnknownBlockType: there is none.
     """
     if slug not in CLASSES:
-        known = _BUILT_IN | {each.name: each.value for each in entry_points(group=GROUP)}
-        if slug not in known:
+        offered = [*entry_points(group="orchestration.blocks", name=slug)]
+        if not offered:
             raise UnknownBlockType(f"The block type {slug!r} is not known here; import it, or install its package.")
-        CLASSES[slug] = resolve_name(known[slug])
+        CLASSES[slug] = offered[0].load()
     return CLASSES[slug]
 
 

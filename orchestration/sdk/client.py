@@ -1,7 +1,5 @@
 """``get_client``: the store, asked from code, with Prefect's method names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
@@ -13,8 +11,8 @@ from orchestration.domain import rules, states
 from orchestration.domain.schemas import catalog, runs, wire
 from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.sdk import awaiting, logs
+from orchestration.sdk.context import Session
 from orchestration.sdk.results import StoredValue
-from orchestration.sdk.session import Session
 
 R = TypeVar("R")
 Filter = Mapping[str, Any] | None
@@ -24,14 +22,13 @@ def _listing(resource: str, record: Callable[[wire.Document], R], order: str | N
     """The method that reads a page of a resource; filters are documents, others by name as ``flow_filter={...}``."""
 
     def read(
-        self: SyncClient, own: Filter = None, *, sort: str | None = order, limit: int = PAGE, offset: int = 0,
+        self: "SyncClient", own: Filter = None, *, sort: str | None = order, limit: int = PAGE, offset: int = 0,
         **filters: Filter,
     ) -> list[R]:  # fmt: skip
         others = {name.removesuffix("_filter") + "s": wanted for name, wanted in filters.items()}
         where = {name: wanted for name, wanted in {resource: own, **others}.items() if wanted}
         return [record(each) for each in self._backend.find(resource, Query(where, sort, limit, offset))]
 
-    read.__name__, read.__doc__ = f"read_{resource}", f"A page of {resource}; which one, and of what, as in Prefect."
     return read
 
 
@@ -47,8 +44,8 @@ class SyncClient(AbstractContextManager["SyncClient"]):
     read_flow_runs = _listing("flow_runs", partial(wire.flow_run_of, revive=StoredValue.from_document))
     read_task_runs = _listing("task_runs", partial(wire.task_run_of, revive=StoredValue.from_document), "ID_ASC")
     read_logs = _listing("logs", partial(wire.record_of, runs.Log), "TIMESTAMP_ASC")
-    read_artifacts = _listing("artifacts", catalog.artifact_of)
-    read_variables = _listing("variables", catalog.variable_of)
+    read_artifacts = _listing("artifacts", partial(wire.record_of, catalog.Artifact))
+    read_variables = _listing("variables", partial(wire.record_of, catalog.VariableRecord))
 
     def read_flow_run(self, flow_run_id: UUID) -> runs.FlowRun:
         """The flow run of that id; ``ObjectNotFound`` when there is none."""

@@ -14,8 +14,7 @@ from uuid import UUID
 from orchestration.backend.clock import DICE, new_id
 from orchestration.domain.errors import AcquireTimeoutError, ConfigurationError, StoreError, UsageError
 from orchestration.domain.schemas.catalog import ConcurrencyLimit
-from orchestration.sdk import awaiting, logs
-from orchestration.sdk.session import Session
+from orchestration.sdk import awaiting, context, logs
 
 LEASE_SECONDS = 300.0
 _POLL_SECONDS = 0.05
@@ -45,7 +44,7 @@ class Slots:
     max_retries: int | None = None
     lease_duration: float = LEASE_SECONDS
     strict: bool = False
-    session: Session = field(default_factory=logs.started_session)
+    session: context.Session = field(default_factory=logs.started_session)
 
     def __post_init__(self) -> None:
         self._wanted = [self.names] if isinstance(self.names, str) else list(self.names or ())
@@ -53,13 +52,11 @@ class Slots:
         self._left = threading.Event()
 
     def __enter__(self) -> Self:
-        self._left.clear()
         for seconds in self._tries():
             time.sleep(seconds)
         return self
 
     async def __aenter__(self) -> Self:
-        self._left.clear()
         tries = self._tries()
         try:
             while (seconds := await awaiting.in_thread(next, tries, None)) is not None:  # noqa: ASYNC110 - asks the store
@@ -69,19 +66,19 @@ class Slots:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._leave()
-
-    async def __aexit__(self, *_: object) -> None:
-        await awaiting.in_thread(self._leave)
-
-    def _leave(self) -> None:
+    def _leave(self, *_: object) -> None:
         self._left.set()
         if self._lease is not None:
             self.session.backend.release_lease(self._lease)
 
+    __exit__ = _leave
+
+    async def __aexit__(self, *_: object) -> None:
+        await awaiting.in_thread(self._leave)
+
     def _tries(self) -> Generator[float, None, None]:
         """Ask until the slots are taken; yields the seconds to wait before asking again."""
+        self._left.clear()
         if not self._wanted:
             return
         if self.strict and (unknown := set(self._wanted) - {limit.name for limit in self.limits()}):
@@ -146,13 +143,13 @@ def rate_limit(
 
 
 @lru_cache(maxsize=1)
-def _limited_tags(session: Session, second: int) -> frozenset[str]:
+def _limited_tags(session: context.Session, second: int) -> frozenset[str]:
     """The tags that are limited, looked up again each second: most runs have tags and no limits."""
     limits = session.backend.concurrency_limits()
     return frozenset(limit.name for limit in limits if limit.name.startswith("tag:"))
 
 
-def tag_slots(session: Session, tags: Sequence[str]) -> Slots | nullcontext[None]:
+def tag_slots(session: context.Session, tags: Sequence[str]) -> Slots | nullcontext[None]:
     """Slots of the limits on a task run's tags; a limit of the name ``tag:x`` counts the runs tagged ``x``."""
     limited = _limited_tags(session, int(time.monotonic())) if tags else ()
     wanted = [f"tag:{tag}" for tag in tags if f"tag:{tag}" in limited]

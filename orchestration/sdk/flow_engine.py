@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,9 +15,8 @@ from orchestration.backend import clock, local, surroundings
 from orchestration.domain import errors, rules, states
 from orchestration.domain.schemas import runs, wire
 from orchestration.persistence.runs import owner_columns
-from orchestration.sdk import awaiting, futures, interrupts, lifecycle, logs, parameters, runners, task_engine
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, ResultOptions, within
-from orchestration.sdk.session import Session
+from orchestration.sdk import awaiting, futures, lifecycle, logs, parameters, runners, task_engine
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, result_options, within
 
 NOT_READY = "NotReady"
 TellLimit = Callable[[float | None], object]
@@ -28,16 +26,15 @@ LONGEST_STAY = 30.0
 
 def run_flow(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a flow in the calling thread, or as a coroutine when it is async."""
-    return lifecycle.answered(flow, _live(flow, args, kwargs, tuple(wait_for or ())), return_state)
+
+    async def live() -> states.State:
+        given = parameters.binder_of(flow).bind(args, kwargs)
+        return await lifecycle.drive(await awaiting.aside(flow.isasync, _new_run, flow, given, tuple(wait_for or ())))
+
+    return lifecycle.answered(flow, live(), return_state)
 
 
-async def _live(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: tuple[Any, ...]) -> states.State:
-    given = parameters.binder_of(flow).bind(args, kwargs)
-    run = await awaiting.aside(flow.isasync, new_flow_run, flow, given, wait_for)
-    return await run.alive()
-
-
-def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) -> FlowExecution:
+def _new_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) -> FlowExecution:
     """A flow run of these arguments, in the store as Pending; inside a flow, as a part of that flow's run."""
     session, state = logs.started_session(), states.Pending()
     if FLOW_RUN.get() is not None or wait_for:
@@ -57,29 +54,17 @@ def new_flow_run(flow: Any, given: dict[str, Any], wait_for: tuple[Any, ...]) ->
 
 
 @dataclass(eq=False)
-class FlowExecution:
+class FlowExecution(lifecycle.Run[runs.FlowRun]):
     """One flow run while it lives."""
 
-    decorated: Any
-    parameters: dict[str, Any]
-    record: runs.FlowRun
-    session: Session
     # The task run that stands for it in the flow run around it.
-    parent: runs.TaskRunRecord | None
+    parent: runs.TaskRun | None
     # The claim of the worker that runs it; what it enters without holding that any more is refused.
     claim_id: UUID | None = None
     # Hears how long the flow's function may run, for who can end it when it holds on to the interpreter.
     tell_limit: TellLimit = bool
 
-    @property
-    def logger(self) -> logs.RunLogger:
-        """A logger whose lines belong to the run."""
-        return logs.logger_of(self.record)
-
-    async def alive(self) -> states.State:
-        """The state that the run ends in."""
-        refused = await awaiting.aside(self.decorated.isasync, self.refusal)
-        return refused or await lifecycle.drive(self, self.record.state or states.Pending(), self.record.run_count)
+    # -- what the driver asks ---------------------------------------------------------------------
 
     def refusal(self) -> states.State | None:
         """The state of a run that cannot start, for what it depends on failed or its parameters do not fit."""
@@ -95,12 +80,10 @@ class FlowExecution:
             awaiting.at_once(lifecycle.run_hooks(self, state, on_loop=False))
             return state
 
-    # -- what the driver asks ---------------------------------------------------------------------
-
     @contextmanager
     def scope(self) -> Iterator[None]:
         """Name the run, and let a termination signal end it truthfully."""
-        with interrupts.termination_as_exit(is_outermost=self.parent is None):
+        with awaiting.termination_as_exit(is_outermost=self.parent is None):
             if self.decorated.flow_run_name is not None:
                 name = parameters.given_name(self.decorated.flow_run_name, self.parameters, "flow_run_name")
                 self.session.backend.change("flow_runs", {"name": name}, id=self.record.id)
@@ -108,10 +91,6 @@ class FlowExecution:
             kind = "subflow" if self.parent is not None else "flow"
             self.logger.info("Beginning %s run %r for flow %r", kind, self.record.name, self.decorated.name)
             yield
-
-    def may_wait(self, _state: states.State) -> bool:
-        """Always: each proposal is written to the store before it is answered."""
-        return True
 
     def propose(self, state: states.State) -> states.State:
         """Ask the store, which decides by the rules; what was logged before is written first."""
@@ -168,7 +147,7 @@ class FlowExecution:
     def _inside(self) -> Iterator[FlowRunContext]:
         """What surrounds the flow's function; after it no task starts any more."""
         flow, outer, settings = self.decorated, FLOW_RUN.get(), self.session.settings
-        options = _result_options(flow, outer.results if outer is not None else ResultOptions())
+        options = result_options(flow, outer, settings)
         log_prints = logs.are_logged(flow, outer, settings)
         runner = flow.task_runner or runners.ThreadPoolTaskRunner(settings.task_runner_max_workers)
         fresh = runner() if isinstance(runner, type) else runner.duplicate()
@@ -192,7 +171,12 @@ class FlowExecution:
         entered = decision.state.evolve(data=state.data) if decision.state.type is state.type else decision.state
         entered = self._own(entered)
         self.record = self.record.evolve(state=entered, run_count=self.record.run_count + entered.is_running())
-        self._tell(state, entered)
+        if entered.name == "AwaitingRetry":
+            lifecycle.tell_of_retry(self, state, entered)
+        elif entered.is_final():
+            level = self.logger.info if entered.is_completed() else self.logger.error
+            level("Finished in state %s", entered)
+            self.session.recorder.flush()
         return self._mirrored(entered)
 
     def _mirrored(self, state: states.State) -> states.State:
@@ -205,14 +189,6 @@ class FlowExecution:
         """The state with the id of this run, by which whoever gets the state finds the run."""
         return state.evolve(details=replace(state.details, flow_run_id=self.record.id, claim_id=self.claim_id))
 
-    def _tell(self, proposed: states.State, entered: states.State) -> None:
-        if entered.name == "AwaitingRetry":
-            lifecycle.tell_of_retry(self, proposed, entered)
-        elif entered.is_final():
-            level = self.logger.info if entered.is_completed() else self.logger.error
-            level("Finished in state %s", entered)
-            self.session.recorder.flush()
-
     async def _settle(self) -> None:
         """Wait for calls that the flow started and did not await; a suspension among them counts as if it had."""
         for error in await awaiting.settle_started() if self.decorated.isasync else ():
@@ -223,14 +199,11 @@ class FlowExecution:
     def _outcome(self, value: Any, context: FlowRunContext) -> states.State:
         """The state of a returned value, which lies in storage if flow or settings ask for that."""
         _wait_for_tasks(context)
-        state, settings, options = lifecycle.state_of_value(value), self.session.settings, context.results
-        persist = settings.persist_results if options.persist is None else options.persist
-        if not (state.is_completed() and persist):
+        state = lifecycle.state_of_value(value)
+        if not (state.is_completed() and context.results.persist):
             return state
-        stored = options.store(settings).write(clock.new_id().hex, state.data)
-        if not self.decorated.cache_result_in_memory:
-            stored.forget()
-        return state.evolve(data=stored)
+        store = context.results.store(self.session.settings, self.decorated.cache_result_in_memory)
+        return state.evolve(data=store.write(clock.new_id().hex, state.data))
 
     def _failed(self, error: Exception, context: FlowRunContext) -> states.State:
         """The state of a flow that raised: tasks that are running end first, others do not start any more."""
@@ -244,15 +217,8 @@ class FlowExecution:
 
 
 def _wait_for_tasks(context: FlowRunContext) -> None:
-    while under_way := list(context.outstanding):
-        for future in under_way:
-            future.wait()
-
-
-def _result_options(flow: Any, around: ResultOptions) -> ResultOptions:
-    asked = flow.result_storage is not None or flow.result_serializer is not None
-    persist = flow.persist_result if flow.persist_result is not None else (asked or around.persist)
-    return ResultOptions(persist, flow.result_storage or around.storage, flow.result_serializer or around.serializer)
+    while context.outstanding:
+        futures.wait(list(context.outstanding))
 
 
 def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None, tell_limit: TellLimit = bool) -> states.State:
@@ -281,4 +247,4 @@ def execute(flow: Any, run_id: UUID, claim_id: UUID | None = None, tell_limit: T
         run.parameters = parameters.binder_of(flow).bind((), run.parameters)
     except errors.ParameterBindError as error:
         return run.propose(states.Failed(str(error), data=error, details=states.StateDetails(retriable=False)))
-    return asyncio.run(run.alive()) if flow.isasync else awaiting.at_once(run.alive())
+    return run.live()

@@ -1,15 +1,14 @@
 """``@flow``: a function whose calls are flow runs.
 
-This file loads nothing but the standard library's lightest parts: decorating is free, and the first
-call loads the engine.
+Like ``tasks``, this file loads nothing heavy; the first call loads the engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, cast, overload
 
-from orchestration.sdk.decorating import Decorated, Delay, Hook, Hooks, Options, P, Q, R, T, decorate, hook_adder
+from orchestration.sdk.tasks import Decorated, Delay, Hook, Hooks, Options, P, Q, R, T, decorate, hook_adder
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -79,8 +78,7 @@ class Flow(Decorated[P, R]):
         """The flow of an entrypoint in a folder, at an address of git's, or in a ``GitRepository``."""
         from orchestration.sdk.projects.deploying import flow_from_source
 
-        found: Flow[..., Any] = flow_from_source(source, entrypoint)
-        return found
+        return cast("Flow[..., Any]", flow_from_source(source, entrypoint))
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...

@@ -17,12 +17,11 @@ from uuid import UUID
 from weakref import ref
 
 from orchestration.domain.errors import UpstreamTaskError
-from orchestration.domain.schemas.runs import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRun
 from orchestration.domain.states import State
 from orchestration.sdk.awaiting import THREAD, awaited
 
 R = TypeVar("R")
-_logger = logging.getLogger("orchestration")
 # Guards the waiters of all futures: a lock each would be most of a future's memory.
 _lock = threading.Lock()
 
@@ -30,12 +29,12 @@ _lock = threading.Lock()
 class TaskFuture(Generic[R]):
     """The outcome, sooner or later, of one submitted task run."""
 
-    __slots__ = ("_callbacks", "_done", "record")
+    __slots__ = ("_callbacks", "record")
 
-    def __init__(self, record: TaskRunRecord) -> None:
+    def __init__(self, record: TaskRun) -> None:
         self.record = record
-        self._done = False
-        self._callbacks: list[Callable[[TaskFuture[R]], None]] | None = None
+        # Who wants to know of the end; ``None`` after it.
+        self._callbacks: tuple[Callable[[TaskFuture[R]], None], ...] | None = ()
 
     @property
     def task_run_id(self) -> UUID:
@@ -49,11 +48,11 @@ class TaskFuture(Generic[R]):
 
     def done(self) -> bool:
         """Whether the task run will change no more."""
-        return self._done
+        return self._callbacks is None
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the task run has ended, or for ``timeout`` seconds."""
-        if self._done:
+        if self.done():
             return
         event = threading.Event()
         self.add_done_callback(lambda _: event.set())
@@ -68,7 +67,7 @@ class TaskFuture(Generic[R]):
             Exception: the task's own, unless ``raise_on_failure`` is false.
         """
         self.wait(timeout)
-        if not self._done:
+        if not self.done():
             raise TimeoutError(f"Task run {self.record.name!r} did not end within {timeout} seconds.")
         return self.state.outcome(raise_on_failure)
 
@@ -78,15 +77,14 @@ class TaskFuture(Generic[R]):
     def add_done_callback(self, fn: Callable[[TaskFuture[R]], None]) -> None:
         """Call ``fn`` with this future once it is done; at once when it is."""
         with _lock:
-            if not self._done:
-                self._callbacks = [*(self._callbacks or ()), fn]
+            if self._callbacks is not None:
+                self._callbacks += (fn,)
                 return
         self._tell(fn)
 
     def finish(self) -> None:
         """Note that the task run will change no more; for the engine."""
         with _lock:
-            self._done = True
             callbacks, self._callbacks = self._callbacks, None
         for fn in callbacks or ():
             self._tell(fn)
@@ -96,7 +94,7 @@ class TaskFuture(Generic[R]):
         try:
             fn(self)
         except Exception:
-            _logger.exception("A callback of %r failed.", self)
+            logging.getLogger("orchestration").exception("A callback of %r failed.", self)
 
     def __repr__(self) -> str:
         return f"TaskFuture({self.record.name!r}, {self.state.name})"
@@ -200,17 +198,13 @@ class Produced(dict[int, tuple[ref[Any], UUID]]):
         return task_run_id if made is not None and made() is value else None
 
 
-class Upstream(NamedTuple):
-    """A future or state that was found, and whether its failure is allowed."""
+def find(value: Any, failure_allowed: bool = False) -> Iterator[tuple[Leaf, bool]]:
+    """The futures and states in a value: itself, or within marks, lists, tuples, sets and mappings.
 
-    leaf: Leaf
-    failure_allowed: bool
-
-
-def find(value: Any, failure_allowed: bool = False) -> Iterator[Upstream]:
-    """The futures and states in a value: itself, or within marks, lists, tuples, sets and mappings."""
+    With each comes whether its failure is allowed.
+    """
     if isinstance(value, TaskFuture | State):
-        yield Upstream(value, failure_allowed)
+        yield value, failure_allowed
     elif isinstance(value, Mark):
         yield from find(value.value, failure_allowed or isinstance(value, allow_failure))
     elif isinstance(value, list | tuple | set | frozenset | dict):
@@ -245,16 +239,16 @@ def state_of(leaf: Leaf) -> State:
     return leaf.state
 
 
-def check(found: Iterable[Upstream]) -> None:
+def check(found: Iterable[tuple[Leaf, bool]]) -> None:
     """Wait for all that was found, and refuse to go on when something that must have completed has not.
 
     Raises:
         UpstreamTaskError: naming the run.
     """
-    for each in found:
-        state = state_of(each.leaf)
-        if not state.is_completed() and not (each.failure_allowed and state.is_final()):
-            raise UpstreamTaskError(f"Upstream task run '{_run_id(each.leaf)}' did not reach a 'COMPLETED' state.")
+    for leaf, failure_allowed in found:
+        state = state_of(leaf)
+        if not state.is_completed() and not (failure_allowed and state.is_final()):
+            raise UpstreamTaskError(f"Upstream task run '{_run_id(leaf)}' did not reach a 'COMPLETED' state.")
 
 
 def resolved(parameters: Mapping[str, Any], wait_for: Iterable[Any]) -> dict[str, Any]:
@@ -276,7 +270,7 @@ def task_inputs(parameters: Mapping[str, Any], wait_for: Iterable[Any], produced
     """By argument, the task runs whose results it has; in the form that a task run's document shows."""
     inputs = {}
     for name, value in (*parameters.items(), ("wait_for", list(wait_for))):
-        found = [_run_id(each.leaf) for each in find(value)] + [produced.maker(value)]
+        found = [_run_id(leaf) for leaf, _ in find(value)] + [produced.maker(value)]
         runs = [{"input_type": "task_run", "id": str(run_id)} for run_id in found if run_id is not None]
         if runs:
             inputs[name] = runs

@@ -8,17 +8,20 @@ they are answers to a proposal.
 import asyncio
 import inspect
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from orchestration.backend.clock import utc_now
 from orchestration.domain import errors, functions, rules, states
+from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.states import State, StateType
-from orchestration.sdk import awaiting, futures, interrupts, logs
-from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.session import Session
+from orchestration.sdk import awaiting, context, futures, logs, parameters
+
+Record = TypeVar("Record", bound=FlowRun | TaskRun)
 
 
 class Propose(NamedTuple):
@@ -38,14 +41,13 @@ class Sleep(NamedTuple):
 
 
 Effect = Propose | Call | Sleep
-_CALL = Call()
 _RUN, _RETRY = Propose(states.Running()), Propose(states.Retrying())
 _PAUSE_POLL_SECONDS = 0.5
 TASK_RAISED = "Task run encountered an exception"
 FLOW_RAISED = "Flow run encountered an exception:"
 _CRASHES: dict[type[BaseException], str] = {
     KeyboardInterrupt: "Execution was aborted by an interrupt signal.",
-    interrupts.Terminated: "Execution was aborted by a termination signal.",
+    awaiting.Terminated: "Execution was aborted by a termination signal.",
     SystemExit: "Execution was aborted by Python system exit call.",
     errors.SuspendSignal: "The flow run was suspended inside this task.",
     asyncio.CancelledError: "Execution was cancelled by the runtime environment.",
@@ -57,28 +59,45 @@ _HOOKS_BY_TYPE = {
 }
 
 
-class Run(Protocol):
-    """What the driver asks of a flow run or task run."""
+@dataclass(slots=True, eq=False)
+class Run(ABC, Generic[Record]):
+    """A flow run or task run while it lives, as the driver sees it."""
 
     decorated: Any
-    record: Any
+    parameters: dict[str, Any]
+    record: Record
+    session: context.Session
 
     @property
     def logger(self) -> logs.RunLogger:
         """A logger whose lines belong to the run."""
+        return logs.logger_of(self.record)
 
-    def may_wait(self, state: State) -> bool:
+    def live(self) -> State:
+        """Live the run in the calling thread; the state that it ends in. What ends it from outside is raised on."""
+        return asyncio.run(drive(self)) if self.decorated.isasync else awaiting.at_once(drive(self))
+
+    @abstractmethod
+    def refusal(self) -> State | None:
+        """The state of a run that cannot start, for what it depends on failed or its arguments do not fit."""
+
+    def may_wait(self, _state: State) -> bool:
         """Whether proposing this state may wait for a disk, a server or a person, which an event loop must not do."""
+        return True
 
+    @abstractmethod
     def propose(self, state: State) -> State:
         """The state that the run gets."""
 
+    @abstractmethod
     async def call(self) -> State:
         """The outcome of the user's function; waits only when that is async."""
 
+    @abstractmethod
     def ended_by(self, error: BaseException) -> State:
         """The state of a run that has suspended itself; any other end is recorded, and raised on."""
 
+    @abstractmethod
     def scope(self) -> AbstractContextManager[None]:
         """What surrounds the whole life of the run."""
 
@@ -94,11 +113,11 @@ def lifecycle(state: State, run_count: int = 0) -> Generator[Effect, State, Stat
         state = yield (_RETRY if run_count else _RUN)
         if state.is_running():
             run_count += 1
-            state = yield Propose((yield _CALL))
+            state = yield Propose((yield Call()))
     return state
 
 
-async def drive(run: Run, state: State, run_count: int = 0) -> State:
+async def drive(run: Run[Any]) -> State:
     """Live the life of a run; of sync code it waits for no event loop, of async code it never holds one up.
 
     What is raised this far ends the run from outside.
@@ -106,25 +125,32 @@ async def drive(run: Run, state: State, run_count: int = 0) -> State:
     is_async = run.decorated.isasync
     token = functions.RUN_IS_ASYNC.set(is_async)
     try:
-        with run.scope():
-            steps, answer = lifecycle(state, run_count), None
-            while not isinstance(effect := _next(steps, answer), State):
-                if type(effect) is Propose:
-                    waits = is_async and run.may_wait(effect.state)
-                    answer = await awaiting.in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
-                    if hooks_for(run.decorated, answer):
-                        await run_hooks(run, answer, is_async)
-                elif isinstance(effect, Call):
-                    answer = await run.call()
-                elif is_async:
-                    await asyncio.sleep(seconds_until_due(effect.state))
-                else:
-                    time.sleep(seconds_until_due(effect.state))  # noqa: ASYNC251 - sync code has no loop to hold up
-            return effect
+        state = run.record.state or states.Pending()
+        refused = await awaiting.aside(is_async and run.may_wait(state), run.refusal)
+        return refused or await _lived(run, lifecycle(state, run.record.run_count), is_async)
     except BaseException as error:
         return run.ended_by(error)
     finally:
         functions.RUN_IS_ASYNC.reset(token)
+
+
+async def _lived(run: Run[Any], steps: Generator[Effect, Any, State], is_async: bool) -> State:
+    """Take the steps of a life; its last state."""
+    answer = None
+    with run.scope():
+        while not isinstance(effect := _next(steps, answer), State):
+            if type(effect) is Propose:
+                waits = is_async and run.may_wait(effect.state)
+                answer = await awaiting.in_thread(run.propose, effect.state) if waits else run.propose(effect.state)
+                if hooks_for(run.decorated, answer):
+                    await run_hooks(run, answer, is_async)
+            elif isinstance(effect, Call):
+                answer = await run.call()
+            elif is_async:
+                await asyncio.sleep(seconds_until_due(effect.state))
+            else:
+                time.sleep(seconds_until_due(effect.state))  # noqa: ASYNC251 - sync code has no loop to hold up
+    return effect
 
 
 def _next(steps: Generator[Effect, Any, State], answer: State | None) -> Effect | State:
@@ -148,7 +174,7 @@ def hooks_for(decorated: Any, state: State) -> Sequence[Callable[..., Any]]:
     return cast("Sequence[Callable[..., Any]]", getattr(decorated, _HOOKS_BY_TYPE.get(state.type, ""), ()))
 
 
-async def run_hooks(run: Run, state: State, on_loop: bool) -> None:
+async def run_hooks(run: Run[Any], state: State, on_loop: bool) -> None:
     """Call the hooks for a state one after another; async ones ``on_loop``, else on an event loop of their own.
 
     What they raise is logged and changes nothing.
@@ -166,17 +192,17 @@ async def run_hooks(run: Run, state: State, on_loop: bool) -> None:
             run.logger.info("Hook %r finished running successfully", name)
 
 
-async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
+async def returned(decorated: Any, given: dict[str, Any]) -> Any:
     """What the function of a flow or task returns.
 
     Raises:
         RunTimeoutError: it took longer than its ``timeout_seconds``.
     """
-    args, kwargs = binder_of(decorated).split(parameters)
+    args, kwargs = parameters.binder_of(decorated).split(given)
     if not decorated.isasync:
         if decorated.timeout_seconds is None:
             return decorated.fn(*args, **kwargs)
-        return interrupts.call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
+        return awaiting.call_within(decorated.timeout_seconds, partial(decorated.fn, *args, **kwargs))
     limit = asyncio.timeout(decorated.timeout_seconds)
     try:
         async with limit:
@@ -184,10 +210,10 @@ async def returned(decorated: Any, parameters: dict[str, Any]) -> Any:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise interrupts.time_is_up(decorated.timeout_seconds) from None
+        raise awaiting.time_is_up(decorated.timeout_seconds) from None
 
 
-def policy_of(decorated: Any, session: Session) -> rules.RetryPolicy:
+def policy_of(decorated: Any, session: context.Session) -> rules.RetryPolicy:
     """The retries of a flow or task, as the settings say where its decorator does not."""
 
     def said(option: str) -> Any:
@@ -197,7 +223,7 @@ def policy_of(decorated: Any, session: Session) -> rules.RetryPolicy:
     return rules.retry_policy(said("retries"), said("retry_delay_seconds") or None, decorated.retry_jitter_factor)
 
 
-def wants_retry(run: Run, failed: State) -> bool:
+def wants_retry(run: Run[Any], failed: State) -> bool:
     """Whether ``retry_condition_fn``, if there is one, lets a failed run start again."""
     condition: Callable[..., Any] | None = run.decorated.retry_condition_fn
     if condition is None:
@@ -210,13 +236,12 @@ def wants_retry(run: Run, failed: State) -> bool:
         return False
 
 
-def tell_of_retry(run: Run, failed: State, awaiting_retry: State) -> None:
+def tell_of_retry(run: Run[Any], failed: State, awaiting_retry: State) -> None:
     """Log why a run has failed, and that it starts again."""
-    kind, retries = run.decorated._kind.capitalize(), run.record.policy.retries
-    seconds = seconds_until_due(awaiting_retry)
+    kind, seconds = run.decorated._kind.capitalize(), seconds_until_due(awaiting_retry)
     when = f"{seconds:.3g} second(s) from now" if seconds else "immediately"
     message = "%s run failed with exception: %r - Retry %d/%d will start %s"
-    run.logger.info(message, kind, failed.data, run.record.run_count, retries, when)
+    run.logger.info(message, kind, failed.data, run.record.run_count, run.record.policy.retries, when)
 
 
 def state_of_value(value: Any) -> State:
@@ -231,31 +256,27 @@ def state_of_value(value: Any) -> State:
     found = states.states_in(value)
     if not found:
         return states.Completed(data=value)
-    unfinished = sum(not state.is_final() for state in found)
-    if unfinished:
-        return states.Failed(f"{unfinished}/{len(found)} states are not final.", data=value)
-    failed = sum(not state.is_completed() for state in found)
-    if failed:
-        return states.Failed(f"{failed}/{len(found)} states failed.", data=value)
+    for wanted, verdict in ((State.is_final, "are not final"), (State.is_completed, "failed")):
+        others = sum(not wanted(state) for state in found)
+        if others:
+            return states.Failed(f"{others}/{len(found)} states {verdict}.", data=value)
     return states.Completed("All states completed.", data=value)
 
 
 def answered(decorated: Any, living: Coroutine[Any, Any, State], return_state: bool) -> Any:
-    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited."""
-    answer = _answer(living, return_state)
-    return answer if decorated.isasync else awaiting.at_once(answer)
-
-
-async def _answer(living: Coroutine[Any, Any, State], return_state: bool) -> Any:
-    """The last state, or the value; raises what was raised.
+    """What a call of a flow or task gives once its run has lived; a call of an async one is to be awaited.
 
     Raises:
-        UpstreamTaskError: the run could not start.
+        UpstreamTaskError: the run could not start, and its state was not asked for.
     """
-    state = await living
-    if state.is_pending() and not return_state:
-        raise errors.UpstreamTaskError(state.message or "The run did not start.")
-    return state if return_state else state.outcome()
+
+    async def answer() -> Any:
+        state = await living
+        if state.is_pending() and not return_state:
+            raise errors.UpstreamTaskError(state.message or "The run did not start.")
+        return state if return_state else state.outcome()
+
+    return answer() if decorated.isasync else awaiting.at_once(answer())
 
 
 def state_of_error(error: BaseException, subject: str) -> State:

@@ -19,10 +19,9 @@ from urllib.parse import quote
 
 from orchestration.domain.errors import ConfigurationError, MissingContextError, StoreError
 from orchestration.domain.schemas.catalog import MASK
-from orchestration.domain.schemas.runs import FlowRun, TaskRunRecord
+from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.settings import Settings
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, current_run, log_fields
-from orchestration.sdk.session import Session, current_session
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, FlowRunContext, Session, current_run, current_session
 
 # Secrets of fewer characters are not looked for: they would blot out ordinary words.
 SHORTEST = 4
@@ -91,12 +90,19 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def tell(logger: logging.Logger, level: int, message: str, fields: Mapping[str, Any]) -> None:
-    """Log a line of the engine's own: as the logger would, without looking up who called."""
-    if logger.isEnabledFor(level):
-        record = logging.LogRecord(logger.name, level, "", 0, message, None, None)
-        record.__dict__.update(fields)
-        logger.handle(record)
+def log_fields(run: FlowRun | TaskRun | None) -> Mapping[str, Any]:
+    """The fields that a log record carries for a run; none without a run."""
+    if isinstance(run, TaskRun):
+        return {"prefix": f"Task run {run.name!r} - ", "flow_run_id": run.flow_run_id, "task_run_id": run.id}
+    return {"prefix": f"Flow run {run.name!r} - ", "flow_run_id": run.id, "task_run_id": None} if run else {}
+
+
+def tell(run: TaskRun, level: int, message: str) -> None:
+    """Log a line of a task run: as its logger would, without looking up who called."""
+    if TASK_LOGGER.isEnabledFor(level):
+        record = logging.LogRecord(TASK_LOGGER.name, level, "", 0, message, None, None)
+        record.__dict__.update(log_fields(run))
+        TASK_LOGGER.handle(record)
 
 
 def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
@@ -111,7 +117,7 @@ def get_run_logger(context: Any = None, **kwargs: Any) -> RunLogger:
     return logger_of(run, **kwargs)
 
 
-def logger_of(run: FlowRun | TaskRunRecord, **more: Any) -> RunLogger:
+def logger_of(run: FlowRun | TaskRun, **more: Any) -> RunLogger:
     """A logger whose lines belong to a run."""
     return RunLogger(FLOW_LOGGER if isinstance(run, FlowRun) else TASK_LOGGER, {**log_fields(run), **more})
 
@@ -162,17 +168,6 @@ class StoreHandler(logging.Handler):
 _CONSOLE, _STORE = ConsoleHandler(), StoreHandler()
 
 
-def configure(session: Session) -> None:
-    """Let run loggers write to the console and to the session's store; safe to call again."""
-    ROOT.propagate = False
-    ROOT.addHandler(_CONSOLE)
-    others = [logging.getLogger(name) for name in session.settings.logging_extra_loggers]
-    for logger in (ROOT, *others):
-        logger.setLevel(session.settings.logging_level)
-    for logger in (FLOW_LOGGER, TASK_LOGGER, *others):
-        logger.addHandler(_STORE)
-
-
 def are_logged(decorated: Any, around: FlowRunContext | None, settings: Settings) -> bool:
     """Whether what a flow or task prints is logged: as it says, else the flow around it, else the settings."""
     asked = decorated.log_prints
@@ -194,10 +189,15 @@ def print_or_log(*args: Any, **kwargs: Any) -> None:
 
 
 def started_session() -> Session:
-    """The session of this process, with logging set up for it."""
+    """The session of this process, whose console and store the loggers of runs write to."""
     take_over_last_words()
     session = current_session()
     if _STORE.session is not session:
-        configure(session)
-        _STORE.session = session
+        _STORE.session, ROOT.propagate = session, False
+        ROOT.addHandler(_CONSOLE)
+        others = [logging.getLogger(name) for name in session.settings.logging_extra_loggers]
+        for logger in (ROOT, *others):
+            logger.setLevel(session.settings.logging_level)
+        for logger in (FLOW_LOGGER, TASK_LOGGER, *others):
+            logger.addHandler(_STORE)
     return session

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from orchestration.domain.errors import ParameterBindError, ParameterTypeError, UsageError
 
-_PLAIN = (bool, int, float, str, bytes, type(None))
+PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 LONGEST_DOCUMENT = 100_000
 LONGEST_SEQUENCE = 1000
@@ -144,7 +144,7 @@ def _surely_fits(parameter: inspect.Parameter, value: Any) -> bool:
     if annotation is inspect.Parameter.empty or annotation is Any:
         return True
     kind = type(value)
-    return parameter.kind not in _VARIADIC and kind in _PLAIN and annotation in (kind, kind.__name__)
+    return parameter.kind not in _VARIADIC and kind in PLAIN and annotation in (kind, kind.__name__)
 
 
 def _hints(fn: Callable[..., Any]) -> dict[str, Any]:

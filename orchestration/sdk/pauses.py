@@ -10,14 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import utc_now
-from orchestration.domain import errors, rules
-from orchestration.domain.states import Paused, Running, Scheduled, State
-from orchestration.sdk import context, logs
-from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.session import Session
+from orchestration.domain import errors, rules, states
+from orchestration.sdk import awaiting, context, logs
 
 
-@either
+@awaiting.either
 def pause_flow_run(
     wait_for_input: Any = None, timeout: float = 3600, poll_interval: float = 10, key: str | None = None
 ) -> Any:
@@ -36,7 +33,7 @@ def pause_flow_run(
     return _stop("Paused", wait_for_input, timeout, key, partial(_wait, timeout, poll_interval))
 
 
-@either
+@awaiting.either
 def suspend_flow_run(
     wait_for_input: Any = None, flow_run_id: UUID | None = None, timeout: float | None = 3600, key: str | None = None,
 ) -> Any:
@@ -60,7 +57,7 @@ def suspend_flow_run(
     return _stop("Suspended", wait_for_input, timeout, key, _end_here)
 
 
-@either
+@awaiting.either
 def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None) -> None:
     """Let a paused or suspended run go on.
 
@@ -81,19 +78,19 @@ def resume_flow_run(flow_run_id: UUID, run_input: Mapping[str, Any] | Any = None
     if keyset is not None and run_input is not None:
         text = json.dumps(run_input if not hasattr(run_input, "model_dump") else run_input.model_dump(mode="json"))
         _give_input(session, flow_run_id, keyset["response"], text)
-    resumed = Scheduled(utc_now(), name="Resuming") if state.details.pause_reschedule else Running()
+    resumed = states.Scheduled(utc_now(), name="Resuming") if state.details.pause_reschedule else states.Running()
     session.backend.propose_flow_run_state(flow_run_id, resumed, force=True)
 
 
-apause_flow_run = awaited(pause_flow_run)
-asuspend_flow_run = awaited(suspend_flow_run)
-aresume_flow_run = awaited(resume_flow_run)
+apause_flow_run = awaiting.awaited(pause_flow_run)
+asuspend_flow_run = awaiting.awaited(suspend_flow_run)
+aresume_flow_run = awaiting.awaited(resume_flow_run)
 
 
-def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, wanted: Any) -> State:
+def _pause(run_id: UUID, name: str, key: str | None, timeout: float | None, wanted: Any) -> states.State:
     """The state of a run that pauses, with the keys of the input that it may wait for."""
     until = None if timeout is None else utc_now() + timedelta(seconds=timeout)
-    pause = Paused(None, until, name == "Suspended", key, name)
+    pause = states.Paused(None, until, name == "Suspended", key, name)
     parts = ("description", "response", "schema") if wanted is not None else ()
     keyset = {part: f"{name.lower()}-{key}-{part}" for part in parts} or None
     return pause.evolve(details=replace(pause.details, flow_run_id=run_id, run_input_keyset=keyset))
@@ -111,8 +108,8 @@ def _stop(
     pause = _pause(run_id, name, key or str(flow.pauses), timeout, wanted)
     keyset = pause.details.run_input_keyset
     session.recorder.flush()
-    states = session.backend.flow_run_states(run_id)
-    if not any(each.is_paused() and each.details.pause_key == pause.details.pause_key for each in states):
+    before = session.backend.flow_run_states(run_id)
+    if not any(each.is_paused() and each.details.pause_key == pause.details.pause_key for each in before):
         if keyset is not None:
             _give_input(session, run_id, keyset["schema"], json.dumps(_adapter(wanted).json_schema()))
         _propose(session, run_id, pause)
@@ -126,7 +123,7 @@ def _stop(
     return _adapter(wanted).validate_json(given["value"])
 
 
-def _propose(session: Session, run_id: UUID, pause: State) -> None:
+def _propose(session: context.Session, run_id: UUID, pause: states.State) -> None:
     decision = session.backend.propose_flow_run_state(run_id, pause)
     if isinstance(decision, rules.Wait | rules.Abort):
         raise errors.UsageError(f"The flow run {run_id} cannot be {pause.name.lower()}: {decision.reason}")
@@ -138,7 +135,7 @@ def _adapter(wanted: Any) -> Any:
     return TypeAdapter(wanted)
 
 
-def _give_input(session: Session, run_id: UUID, key: str, text: str) -> None:
+def _give_input(session: context.Session, run_id: UUID, key: str, text: str) -> None:
     """Store a value of a flow run under a key, in place of the one that was there."""
     session.backend.create("inputs", {"flow_run_id": str(run_id), "key": key, "value": text}, overwrite=True)
 

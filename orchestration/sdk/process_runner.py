@@ -5,16 +5,15 @@ from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import cloudpickle
 
-from orchestration.domain.schemas.runs import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRun
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import Crashed, State
+from orchestration.domain.states import Crashed
 from orchestration.sdk import lifecycle, logs, runners, task_engine
-from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, within
-from orchestration.sdk.session import open_session, swap_session
+from orchestration.sdk.context import FLOW_RUN, TAGS, FlowRunContext, open_session, swap_session, within
 
 
 class ProcessPoolTaskRunner:
@@ -27,7 +26,7 @@ class ProcessPoolTaskRunner:
     def submit(self, submission: runners.Submitted) -> None:
         """Send a task run to a process; its states and logs are written there, its end is noted here too."""
         run: task_engine.TaskExecution = submission.run
-        if not run.is_ready():
+        if run.refusal() is not None:
             submission.done()
             return
         run.session.recorder.flush()  # the process goes on from the row that is written here
@@ -37,9 +36,8 @@ class ProcessPoolTaskRunner:
                 self._pool = ProcessPoolExecutor(self._max_workers, spawn, _open_store, (run.session.settings,))
             future = self._pool.submit(_live, _work(run))
         except Exception as error:  # arguments that cannot be pickled, a pool that broke
-            run.enter(lifecycle.state_of_error(error, lifecycle.TASK_RAISED))
-            submission.done()
-            return
+            future = Future()
+            future.set_exception(error)
         future.add_done_callback(partial(_finish, submission))
 
     def stop(self) -> None:
@@ -54,8 +52,8 @@ class ProcessPoolTaskRunner:
 
 def _work(run: task_engine.TaskExecution) -> bytes:
     """All that a process must know to live a task run in another one's stead."""
-    around = run.flow
-    flow = (around.run, around.parameters, around.results, around.log_prints) if around is not None else None
+    around: Any = run.flow  # without a flow nothing can be submitted
+    flow = around.run, around.parameters, around.results, around.log_prints
     return bytes(cloudpickle.dumps((run.decorated, run.parameters, run.record, TAGS.get(), flow)))
 
 
@@ -63,7 +61,7 @@ def _finish(submission: runners.Submitted, ended: Future[bytes]) -> None:
     """Take over the state that the process came to; a process that died leaves a crash."""
     run: task_engine.TaskExecution = submission.run
     try:
-        record: TaskRunRecord = cloudpickle.loads(ended.result())
+        record: TaskRun = cloudpickle.loads(ended.result())
         for name in ("state", "name", "run_count", "start_time", "end_time", "total_run_time", "cache_key"):
             setattr(run.record, name, getattr(record, name))
     except (CancelledError, BrokenProcessPool):
@@ -81,24 +79,16 @@ def _open_store(settings: Settings) -> None:
 
 def _live(work: bytes) -> bytes:
     """Live a task run in this process; its record, with its result, goes back."""
-    task, parameters, record, tags, around = cloudpickle.loads(work)
-    session, flow = logs.started_session(), None
-    if around is not None:
-        run, given, results, log_prints = around
-        runner = runners.ThreadPoolTaskRunner(session.settings.task_runner_max_workers)
-        flow = FlowRunContext(run, session, given, runner, results, log_prints)
+    task, parameters, record, tags, (run, given, results, log_prints) = cloudpickle.loads(work)
+    session = logs.started_session()
+    runner = runners.ThreadPoolTaskRunner(session.settings.task_runner_max_workers)
+    flow = FlowRunContext(run, session, given, runner, results, log_prints)
     with within((FLOW_RUN, flow), (TAGS, tags)), suppress(BaseException):  # the state tells; other runs are to follow
         task_engine.TaskExecution(task, parameters, record, session, flow, ()).live()
     session.recorder.flush()
-    record.state = _portable(record.state)
-    return bytes(cloudpickle.dumps(record))
-
-
-def _portable(state: State) -> State:
-    """The state, without its exception when that cannot travel: the message still tells of it."""
-    if isinstance(state.data, BaseException):
+    if isinstance(record.state.data, BaseException):
         try:
-            cloudpickle.loads(cloudpickle.dumps(state.data))
-        except Exception:
-            return state.evolve(data=None)
-    return state
+            cloudpickle.loads(cloudpickle.dumps(record.state.data))
+        except Exception:  # it cannot travel; the state's message still tells of it
+            record.state = record.state.evolve(data=None)
+    return bytes(cloudpickle.dumps(record))

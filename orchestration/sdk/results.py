@@ -167,8 +167,6 @@ def storage_of(spec: Any, default_folder: Path) -> Storage:
         return FolderStorage(default_folder)
     if isinstance(spec, Path):
         return FolderStorage(spec.expanduser().absolute())
-    if isinstance(spec, Storage):
-        return spec
     block = _block_class().load(spec) if isinstance(spec, str) else spec
     if hasattr(block, "read_path") and hasattr(block, "write_path"):
         saved_id = getattr(block, "_block_document_id", None)
@@ -194,7 +192,7 @@ def _block_class() -> Any:
 
 def _default_storage() -> Storage:
     """The folder of the settings; the session by name, because it knows results."""
-    return FolderStorage(resolve_name("orchestration.sdk.session:current_session")().settings.storage_path)
+    return FolderStorage(resolve_name("orchestration.sdk.context:current_session")().settings.storage_path)
 
 
 _NOT_LOADED = object()
@@ -226,10 +224,6 @@ class StoredValue(StoredResult):
             self.value = self.serializer.loads(_parts(content)[1])
         return self.value
 
-    def forget(self) -> None:
-        """Let go of the value; it is read from storage when it is asked for."""
-        self.value = _NOT_LOADED
-
     def as_document(self) -> dict[str, Any]:
         """What the state says of it, in Prefect's form."""
         return {
@@ -256,10 +250,12 @@ class ResultStore:
     storage: Storage = field(default_factory=_default_storage)
     serializer: Serializer = field(default_factory=PickleSerializer)
     lock_manager: Any = None
+    # Whether what was written stays in memory; if not, it is read again when it is asked for.
+    in_memory: bool = True
 
     def write(self, key: str, value: Any, expiration: datetime | None = None) -> StoredValue:
         """Store a value under a key, for good or until ``expiration`` (UTC)."""
-        stored = StoredValue(key, self.storage, self.serializer, expiration, value)
+        stored = StoredValue(key, self.storage, self.serializer, expiration, value if self.in_memory else _NOT_LOADED)
         content = {"metadata": stored.as_document(), "result": self.serializer.dumps(value).decode()}
         self.storage.write(key, json.dumps(content).encode())
         return stored

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
@@ -15,18 +14,16 @@ from uuid import UUID
 
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.domain import errors, rules
-from orchestration.domain.schemas.runs import TaskRunRecord
+from orchestration.domain.schemas.runs import TaskRun
 from orchestration.domain.states import Cancelled, Pending, State, StateDetails, StateType
 from orchestration.sdk import awaiting, concurrency, futures, lifecycle, logs, parameters, task_results, transactions
-from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, log_fields, within
-from orchestration.sdk.parameters import binder_of
-from orchestration.sdk.session import Session
+from orchestration.sdk.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, Session, TaskRunContext, within
 
 
 def call_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: Any) -> Any:
     """Run a task in the calling thread, or as a coroutine when it is async."""
     run = new_task_run(task, parameters.binder_of(task).bind(args, kwargs), wait_for)
-    return lifecycle.answered(task, run.alive(), return_state)
+    return lifecycle.answered(task, lifecycle.drive(run), return_state)
 
 
 def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecution:
@@ -42,7 +39,6 @@ def new_task_run(task: Any, given: dict[str, Any], wait_for: Any) -> TaskExecuti
 
 
 _NOTHING_AROUND = nullcontext()
-_PLAIN = (str, int, float, bytes, type(None))
 
 
 class TaskExecution(task_results.LivingTask):
@@ -50,39 +46,24 @@ class TaskExecution(task_results.LivingTask):
 
     __slots__ = ()
 
-    # -- from start to end ------------------------------------------------------------------------
+    # -- what the driver asks ---------------------------------------------------------------------
 
-    def live(self) -> None:
-        """Run the task to its end in the calling thread, whatever the end is; the error of a crash is raised on."""
-        _ = asyncio.run(self.alive()) if self.decorated.isasync else awaiting.at_once(self.alive())
-
-    async def alive(self) -> State:
-        """The state that the run ends in; as in ``live``."""
-        try:
-            is_ready = self.is_ready()
-        except BaseException as error:
-            return self.ended_by(error)
-        return await lifecycle.drive(self, self.record.state) if is_ready else self.record.state
-
-    def is_ready(self) -> bool:
-        """Wait for what the run depends on and put its results in place; false if something did not complete."""
+    def refusal(self) -> State | None:
+        """Wait for what the run depends on and put its results in place, unless something did not complete."""
         if not self.may_depend():
-            return True
+            return None
         if self.flow is not None:
             self.record.task_inputs = futures.task_inputs(self.parameters, self.wait_for, self.flow.produced)
         try:
             self.parameters = futures.resolved(self.parameters, self.wait_for)
+            return None
         except errors.UpstreamTaskError as error:
-            self.note(Pending(str(error), name="NotReady"), utc_now())
-            return False
-        return True
+            return self.note(Pending(str(error), name="NotReady"), utc_now())
 
     def may_depend(self) -> bool:
         """Whether any argument could hold a future, a state, a mark, or another run's result."""
         produced = self.flow.produced if self.flow is not None else None
-        return bool(self.wait_for or produced or not all(isinstance(each, _PLAIN) for each in self.parameters.values()))
-
-    # -- what the driver asks ---------------------------------------------------------------------
+        return bool(self.wait_for or produced or not parameters.PLAIN.issuperset(map(type, self.parameters.values())))
 
     def scope(self) -> AbstractContextManager[None]:
         """Name the run, now that its arguments are known."""
@@ -92,11 +73,11 @@ class TaskExecution(task_results.LivingTask):
 
     def may_wait(self, state: State) -> bool:
         """Whether proposing this state looks into a cache or asks the user's code."""
-        return self.is_kept or (state.is_failed() and self.decorated.retry_condition_fn is not None)
+        return self.options.persist or (state.is_failed() and self.decorated.retry_condition_fn is not None)
 
     def propose(self, state: State) -> State:
         """Decide here, by the rules that the store goes by, and leave the writing to the recorder."""
-        if state.type is StateType.RUNNING and self.is_kept:
+        if state.type is StateType.RUNNING and self.options.persist:
             cached = task_results.from_cache(self)
             if cached is not None:
                 return self.enter(cached)
@@ -156,7 +137,7 @@ class TaskExecution(task_results.LivingTask):
         noted = self.note(state, now)
         if state.is_final():
             level = logging.INFO if state.is_completed() else logging.ERROR
-            logs.tell(logs.TASK_LOGGER, level, f"Finished in state {noted}", log_fields(self.record))
+            logs.tell(self.record, level, f"Finished in state {noted}")
         return noted
 
     def _outcome(self, value: Any) -> State:
@@ -169,7 +150,7 @@ class TaskExecution(task_results.LivingTask):
         return task_results.committed(self, state)
 
 
-def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRunRecord:
+def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: Session, **more: Any) -> TaskRun:
     """The record of a task run, known to the store as Pending."""
     run_id = new_id()
     flow_run_id, number = None, run_id.hex
@@ -177,12 +158,15 @@ def new_record(name: str, task_key: str, flow: FlowRunContext | None, session: S
         flow_run_id, number = flow.run.id, str(next(flow.task_calls[task_key]))
         more["flow_run_run_count"] = flow.run.run_count
     name, details = f"{name}-{number[-8:]}", StateDetails(flow_run_id, run_id)
-    record = TaskRunRecord(run_id, flow_run_id, name, task_key, number, utc_now(), details=details, **more)
-    session.recorder.add(record)
+    record = TaskRun(
+        id=run_id, flow_run_id=flow_run_id, name=name, task_key=task_key, dynamic_key=number, created=utc_now(),
+        details=details, **more,
+    )  # fmt: skip
+    session.recorder.note(record)
     return record
 
 
-def keep_in_step(record: TaskRunRecord, state: State, now: datetime) -> None:
+def keep_in_step(record: TaskRun, state: State, now: datetime) -> None:
     """Count and time a task run that is about to enter a state."""
     before = record.state
     if before.type is StateType.RUNNING and before.timestamp is not None:
@@ -194,16 +178,16 @@ def keep_in_step(record: TaskRunRecord, state: State, now: datetime) -> None:
         record.end_time = now
 
 
-def new_parent(flow: Any, parameters: dict[str, Any]) -> TaskRunRecord | None:
+def new_parent(flow: Any, given: dict[str, Any]) -> TaskRun | None:
     """The task run that stands for a subflow in the flow run around it; ``None`` for a flow that no flow called."""
     outer = FLOW_RUN.get()
     if outer is None:
         return None
-    inputs = futures.task_inputs(parameters, (), outer.produced)
+    inputs = futures.task_inputs(given, (), outer.produced)
     return new_record(flow.name, flow.name, outer, outer.session, task_inputs=inputs)
 
 
-def mirror(parent: TaskRunRecord, session: Session, state: State, flow_run_id: UUID) -> None:
+def mirror(parent: TaskRun, session: Session, state: State, flow_run_id: UUID) -> None:
     """Let the task run that stands for a subflow enter the state that the subflow has entered."""
     now = utc_now()
     keep_in_step(parent, state, now)
@@ -213,15 +197,15 @@ def mirror(parent: TaskRunRecord, session: Session, state: State, flow_run_id: U
 
 def submit_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
     """A future of one run of the task; with ``return_state``, its final state."""
-    future = _submit(_flow(task), new_task_run(task, binder_of(task).bind(args, kwargs), wait_for))
+    future = _submit(_flow(task), new_task_run(task, parameters.binder_of(task).bind(args, kwargs), wait_for))
     return futures.state_of(future) if return_state else future
 
 
 def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
     """Futures of one run for each element of the iterable arguments; with ``return_state``, their final states."""
     flow, waited_for = _flow(task), tuple(wait_for or ())
-    parameters = {name: _ended(value) for name, value in binder_of(task).bind(args, kwargs).items()}
-    found = {name: _elements(value) for name, value in parameters.items()}
+    given = {name: _ended(value) for name, value in parameters.binder_of(task).bind(args, kwargs).items()}
+    found = {name: _elements(value) for name, value in given.items()}
     mapped = {name: elements for name, elements in found.items() if elements is not None}
     lengths = {name: len(elements) for name, elements in mapped.items()}
     if not lengths:
@@ -231,7 +215,7 @@ def map_task(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for:
         raise errors.MappingLengthMismatch(f"{task.name}.map() has different lengths ({told}); use unmapped().")
     submitted = futures.TaskFutureList[Any]()
     for elements in zip(*mapped.values(), strict=True):
-        one = {**parameters, **dict(zip(mapped, elements, strict=True))}
+        one = {**given, **dict(zip(mapped, elements, strict=True))}
         submitted.append(_submit(flow, new_task_run(task, one, waited_for)))
     return [futures.state_of(future) for future in submitted] if return_state else submitted
 
@@ -262,7 +246,7 @@ class Submission:
         self.run = run
         self.future: futures.TaskFuture[Any] = futures.TaskFuture(run.record)
         found = [*futures.find(run.parameters), *futures.find(list(run.wait_for))] if run.may_depend() else ()
-        self.upstream = iter([each.leaf for each in found if not isinstance(each.leaf, State)])
+        self.upstream = iter([leaf for leaf, _ in found if not isinstance(leaf, State)])
 
     def start(self, _ended: futures.TaskFuture[Any] | None = None) -> None:
         """Queue the run, or come back when the next future that it waits for has ended.

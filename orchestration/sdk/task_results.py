@@ -10,64 +10,37 @@ from datetime import datetime
 from enum import Enum
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import cloudpickle
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.domain import caching, states
-from orchestration.domain.errors import HashError
-from orchestration.domain.schemas.runs import TaskRunRecord
-from orchestration.sdk import logs, results, runtime
-from orchestration.sdk.context import FlowRunContext, ResultOptions
+from orchestration.domain import caching, errors, states
+from orchestration.domain.schemas.runs import TaskRun
+from orchestration.sdk import context, lifecycle, results, transactions
 from orchestration.sdk.parameters import filled_in
-from orchestration.sdk.session import Session
-from orchestration.sdk.transactions import ACTIVE, IsolationLevel, Opener, Transaction
-
-
-class KeptResults(NamedTuple):
-    """How one task run keeps its result: ``key`` is ``None`` when it cannot be the same call as another."""
-
-    store: results.ResultStore
-    key: str | None
-    isolation: IsolationLevel | None = None
-    why_no_key: str | None = None
 
 
 @dataclass(slots=True, eq=False)
-class LivingTask:
+class LivingTask(lifecycle.Run[TaskRun]):
     """A task run while it lives: what it is about, the states that it enters, and its transaction."""
 
-    decorated: Any
-    parameters: dict[str, Any]
-    record: TaskRunRecord
-    session: Session
-    flow: FlowRunContext | None
+    flow: context.FlowRunContext | None
     wait_for: tuple[Any, ...]
-    kept: KeptResults | None = None
-    around: Opener | None = field(default_factory=ACTIVE.get)
-    transaction: Transaction | None = None
+    # Where the result is kept, if it is; under the record's cache key, which a call has that may be like another.
+    store: results.ResultStore | None = None
+    isolation: transactions.IsolationLevel | None = None
+    why_no_key: str = "the cache policy gives no key for this call"
+    around: transactions.Opener | None = field(default_factory=transactions.ACTIVE.get)
+    transaction: transactions.Transaction | None = None
 
     @property
-    def is_kept(self) -> bool:
-        """Whether the result is written to storage.
-
-        What the task says counts first; a cache policy, key function, storage or storage key asks for it
-        as well; then what the flow says, then the settings.
-        """
+    def options(self) -> context.ResultOptions:
+        """What holds for the result: what the task says, which may ask by its cache for keeping it, then the flow."""
         task = self.decorated
-        if task.persist_result is not None:
-            return bool(task.persist_result)
         caches = task.cache_policy is not None and not isinstance(task.cache_policy, caching.NoCache)
-        if caches or task.cache_key_fn or task.result_storage_key or task.result_storage or task.result_serializer:
-            return True
-        of_flow = self.flow.results.persist if self.flow is not None else None
-        return self.session.settings.persist_results if of_flow is None else of_flow
-
-    @property
-    def logger(self) -> logs.RunLogger:
-        """A logger whose lines belong to the run."""
-        return logs.logger_of(self.record)
+        asks = caches or task.cache_key_fn or task.result_storage_key
+        return context.result_options(task, self.flow, self.session.settings, asks)
 
     def note(self, state: states.State, now: datetime) -> states.State:
         """Give the run a state and let the recorder write it."""
@@ -78,30 +51,30 @@ class LivingTask:
         self.session.recorder.note(self.record, noted)
         return noted
 
-    def open_transaction(self) -> Transaction:
+    def open_transaction(self) -> transactions.Transaction:
         """The transaction of the run, begun when it is first asked for: it commits with the one around it, or alone."""
         if self.transaction is None:
-            kept, lasts = self.kept, self.decorated.cache_expiration
-            key, store, level = (kept.key or self.record.id.hex, kept.store, kept.isolation) if kept else (None,) * 3
-            until = utc_now() + lasts if lasts else None
-            self.transaction = Transaction(key, store, None, level, True, True, self.logger, self.around, until)
+            key = (self.record.cache_key or self.record.id.hex) if self.store is not None else None
+            until = utc_now() + self.decorated.cache_expiration if self.decorated.cache_expiration else None
+            told = self.logger, self.around, until
+            self.transaction = transactions.Transaction(key, self.store, None, self.isolation, True, True, *told)
             self.transaction.begin()
         return self.transaction
 
 
 def from_cache(run: LivingTask) -> states.State | None:
     """The state of a run whose result is there already; one log line says whether, and why not."""
-    if run.kept is None:
-        run.kept = _kept_results(run)
-        run.record.cache_key = run.kept.key
-    if run.kept.isolation is IsolationLevel.SERIALIZABLE:
+    if run.store is None:
+        run.store = _store_of(run)
+    if run.isolation is transactions.IsolationLevel.SERIALIZABLE:
         run.open_transaction()  # whose beginning waits for the key's lock
-    stored = run.kept.store.find(run.kept.key) if run.kept.key is not None else None
-    miss = _why_not(run, run.kept, stored)
+    key = run.record.cache_key
+    stored = run.store.find(key) if key is not None else None
+    miss = _why_not(run, stored)
     if miss is not None:
         run.logger.info("Cache miss: %s", miss)
         return None
-    run.logger.info("Cache hit: the result under key %s is used again", run.kept.key)
+    run.logger.info("Cache hit: the result under key %s is used again", key)
     undo(run)
     return states.Cached(data=stored, details=_details(run, stored))
 
@@ -109,7 +82,7 @@ def from_cache(run: LivingTask) -> states.State | None:
 def needs_transaction(run: LivingTask) -> bool:
     """Whether anything asks for the run's result to be committed."""
     hooks = run.decorated.on_rollback_hooks or run.decorated.on_commit_hooks
-    return bool(hooks or run.kept is not None or run.transaction is not None or run.around is not None)
+    return bool(hooks or run.store is not None or run.transaction is not None or run.around is not None)
 
 
 def committed(run: LivingTask, state: states.State) -> states.State:
@@ -128,8 +101,6 @@ def committed(run: LivingTask, state: states.State) -> states.State:
     transaction.conclude()
     if transaction.stored is None:
         return state
-    if not run.decorated.cache_result_in_memory:
-        transaction.stored.forget()
     return state.evolve(data=transaction.stored, details=_details(run, transaction.stored))
 
 
@@ -140,25 +111,24 @@ def undo(run: LivingTask) -> None:
         transaction.rollback()
 
 
-def _kept_results(run: LivingTask) -> KeptResults:
-    """Where a call's result goes, and the key that makes it the same call as an earlier one."""
-    task, parameters, flow = run.decorated, run.parameters, run.flow
-    options = flow.results if flow is not None else ResultOptions()
+def _store_of(run: LivingTask) -> results.ResultStore:
+    """Where a call's result goes; the run gets the key that makes it the same call as an earlier one."""
+    task, parameters, flow, options = run.decorated, run.parameters, run.flow, run.options
     policy = caching.CacheKeyFnPolicy(task.cache_key_fn) if task.cache_key_fn else task.cache_policy or caching.DEFAULT
-    place = policy.key_storage or task.result_storage or options.storage
-    options = ResultOptions(None, place, task.result_serializer or options.serializer)
-    store = options.store(run.session.settings, policy.lock_manager)
+    options = options._replace(storage=policy.key_storage or options.storage)
+    store = options.store(run.session.settings, task.cache_result_in_memory, policy.lock_manager)
     if task.result_storage_key is not None:
-        return KeptResults(store, _storage_key(run))
-    isolation = policy.isolation_level and IsolationLevel(policy.isolation_level)
+        run.record.cache_key = _storage_key(run)
+        return store
+    run.isolation = policy.isolation_level and transactions.IsolationLevel(policy.isolation_level)
     inputs = {"self": task.fn.__self__, **parameters} if inspect.ismethod(task.fn) else parameters
     told = SimpleNamespace(task=task, task_run=run.record, parameters=parameters)
     of_flow = flow.parameters if flow is not None else {}
     try:
-        key = policy.compute_key(told, inputs, of_flow, hash_objects=hash_objects, source_of=source_of)
+        run.record.cache_key = policy.compute_key(told, inputs, of_flow, hash_objects=hash_objects, source_of=source_of)
     except Exception as error:  # of the user's key function or policy too; the task itself has not failed
-        return KeptResults(store, None, isolation, f"the cache key could not be computed ({error!r})")
-    return KeptResults(store, key, isolation, "the cache policy gives no key for this call")
+        run.why_no_key = f"the cache key could not be computed ({error!r})"
+    return store
 
 
 def _storage_key(run: LivingTask) -> str:
@@ -166,29 +136,30 @@ def _storage_key(run: LivingTask) -> str:
     record, parameters = run.record, run.parameters
     facts = {"id": record.id, "name": record.name, "tags": record.tags, "run_count": record.run_count}
     known = {
-        **parameters, "parameters": parameters, "flow_run": runtime.flow_run, "deployment": runtime.deployment,
+        **parameters, "parameters": parameters, "flow_run": context.flow_run, "deployment": context.deployment,
         "task_run": SimpleNamespace(**facts, task_name=run.decorated.name, parameters=parameters),
     }
     may_use = f"flow_run, task_run, deployment and parameters ({', '.join(parameters) or 'none here'})"
     return filled_in(run.decorated.result_storage_key, known, "result_storage_key", may_use)
 
 
-def _why_not(run: LivingTask, kept: KeptResults, stored: results.StoredValue | None) -> str | None:
+def _why_not(run: LivingTask, stored: results.StoredValue | None) -> str | None:
     """Why a stored result cannot be used; ``None`` when it can."""
-    if kept.key is None:
-        return kept.why_no_key
+    key = run.record.cache_key
+    if key is None:
+        return run.why_no_key
     if run.decorated.refresh_cache:
-        return f"refresh_cache asks for a new result under key {kept.key}"
+        return f"refresh_cache asks for a new result under key {key}"
     if stored is None:
-        return f"there is no result under key {kept.key} yet"
+        return f"there is no result under key {key} yet"
     if stored.expiration is not None and stored.expiration <= utc_now():
-        return f"the result under key {kept.key} expired at {stored.expiration}"
+        return f"the result under key {key} expired at {stored.expiration}"
     return None
 
 
 def _details(run: LivingTask, stored: results.StoredValue | None) -> states.StateDetails:
-    key, until = run.kept.key if run.kept else None, stored.expiration if stored else None
-    return states.StateDetails(run.record.flow_run_id, run.record.id, cache_key=key, cache_expiration=until)
+    record, until = run.record, stored.expiration if stored else None
+    return states.StateDetails(record.flow_run_id, record.id, cache_key=record.cache_key, cache_expiration=until)
 
 
 def hash_objects(*values: Any) -> str:
@@ -201,11 +172,11 @@ def hash_objects(*values: Any) -> str:
     for value in values:
         try:
             _feed(digest, value)
-        except HashError:
+        except errors.HashError:
             raise
         except Exception as error:  # it contains itself, or pickling it failed
             remedy = "leave it out with INPUTS - 'name', give a cache_key_fn, or use cache_policy=NO_CACHE"
-            raise HashError(f"An argument cannot be a part of a cache key ({error}); {remedy}.") from error
+            raise errors.HashError(f"An argument cannot be a part of a cache key ({error}); {remedy}.") from error
     return digest.hexdigest()
 
 
@@ -217,9 +188,7 @@ def task_input_hash(context: Any, arguments: dict[str, Any]) -> str | None:
 
 def source_of(task: Any) -> str:
     """The source of a task's function; its byte code where no source is to be had, as in a shell."""
-    fn: Any = task.fn
-    while isinstance(fn, partial):
-        fn = fn.func
+    fn: Any = task.fn.func if isinstance(task.fn, partial) else task.fn
     try:
         return inspect.getsource(fn if inspect.isroutine(fn) or inspect.isclass(fn) else type(fn))
     except (OSError, TypeError):

@@ -6,8 +6,8 @@ Locks on result keys, for transactions that are SERIALIZABLE: between threads, o
 import fcntl
 import hashlib
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from orchestration.domain.errors import ConfigurationError
-from orchestration.sdk import awaiting, logs
-from orchestration.sdk.results import ResultStore, StoredValue
+from orchestration.sdk import awaiting, logs, results
 
 Hook = Callable[["Transaction"], None]
 
@@ -60,7 +59,7 @@ class Transaction:
     """
 
     key: str | None = None
-    store: ResultStore | None = None
+    store: results.ResultStore | None = None
     commit_mode: CommitMode | None = None
     isolation_level: IsolationLevel | None = None
     overwrite: bool = False
@@ -69,7 +68,7 @@ class Transaction:
     around: Opener | None = field(default_factory=ACTIVE.get, repr=False)
     expiration: datetime | None = None
     state: Literal["ACTIVE", "COMMITTED", "ROLLED_BACK"] = field(default="ACTIVE", init=False)
-    stored: StoredValue | None = field(default=None, init=False)
+    stored: results.StoredValue | None = field(default=None, init=False)
     # What the engine does when the transaction is undone, after the user's hooks.
     on_rolled_back: Callable[[], None] | None = field(default=None, init=False)
 
@@ -78,10 +77,10 @@ class Transaction:
         self.commit_mode = self.commit_mode or (parent.commit_mode if parent else CommitMode.LAZY)
         self.isolation_level = self.isolation_level or (parent.isolation_level if parent else None)
         if self.key is not None and self.store is None:
-            self.store = ResultStore()
+            self.store = results.ResultStore()
         self.children: list[Transaction] = []
         self._locks = ExitStack()
-        self._values: dict[str, Any] = {}
+        self._values: ChainMap[str, Any] = parent._values.new_child() if parent else ChainMap()
         self._staged: Any = _MISSING
         self._on_rollback: list[Hook] = []
         self._on_commit: list[Hook] = []
@@ -96,13 +95,9 @@ class Transaction:
         Raises:
             ValueError: there is none, and no default was given.
         """
-        if name in self._values:
-            return self._values[name]
-        if self.parent is not None:
-            return self.parent.get(name, default)
-        if default is _MISSING:
+        if default is _MISSING and name not in self._values:
             raise ValueError(f"The transaction has no value {name!r}; set it first, or give a default.")
-        return default
+        return self._values.get(name, default)
 
     def is_committed(self) -> bool:
         """Whether its results are written."""
@@ -125,7 +120,7 @@ class Transaction:
         if not self.overwrite and self.read() is not None:
             self.state = "COMMITTED"
 
-    def read(self) -> StoredValue | None:
+    def read(self) -> results.StoredValue | None:
         """The stored result of the transaction's key, if there is one."""
         return self.store.find(self.key) if self.store is not None and self.key is not None else None
 
@@ -153,8 +148,7 @@ class Transaction:
             try:
                 for child in self.children:
                     child.commit()
-                for hook in self._on_commit:
-                    self._run_hook(hook, "commit")
+                self._run(self._on_commit, "commit")
                 if self.store and self.key is not None and self.write_on_commit and self._staged is not _MISSING:
                     self.stored = self.store.write(self.key, self._staged, self.expiration)
                 self.state = "COMMITTED"
@@ -170,8 +164,7 @@ class Transaction:
                 return False
             self.state = "ROLLED_BACK"
             try:
-                for hook in reversed(self._on_rollback):
-                    self._run_hook(hook, "rollback")
+                self._run(reversed(self._on_rollback), "rollback")
                 if self.on_rolled_back is not None:
                     self.on_rolled_back()
                 for child in reversed(self.children):
@@ -199,11 +192,12 @@ class Transaction:
         ACTIVE.reset(self._token)
         await awaiting.in_thread(self.conclude, error)
 
-    def _run_hook(self, hook: Hook, kind: str) -> None:
-        name = getattr(hook, "__name__", repr(hook))
-        self.logger.info("Running %s hook %r", kind, name)
-        hook(self)
-        self.logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
+    def _run(self, hooks: Iterable[Hook], kind: str) -> None:
+        for hook in hooks:
+            name = getattr(hook, "__name__", repr(hook))
+            self.logger.info("Running %s hook %r", kind, name)
+            hook(self)
+            self.logger.info("%s hook %r finished running successfully", kind.capitalize(), name)
 
 
 # How a flow opens one: ``with transaction(key="report") as own: ...``.

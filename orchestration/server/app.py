@@ -16,6 +16,7 @@ from uuid import UUID
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
@@ -26,28 +27,29 @@ from orchestration.server.api.admin import Metrics
 from orchestration.server.api.documents import Keys
 from orchestration.server.auth import Access, Gate
 from orchestration.server.feed import AnnouncingBackend, Feed
-from orchestration.server.models import HANDLERS, Json, field_of, kind_of, listing_model
+from orchestration.server.models import Json, field_of, invalid, kind_of, listing_model
+from orchestration.server.ui.pages import add_pages
 
 # Requests that are in the store at once; more wait their turn.
 THREADS = 16
-_FAULTS = {"4XX": "What was wrong, in `detail`.", "5XX": "What the server lacks."}
-ERRORS: dict[int | str, dict[str, Any]] = {status: {"description": said} for status, said in _FAULTS.items()}
 
 
 def create_app(settings: Settings, backend: Backend) -> FastAPI:
     """The application; all that it keeps is in its ``state``."""
     app = FastAPI(
-        title="Orchestration", docs_url=None, redoc_url=None, lifespan=_lifespan,
-        responses=ERRORS, exception_handlers=HANDLERS,
+        title="Orchestration", docs_url=None, redoc_url=None, lifespan=_lifespan, strict_content_type=False,
+        responses={"4XX": {"description": "What was wrong, in `detail`."}, "5XX": {"description": "What is lacking."}},
+        exception_handlers={RequestValidationError: invalid},
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )  # fmt: skip
-    state, access = app.state, Access(settings, backend)
-    state.settings, state.metrics, state.csrf = settings, Metrics(), access.csrf
+    state = app.state
+    state.settings, state.metrics, state.access = settings, Metrics(), Access(settings, backend)
     state.events = Feed(backend)
     state.backend = AnnouncingBackend(backend, state.events)
     for each in (admin.router, events.router, work.router, _table()):
         app.include_router(each)
-    app.add_middleware(Gate, access=access, metrics=state.metrics)
+    add_pages(app)
+    app.add_middleware(Gate, access=state.access, metrics=state.metrics)
     return app
 
 
@@ -137,6 +139,8 @@ def _located(backend: Backend, keys: Keys) -> Keys:
 
 
 def _was_made_before(answer: Any, began: datetime) -> bool:
-    """Whether what a request was to make was there when it came."""
-    created = moment_of(answer["created"]) if isinstance(answer, dict) else None
-    return created is not None and created < began
+    """Whether what a request was to make, which may be a run's new state, was there when it came."""
+    if not isinstance(answer, dict):
+        return False
+    made = moment_of(answer["created"] if "created" in answer else (answer["state"] or {}).get("timestamp"))
+    return made is None or made < began

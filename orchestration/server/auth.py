@@ -6,21 +6,24 @@ stands for an admin, as with Prefect; keys have roles.
 """
 
 import asyncio
-import base64
-import binascii
 import hmac
 import json
 import re
 import secrets
 import time
+from base64 import b64decode
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestration.backend.clock import new_id, utc_now
@@ -31,9 +34,8 @@ from orchestration.domain.settings import Role, Settings, digest
 from orchestration.server.api.admin import Metrics
 from orchestration.server.models import refusal_of
 
-# Paths, compared whole, that tell everybody whether the server lives, and nothing else.
-OPEN = frozenset({"/api/health", "/api/ready"})
-
+# Paths, compared whole, that everybody may ask for: whether the server lives, and the page to log in on.
+OPEN = frozenset({"/api/health", "/api/ready", "/login", "/ui/app.css", "/ui/app.js"})
 ADMINS_OWN = ("/api/admin/storage", "/api/x/keys", "/api/x/audit")
 SAFE = ("GET", "HEAD", "OPTIONS")
 # How the paths end that are asked with POST and change nothing.
@@ -42,8 +44,9 @@ READING = ("/filter", "/count", "/paginate", "/history")
 POLLING = ("/claim", "/claims/renew", "/get_scheduled_flow_runs", "/workers/heartbeat")
 
 REFUSED = "Unauthorized"
-# Of a token against forged requests.
-LIFE = timedelta(hours=1)
+# Of a token against forged requests, and of a session.
+LIFE, SESSION_LIFE = timedelta(hours=1), timedelta(hours=12)
+COOKIE = "orchestration-session"
 # For how long it is taken for granted that there is still no key.
 KEYS_LIFE = timedelta(seconds=2)
 
@@ -68,10 +71,13 @@ def may(role: Role, scope: Scope) -> bool:
 
 
 class Access:
-    """Tells who a caller is, and refuses who is not known or may not."""
+    """Tells who a caller is, and refuses who is not known or may not.
+
+    A person's browser has a session: a cookie that names the digest of a key, signed and for half a day.
+    """
 
     def __init__(self, settings: Settings, backend: Backend) -> None:
-        self.csrf = CsrfTokens(backend) if settings.server_csrf_protection else None
+        self.tokens, self.wants_tokens = CsrfTokens(backend), settings.server_csrf_protection
         self._string = settings.server_api_auth_string
         self._backend = backend
         self._none_until = utc_now()
@@ -80,20 +86,33 @@ class Access:
         """Whom a request came from; ``None`` where nobody is asked.
 
         Raises:
-            HTTPException: the caller is not known, may not do this, or lacks a token that no foreign page can know.
+            HTTPException: the caller is not known (a person is sent to the page to log in on), may not do this, or
+                lacks a token that no foreign page can know.
         """
-        headers, caller = Headers(scope=scope), None
-        if scope["path"] not in OPEN and self.is_on():
-            caller = self._known(headers.get("authorization", ""))
+        headers, caller, changes = Headers(scope=scope), None, scope["method"] not in SAFE
+        session = "" if "authorization" in headers else self._session(headers)
+        if changes and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            raise HTTPException(403, "The request was made by a page of another site.")
+        if scope["path"] in OPEN:
+            return None
+        if self.is_on():
+            caller = self._of_digest(session) if session else self._known(headers)
+            if caller is None and not changes and "text/html" in headers.get("accept", ""):
+                raise HTTPException(303, REFUSED, {"Location": f"/login?next={quote(scope['path'])}"})
             if caller is None:
                 raise HTTPException(401, REFUSED, {"WWW-Authenticate": "Basic, Bearer"})
             if not may(caller.role, scope):
                 raise HTTPException(403, f"The key {caller.name!r} is a {caller.role}'s, who may not do this.")
-        if self.csrf is not None and scope["method"] not in SAFE:
-            client, token = headers.get("prefect-csrf-client"), headers.get("prefect-csrf-token")
-            if fault := self.csrf.fault(client, token, utc_now()):
-                raise HTTPException(403, fault)
+        if changes:
+            self._check_token(headers, session if caller else "")
         return caller
+
+    def _check_token(self, headers: Headers, session: str) -> None:
+        """Refuse a change without a token, where one is asked for; that of a session's pages is bound to it."""
+        client, token = headers.get("prefect-csrf-client"), headers.get("prefect-csrf-token")
+        fault = self.tokens.fault(client, token, utc_now()) if session or self.wants_tokens else None
+        if fault or (session and client != _client(session)):
+            raise HTTPException(403, fault or INVALID)
 
     def note(self, caller: Caller, scope: Scope, status: int) -> None:
         """Note in the audit log what a holder of a key changed."""
@@ -103,49 +122,65 @@ class Access:
 
     def may_stream(self, scope: Scope, hello: Message) -> bool:
         """Whether the first message of a stream, ``{"type": "auth", "token": ...}``, is of somebody who may use it."""
-        caller = self._holder(_token(hello))
+        try:
+            said = json.loads(hello.get("text") or hello.get("bytes") or "null")
+            caller = self._of_digest(digest(said["token"])) if said["type"] == "auth" else None
+        except (ValueError, TypeError, KeyError, AttributeError):  # it is none
+            return False
         return caller is not None and (caller.role is not Role.VIEWER or scope["path"].endswith("/out"))
 
     def is_on(self) -> bool:
         """Whether anybody is asked who they are."""
-        if self._string is not None:
-            return True
-        now = utc_now()
-        if now >= self._none_until:
+        if self._string is None and utc_now() >= self._none_until:
             if any(key["revoked"] is None for key in self._backend.find("api_keys")):
                 return True
-            self._none_until = now + KEYS_LIFE
-        return False
+            self._none_until = utc_now() + KEYS_LIFE
+        return self._string is not None
 
-    def _known(self, header: str) -> Caller | None:
+    def cookie(self, key: str) -> str | None:
+        """The session of who holds this key or auth string; ``None`` when nobody does."""
+        known = digest(key)
+        token = self.tokens.token(f"session {known}", utc_now(), SESSION_LIFE)["token"]
+        return f"{known}:{token}" if self._of_digest(known) else None
+
+    def form_token(self, scope: Scope) -> str:
+        """What a page's requests carry, as "client token"; empty where nobody asks for it."""
+        client = _client(session := self._session(Headers(scope=scope)))
+        wanted = session or self.wants_tokens
+        return f"{client} {self.tokens.token(client, utc_now(), SESSION_LIFE)['token']}" if wanted else ""
+
+    def _session(self, headers: Headers) -> str:
+        """The digest of the key that a valid session names, or nothing."""
+        known, _, token = cookie_parser(headers.get("cookie", "")).get(COOKIE, "").partition(":")
+        return known if token and self.tokens.fault(f"session {known}", token, utc_now()) is None else ""
+
+    def _known(self, headers: Headers) -> Caller | None:
         """Whom an ``Authorization`` header names."""
-        scheme, _, credentials = header.partition(" ")
-        if scheme.lower() == "basic":
-            try:
-                return self._holder(base64.b64decode(credentials, validate=True).decode())
-            except (binascii.Error, UnicodeDecodeError):
-                return None
-        return self._holder(credentials.strip()) if scheme.lower() == "bearer" else None
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        ways = {"basic": lambda: b64decode(credentials, validate=True).decode(), "bearer": credentials.strip}
+        try:
+            token = ways[scheme.lower()]()
+        except (KeyError, ValueError):  # there is no such way, or this is not base64 of text
+            return None
+        return self._of_digest(digest(token))
 
-    def _holder(self, token: str) -> Caller | None:
-        """Whose auth string or key a token is; compared in a time that tells nothing of what is right."""
-        if self._string is not None and hmac.compare_digest(token.encode(), self._string.encode()):
+    def _of_digest(self, known: str) -> Caller | None:
+        """Whose auth string or key has this digest; compared in a time that tells nothing of what is right."""
+        if self._string is not None and hmac.compare_digest(known, digest(self._string)):
             return Caller("auth string", Role.ADMIN)
         try:
-            key = self._backend.read("api_keys", digest=digest(token))
+            key = self._backend.read("api_keys", digest=known)
         except ObjectNotFound:
             return None
-        same = hmac.compare_digest(key["digest"], digest(token))
-        return Caller(key["name"], Role(key["role"])) if same and key["revoked"] is None else None
+        return Caller(key["name"], Role(key["role"])) if key["revoked"] is None else None
 
 
-def _token(message: Message) -> str:
-    try:
-        said: Any = json.loads(message.get("text") or message.get("bytes") or "null")
-    except ValueError:
-        return ""
-    hello = isinstance(said, dict) and said.get("type") == "auth"
-    return str(said.get("token") or "") if hello else ""
+def _client(session: str) -> str:
+    """To whom the token of a session's pages is bound."""
+    return f"page-{session[:16]}"
+
+
+INVALID = "Invalid CSRF token or client identifier."
 
 
 class CsrfTokens:
@@ -155,16 +190,19 @@ class CsrfTokens:
     """
 
     def __init__(self, backend: Backend) -> None:
-        with suppress(ObjectAlreadyExists):  # the first server of a database makes it
-            backend.create("settings", {"name": "csrf-secret", "value": secrets.token_urlsafe(32)})
-        self._secret = str(backend.read("settings", name="csrf-secret")["value"]).encode()
+        self._backend = backend
 
-    def token(self, client: str, now: datetime) -> Document:
+    @cached_property
+    def _secret(self) -> bytes:
+        with suppress(ObjectAlreadyExists):  # the first server of a database makes it
+            self._backend.create("settings", {"name": "csrf-secret", "value": secrets.token_urlsafe(32)})
+        return str(self._backend.read("settings", name="csrf-secret")["value"]).encode()
+
+    def token(self, client: str, now: datetime, life: timedelta = LIFE) -> Document:
         """The document of a token for a client."""
-        until = now + LIFE
-        born, expires = moment_text(now), moment_text(until)
-        about = {"id": str(new_id()), "created": born, "updated": born, "client": client, "expiration": expires}
-        return {**about, "token": self._signed(client, int(until.timestamp()))}
+        born, until, token = moment_text(now), now + life, self._signed(client, int((now + life).timestamp()))
+        about = {"id": str(new_id()), "created": born, "updated": born, "client": client}
+        return {**about, "expiration": moment_text(until), "token": token}
 
     def fault(self, client: str | None, token: str | None, now: datetime) -> str | None:
         """What is wrong with a token, if anything; the words are those that Prefect's client looks for."""
@@ -172,8 +210,8 @@ class CsrfTokens:
             return "Missing CSRF token."
         until = token.partition(".")[0]
         lives = until.isdecimal() and now < datetime.fromtimestamp(int(until[:11]), UTC)
-        if not lives or not hmac.compare_digest(token, self._signed(client, int(until))):
-            return "Invalid CSRF token or client identifier."
+        if not lives or not hmac.compare_digest(token.encode(), self._signed(client, int(until)).encode()):
+            return INVALID
         return None
 
     def _signed(self, client: str, until: int) -> str:
@@ -189,7 +227,6 @@ PATIENCE = 30.0
 # Levels of JSON within one another.
 DEEPEST = 200
 
-_BEGINS = (rb"\u0000", rb"\ud", rb"\uD")
 # Pairs that stand for one letter, to be kept, and what no database takes: NUL and halves of pairs.
 _ESCAPES = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -212,9 +249,7 @@ async def body_of(scope: Scope, receive: Receive) -> bytes:
     _check_depth(body)
     if body.strip() == b"null":
         return b""
-    if any(begin in body for begin in _BEGINS):
-        return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body)
-    return body
+    return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", body) if rb"\u" in body else body
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
@@ -254,11 +289,10 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or stream."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "websocket" and await run_in_threadpool(self._access.is_on):
-            await self._app(scope, self._after_hello(scope, receive, send), send)
-        else:
-            await self._app(scope, receive, send)
+            return await self._serve(scope, receive, send)
+        if scope["type"] == "websocket" and await run_in_threadpool(self._access.is_on):
+            receive = self._messages(scope, receive, send).__anext__
+        await self._app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status, caller = time.perf_counter(), 500, None
@@ -270,7 +304,7 @@ class Gate:
 
         try:
             caller = scope["caller"] = await run_in_threadpool(self._access.caller_of, scope)
-            await self._app(scope, _once(scope, await body_of(scope, receive), receive), noting)
+            await self._app(scope, _once(await body_of(scope, receive), receive), noting)
         except HTTPException as error:
             await refusal_of(error)(scope, receive, noting)
         finally:
@@ -279,28 +313,20 @@ class Gate:
         if caller is not None:
             await run_in_threadpool(self._access.note, caller, scope, status)
 
-    def _after_hello(self, scope: Scope, receive: Receive, send: Send) -> Receive:
-        """The messages of a stream, of which the first must tell who is there."""
-        is_known = False
-
-        async def next_message() -> Message:
-            nonlocal is_known
-            message = await receive()
-            if is_known or message["type"] != "websocket.receive":
-                return message
-            is_known = await run_in_threadpool(self._access.may_stream, scope, message)
-            if is_known:
-                return message
+    async def _messages(self, scope: Scope, receive: Receive, send: Send) -> AsyncIterator[Message]:
+        """The messages of a stream: that there is one, then who is there; who may not use it is sent away."""
+        yield await receive()
+        hello = await receive()
+        if hello["type"] == "websocket.receive" and not await run_in_threadpool(self._access.may_stream, scope, hello):
             await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": REFUSED})
-            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+            hello = {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+        yield hello
+        while True:
+            yield await receive()
 
-        return next_message
 
-
-def _once(scope: Scope, body: bytes, receive: Receive) -> Receive:
+def _once(body: bytes, receive: Receive) -> Receive:
     """The body, and from then on what else there is to receive, such as that the client has gone."""
-    if body and all(name != b"content-type" for name, _ in scope["headers"]):  # as with older clients of Prefect
-        scope["headers"] = [*scope["headers"], (b"content-type", b"application/json")]
     given: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:

@@ -14,7 +14,7 @@ from uuid import UUID
 from anyio.to_thread import run_sync
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectAlreadyExists, ObjectNotFound, StoreError, UsageError
 from orchestration.domain.rules import Accept, Decision, Reject
@@ -167,7 +167,7 @@ class AnnouncingBackend:
                 self._backend.propose_task_run_state(run.parent_task_run_id, of_child, force=True)
         return decision
 
-    def announce_others(self, store: LocalWork, now: datetime) -> float:
+    def announce_others(self, store: LocalBackend, now: datetime) -> float:
         """Announce what runs have entered by other ways than this: by the scheduler, a claim, or another process."""
         for each in store.untold(self._looked - LATE):
             with suppress(ObjectNotFound):  # the run was removed

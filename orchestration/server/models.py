@@ -3,9 +3,8 @@
 So what is refused here, and what ``/openapi.json`` says, is what the store understands.
 """
 
-import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -14,17 +13,15 @@ from uuid import UUID
 
 import pydantic
 from fastapi import Depends, Header, Query as InAddress, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, Field as Limits, conlist, create_model
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from orchestration.domain import errors
 from orchestration.domain.errors import UsageError
-from orchestration.domain.rules import Decision
 from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import GRAMMAR, SORTS, Field, Fields
-from orchestration.domain.schemas.wire import ID, Document, decision_document, moment_of
+from orchestration.domain.schemas.wire import ID, Document
 from orchestration.domain.states import StateDetails, StateType
 
 # Dates beyond have no span after them.
@@ -241,54 +238,25 @@ class Json(Response):
         super().__init__(to_json(content, inf_nan_mode="null"), status_code)
 
 
-def of_decision(decision: Decision, began: datetime) -> Json:
-    """The answer that tells a decision: 201 when a new state came of it."""
-    document = decision_document(decision, None)
-    entered = moment_of(document["state"]["timestamp"]) if document["state"] else None
-    return Json(document, 201 if entered is not None and entered >= began else 200)
+def fault_of(request: Request, error: Exception) -> HTTPException:
+    """What an error is to the caller: a status and one sentence; what is nobody's fault is told by the log alone."""
+    if not isinstance(error, HTTPException):
+        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), None)
+        return HTTPException(status or 500, str(error) if status else "The server failed; its log says where.")
+    if error.detail in ("Not Found", "Method Not Allowed"):
+        error.detail = f"There is nothing at {request.method} {request.url.path}."
+    return error
 
 
-def refusal_of(error: HTTPException) -> Json:
+def refusal_of(fault: HTTPException) -> Json:
     """The answer that says why something was refused; both words for it are Prefect's."""
-    answer = Json({"detail": error.detail, "exception_message": error.detail}, error.status_code)
-    answer.headers.update(error.headers or {})
+    answer = Json({"detail": fault.detail, "exception_message": fault.detail}, fault.status_code)
+    answer.headers.update(fault.headers or {})
     return answer
 
 
-async def _of_error(_request: Request, error: Exception) -> Response:
-    status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
-    return refusal_of(HTTPException(status, str(error)))
-
-
-async def _of_fault(_request: Request, _error: Exception) -> Response:
-    return refusal_of(HTTPException(500, "The server failed; its log says where."))
-
-
-async def _of_http(request: Request, error: HTTPException) -> Response:
-    if error.status_code in (404, 405) and error.detail in ("Not Found", "Method Not Allowed"):
-        error.detail = f"There is nothing at {request.method} {request.url.path}."
-    return refusal_of(error)
-
-
-async def _of_validation(_request: Request, error: RequestValidationError) -> Response:
-    found = [
-        {name: _plain(value) for name, value in each.items() if name in ("type", "loc", "msg", "input")}
-        for each in error.errors()
-    ]
+async def invalid(_request: Request, error: Any) -> Response:
+    """The answer that says what of a request is not as it should be."""
+    found = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
     sentence = f"{'.'.join(map(str, found[0]['loc']))}: {found[0]['msg']}"
     return Json({"exception_message": "Invalid request received.", "exception_detail": found, "detail": sentence}, 422)
-
-
-def _plain(value: Any) -> Any:
-    """A value that can be said in JSON, and that is not longer than an error should be."""
-    text = json.dumps(value, default=str)
-    return json.loads(text) if len(text) <= 1000 else f"{text[:1000]}…"  # noqa: PLR2004
-
-
-# How every error that a caller may cause is answered: by its status and one sentence.
-HANDLERS: dict[type[Exception] | int, Callable[[Request, Any], Any]] = {
-    errors.OrchestrationError: _of_error,
-    HTTPException: _of_http,
-    RequestValidationError: _of_validation,
-    Exception: _of_fault,
-}

@@ -1,17 +1,15 @@
 """The only long-running loop, which calls a tick again and again until it is told to stop; and the scheduler's tick."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.schedules import LEASE_SECONDS
 
@@ -71,19 +69,18 @@ class Scheduler:
     Several may tick on one store; each slot still yields one run, and each claim ends once.
     """
 
-    def __init__(self, backend: LocalWork) -> None:
+    def __init__(self, backend: LocalBackend) -> None:
         self._backend = backend
-        self._last: datetime | None = None
-        self._patient_until: datetime | None = None
+        self._last = self._patient_until = datetime.min.replace(tzinfo=UTC)
 
     def tick(self, now: datetime) -> float:
         """Do what is to be done at ``now`` (UTC); the seconds until the next time."""
-        if self._last is None or now - self._last > GAP:
+        if now - self._last > GAP:
             self._patient_until = now + timedelta(seconds=LEASE_SECONDS)
         self._last = now
         has_more = self._backend.plan(now)
         self._backend.mark_late(now)
-        if self._patient_until is None or now >= self._patient_until:
+        if now >= self._patient_until:
             self._backend.expire_claims(now)
         self._backend.crash_dead_runs()
         return 0.0 if has_more else TICK_SECONDS

@@ -7,8 +7,6 @@ its own, ``error TEXT`` if it cannot start, ``limit SECONDS`` when its flow's fu
 after which nothing of its group lives any more.
 """
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import json
@@ -29,7 +27,7 @@ from uuid import UUID
 from orchestration.domain.errors import Abort, ConfigurationError, OrchestrationError
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.states import Failed, State, StateDetails
-from orchestration.sdk import flow_engine, logs, session as sessions
+from orchestration.sdk import context, flow_engine, logs
 from orchestration.sdk.projects import pulling
 from orchestration.services.supervisor import CLAIM, MARK, PLACES, folder_of
 
@@ -58,7 +56,7 @@ def run_flow_run(run_id: UUID, claim_id: UUID | None = None, tell_limit: flow_en
     return flow_engine.execute(flow, run_id, claim_id, tell_limit)
 
 
-def _flow_of(session: sessions.Session, run: FlowRun) -> Any:
+def _flow_of(session: context.Session, run: FlowRun) -> Any:
     """The flow of the deployment that made a run, loaded from where its code lies, which is the current folder then."""
     if run.deployment_id is None:
         raise ConfigurationError(f"No deployment made the run {run.name!r}, so nothing tells where its code lies.")
@@ -86,7 +84,7 @@ def main() -> None:
     except (OrchestrationError, Abort) as error:
         sys.exit(str(error))
     finally:
-        sessions.close_session()
+        context.close_session()
     sys.exit(0 if claim_id or state.is_completed() else 1)
 
 

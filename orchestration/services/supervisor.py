@@ -1,7 +1,5 @@
 """The supervision of a run's process: its output goes to the run's log, and its whole process group ends with it."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -28,6 +26,8 @@ CLAIM, PLACES = "ORCHESTRATION__CLAIM_ID", "ORCHESTRATION__PLACES"
 MARK = "\x1e"
 # The name of the logger that what a process prints is stored under, and the level.
 OUTPUT, INFO = "orchestration.flow_runs.output", 20
+# What an end of a process that leaves its run without one is called.
+TOO_SOON = " before the run had ended"
 # That a process has to end when it is told to, or when its flow's time is up; then its group is killed.
 GRACE_SECONDS = 10.0
 # That the output of a process which has ended may take to be read, and for how long one look at it waits for that.
@@ -122,7 +122,7 @@ class Supervised:
             return f"could not be started: {error}"
         code = int(self._facts["exit"])
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return f"{how} before the run had ended"
+        return how + TOO_SOON
 
     def output(self) -> Iterator[LogRow]:
         """What was printed since the last call, as lines of the run's log."""

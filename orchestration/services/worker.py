@@ -1,7 +1,5 @@
 """A worker: takes runs of a work pool, lives each in a process of its own, and answers for how they end."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil
@@ -19,7 +17,7 @@ from orchestration.domain.schemas.runs import Batch
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import StateDetails, StateType, TimedOut
 from orchestration.services.loop import LOGGER
-from orchestration.services.supervisor import Nursery, Supervised, folder_of
+from orchestration.services.supervisor import TOO_SOON, Nursery, Supervised, folder_of
 
 # Between two looks at the processes; between two looks for work while there are some, unless one has made room; and
 # how long a look for work may take while there are none.
@@ -128,4 +126,4 @@ class Worker:
             self._runs.remove(each)
             self._take_at = 0.0
             shutil.rmtree(folder_of(self.home, each.run_id), ignore_errors=True)
-            LOGGER.info("The process of flow run %r %s.", each.name, ending)
+            LOGGER.info("The process of flow run %r %s.", each.name, ending.removesuffix(TOO_SOON))

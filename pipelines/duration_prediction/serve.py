@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.settings import read_settings, url_of
-from orchestration.services.background import is_healthy, wait_until
+from orchestration.services.serve import is_healthy, wait_until
 from pipelines.duration_prediction.config import TrainingConfig, months_from_slot, plan_months
 from pipelines.duration_prediction.wiring.surroundings import Needs, Surroundings, surroundings_for
 from pipelines.embedded.lifeline import LOOPBACK

@@ -22,6 +22,7 @@ FUNCTION_LINES = 45
 ARGUMENTS = 6
 COMPLEXITY = 8
 ENGINE_CODE_LINES = 10_000
+PAGES_LINES, PAGES_WIDTH = 4_000, 140
 
 PREFECT_SIGNATURES = {
     "blocks/mail.py": {"email_send_message"},
@@ -120,3 +121,14 @@ def test_the_measures_see_what_they_measure() -> None:
     source = 'class A:\n    def f(self, a, *, b):\n        """Say\n        it."""\n        return a\n'
     ((name, function),) = functions_of(ast.parse(source))
     assert (name, _size(function), _arguments(name, function)) == ("A.f", 2, 2)
+
+
+def test_the_pages_are_small_and_can_be_read() -> None:
+    kinds, folder = {".html", ".css", ".js"}, ROOT / "orchestration/server/ui"
+    lines = {
+        f"{path.name}:{number}": line
+        for path in sorted(folder.rglob("*")) if path.suffix in kinds
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    }  # fmt: skip
+    assert len(lines) <= PAGES_LINES
+    assert [place for place, line in lines.items() if len(line) > PAGES_WIDTH] == []

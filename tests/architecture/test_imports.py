@@ -15,7 +15,6 @@ LATE_IMPORTS = {
     "orchestration/backend/connect.py": "only those who use PostgreSQL need its driver, which takes 0.1 s",
     "orchestration/cli/app.py": "a command loads its own group and no other",
     "orchestration/cli/runs.py": "only deploying reads YAML and JSON schemas",
-    "orchestration/cli/server.py": "only a server that starts needs FastAPI",
     "orchestration/cli/things.py": "only registering blocks needs pydantic",
     "orchestration/backend/blocks.py": "a run without secrets needs no cipher",
     "orchestration/sdk/flows.py": "the engine loads at the first call",
@@ -23,6 +22,7 @@ LATE_IMPORTS = {
     "orchestration/sdk/pauses.py": "only a pause that asks for an input needs pydantic",
     "orchestration/sdk/projects/pulling.py": "which module has a flow is known once it is asked for",
     "orchestration/sdk/tasks.py": "the engine loads at the first call",
+    "orchestration/services/serve.py": "only a server that starts needs FastAPI",
     "orchestration/server/api/work.py": "only a deployment with a parameter schema needs its reader, 0.1 s and 10 MB",
     "pipelines/duration_prediction/registry.py": "MLflow takes seconds",
 }

@@ -19,7 +19,7 @@ FIELDS: dict[str, Any] = {"secret_fields": ["pin"], "block_type_slug": "car", "p
 
 @pytest.fixture
 def blocks(backend: Backend) -> BlockStore:
-    return backend.blocks
+    return backend
 
 
 @pytest.fixture
@@ -120,10 +120,10 @@ def test_of_many_who_take_a_name_one_gets_it(store: Store) -> None:
     schema = saved_schema(backends[0], "car", FIELDS)
     ends = at_once(
         [
-            partial(backends[number % 4].blocks.create_block_document, _document(schema, "mine", plate=str(number)))
+            partial(backends[number % 4].create_block_document, _document(schema, "mine", plate=str(number)))
             for number in range(12)
         ]
     )
-    kept = backends[0].blocks.block_document(slug="car", name="mine")
+    kept = backends[0].block_document(slug="car", name="mine")
     assert sum(isinstance(end, ObjectAlreadyExists) for end in ends) == 11
     assert [end.id for end in ends if isinstance(end, BlockDocument)] == [kept.id]

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.domain.rules import Abort, Accept
 from orchestration.domain.schemas.filters import Query
@@ -98,6 +98,15 @@ def test_many_who_claim_at_once_get_different_runs(
     assert set(claimed) == runs
 
 
+def test_a_worker_is_given_the_runs_of_its_queues(
+    backend: Backend, pool: Document, ask: Callable[..., FlowRun]
+) -> None:
+    slow = ask(name="slow", work_queue_name="träge")
+    ask(name="other")
+    assert _claim(backend, pool, 10, "nothing") == []
+    assert [run["id"] for run in _claim(backend, pool, 10, "träge", "nothing")] == [str(slow.id)]
+
+
 def test_limits_of_pool_queue_and_deployment_hold(
     backend: Backend, pool: Document, ask: Callable[..., FlowRun]
 ) -> None:
@@ -157,7 +166,7 @@ def test_what_becomes_of_a_run_whose_process_ended(
 
 
 def test_a_claim_that_is_not_renewed_ends(own_backend: Backend, pool: Document, ask: Callable[..., FlowRun]) -> None:
-    assert isinstance(own_backend, LocalWork)
+    assert isinstance(own_backend, LocalBackend)
     ask()
     claim_id, run_id = _one(own_backend, pool)
     own_backend.expire_claims(utc_now() + timedelta(seconds=14))
@@ -171,7 +180,7 @@ def test_a_claim_that_is_not_renewed_ends(own_backend: Backend, pool: Document, 
 
 
 def test_slots_become_runs_once_and_late_ones_say_why(own_backend: Backend, ask: Callable[..., FlowRun]) -> None:
-    assert isinstance(own_backend, LocalWork)
+    assert isinstance(own_backend, LocalBackend)
     schedule = {"schedule": {"interval": 3600.0}, "slug": "hourly", "catchup": "latest"}
     deployment_id = ask(Pending(), schedules=[schedule]).deployment_id
     now = utc_now()

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import this_process
 from orchestration.domain.schemas.runs import FlowRun, Owner
@@ -36,9 +36,9 @@ from tests.support.records import at, batch, born, flow_run, later, task_record
 NOT_ENDED: list[State] = [Pending(), Running(), AwaitingRetry(later(9)), Paused(), Cancelling()]
 
 
-def _opened(store: Store) -> LocalWork:
+def _opened(store: Store) -> LocalBackend:
     backend = store.open()
-    assert isinstance(backend, LocalWork)
+    assert isinstance(backend, LocalBackend)
     return backend
 
 
@@ -176,8 +176,7 @@ def test_an_ended_flow_run_takes_its_task_runs_along(store: Store, end: State) -
     backend.record(batch(born(records[0]), born(records[1], at(Running(), 1)), born(records[2], at(Completed(), 1))))
     backend.propose_flow_run_state(run.id, end)
     states = [backend.task_run(record.id).state for record in records]
-    assert [state and state.type for state in states] == [StateType.CRASHED, StateType.CRASHED, StateType.COMPLETED]
-    assert states[0] is not None
+    assert [state.type for state in states] == [StateType.CRASHED, StateType.CRASHED, StateType.COMPLETED]
     assert states[0].message == "The flow run around this task run has ended."
     assert backend.task_run(records[0].id).end_time == states[0].timestamp
 

@@ -37,7 +37,7 @@ def _arguments(method: Any) -> list[tuple[str, bool]]:
 
 @pytest.mark.parametrize("port", [Backend, BlockStore])
 def test_every_backend_takes_the_arguments_of_the_port(backend: Backend, port: type) -> None:
-    kind = type(backend if port is Backend else backend.blocks)
+    kind = type(backend)
     methods = {name: member for name, member in _public(port).items() if inspect.isfunction(member)}
     assert {name: _arguments(getattr(kind, name)) for name in methods} == {
         name: _arguments(method) for name, method in methods.items()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.runs import FlowRun, TaskRun
 from orchestration.domain.settings import Settings
@@ -63,7 +63,7 @@ def waits_for_its_retry():
     raise ValueError("no")
 
 def watch():
-    from orchestration.sdk.session import current_session
+    from orchestration.sdk.context import current_session
     while flow_runs(current_session().backend)[0].state_name != "AwaitingRetry":
         pass
     wait()
@@ -120,9 +120,9 @@ def _end(process: "subprocess.Popen[str]", how: signal.Signals) -> int:
 
 
 @contextmanager
-def _opened(home: Path) -> Iterator[LocalWork]:
+def _opened(home: Path) -> Iterator[LocalBackend]:
     with closing(open_backend(Settings(home), dict)) as backend:
-        assert isinstance(backend, LocalWork)
+        assert isinstance(backend, LocalBackend)
         yield backend
 
 

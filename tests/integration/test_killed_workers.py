@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from tests.support.alive import lives
 from tests.support.working import SECONDS, Workplace, workplace
 
@@ -68,7 +68,7 @@ def _pids(place: Workplace) -> list[int]:
 
 def _pass_the_lease(place: Workplace) -> None:
     """Let the time pass after which nobody waits for a worker any more."""
-    assert isinstance(place.backend, LocalWork)
+    assert isinstance(place.backend, LocalBackend)
     place.backend.expire_claims(utc_now() + timedelta(seconds=16))
 
 

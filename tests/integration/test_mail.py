@@ -17,8 +17,8 @@ from blocks.mail_errors import (
     MailRefusedError,
     MailSecurityError,
 )
+from orchestration.sdk.context import Session, test_harness
 from orchestration.sdk.flows import flow
-from orchestration.sdk.session import Session, test_harness
 from tests.support.certificates import make_certificate
 from tests.support.listings import task_runs
 from tests.support.smtp_server import MailServer, smtp_server

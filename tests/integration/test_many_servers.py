@@ -123,13 +123,13 @@ def test_the_newest_version_of_an_artifact_is_the_one_that_is_shown(servers: lis
 
 
 def test_fields_that_many_merge_into_a_block_are_all_there(servers: list[Backend]) -> None:
-    blocks = servers[0].blocks
+    blocks = servers[0]
     schema = saved_schema(servers[0], "car", {"properties": {}})
     saved = blocks.create_block_document(BlockDocument(new_id(), "mine", {}, schema.id, schema.block_type_id))
 
     def merge(number: int) -> None:
         for part in range(3):
-            store = servers[number % SERVERS].blocks
+            store = servers[number % SERVERS]
             store.update_block_document(saved.id, {f"{number}-{part}": 1}, merge=True)
 
     assert at_once([partial(merge, number) for number in range(8)]) == [None] * 8

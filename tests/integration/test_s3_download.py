@@ -23,8 +23,8 @@ from blocks.s3_errors import (
     UnsafeKeyError,
 )
 from blocks.s3_objects import MIB, Transfer
+from orchestration.sdk.context import test_harness
 from orchestration.sdk.flows import flow
-from orchestration.sdk.session import test_harness
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.s3_server import bucket_at, forget_buckets, make_bucket, rclone_server, s3_server
 

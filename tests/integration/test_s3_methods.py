@@ -10,7 +10,7 @@ import pytest
 from blocks.aws import S3Bucket
 from blocks.s3_errors import BucketNotFound
 from orchestration.sdk.blocks import Block
-from orchestration.sdk.session import test_harness
+from orchestration.sdk.context import test_harness
 from tests.support.s3_server import bucket_at, forget_buckets, make_bucket, rclone_server, s3_server
 
 

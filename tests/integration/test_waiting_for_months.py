@@ -12,7 +12,7 @@ import pytest
 
 from blocks.mail import EmailServerCredentials
 from orchestration.domain.states import Scheduled
-from orchestration.sdk.session import close_session, current_session
+from orchestration.sdk.context import close_session, current_session
 from pipelines.duration_prediction.config import months_from_slot
 from pipelines.tlc import Month
 from tests.support.s3_server import make_bucket, s3_server

@@ -26,12 +26,11 @@ from hypothesis.stateful import (
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.rules import Abort, Accept, Reject
 from orchestration.domain.schedules import LEASE_SECONDS
-from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import Cancelling, Completed, Failed, Running, State, StateDetails
+from orchestration.domain.states import Cancelling, Completed, Failed, Running, State, StateDetails, StoredResult
 
 FINAL, RETRIES, LIMIT = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}, 1, 3
 LIVING = st.sampled_from([Running(), Completed(), Failed("It failed.")])
@@ -40,7 +39,7 @@ LIVING = st.sampled_from([Running(), Completed(), Failed("It failed.")])
 class Claims(RuleBasedStateMachine):
     """A pool in a store, and what must hold of it; the clock is the scheduler's, so leases end when it says so."""
 
-    backend: LocalWork
+    backend: LocalBackend
 
     runs: Bundle[UUID] = Bundle("runs")
     claims: Bundle[tuple[UUID, UUID]] = Bundle("claims")
@@ -151,8 +150,8 @@ class Claims(RuleBasedStateMachine):
 def test_whatever_happens_claims_are_exclusive_and_every_run_can_end(
     examples: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    backend = open_backend(Settings(tmp_path), StoredDocument)
-    assert isinstance(backend, LocalWork)
+    backend = open_backend(Settings(tmp_path), StoredResult)
+    assert isinstance(backend, LocalBackend)
     Claims.backend, Claims.done = backend, Counter()
     same, steps = examples < 100, 40  # the quick form is the same one each time
     long = settings(

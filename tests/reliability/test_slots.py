@@ -18,7 +18,7 @@ import pytest
 from orchestration.backend.clock import new_id
 from orchestration.backend.connect import open_backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.domain.schemas.wire import StoredDocument
+from orchestration.domain.states import StoredResult
 from tests.support.serving import ROOT
 
 SLOTS, HOLDERS = 2, 4
@@ -29,7 +29,7 @@ def test_slots_whose_holders_are_killed_are_neither_lost_nor_taken_twice(
     tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     turns: Counter[str] = Counter()
-    with closing(open_backend(current_settings(), StoredDocument)) as backend:
+    with closing(open_backend(current_settings(), StoredResult)) as backend:
         backend.create("concurrency_limits", {"name": "db", "slot_limit": SLOTS})
         holders = [_holder(tmp_path) for _ in range(HOLDERS)]
         killed = held = 0

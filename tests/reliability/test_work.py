@@ -22,7 +22,8 @@ from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.schemas.filters import Query, among
-from orchestration.domain.schemas.wire import Document, StoredDocument
+from orchestration.domain.schemas.wire import Document
+from orchestration.domain.states import StoredResult
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def backend() -> Iterator[Backend]:
     """A store with a flow."""
-    opened = open_backend(current_settings(), StoredDocument)
+    opened = open_backend(current_settings(), StoredResult)
     opened.create("flows", {"name": "train"})
     yield opened
     opened.close()

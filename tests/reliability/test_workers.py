@@ -20,7 +20,7 @@ from uuid import UUID
 import pytest
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.schemas.filters import Query
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Cancelling
@@ -232,7 +232,7 @@ def test_a_downtime_over_slots_is_caught_up_as_each_schedule_asks(
         worker.send_signal(signal.SIGKILL)
         killed = worker.wait() == -signal.SIGKILL
     threading.Event().wait(seconds)
-    assert isinstance(place.backend, LocalWork)
+    assert isinstance(place.backend, LocalBackend)
     back = utc_now()
     Scheduler(place.backend).tick(back)
     waiting, missed, lost = dict[str, int](), dict[str, int](), 0

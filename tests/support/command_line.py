@@ -8,6 +8,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from orchestration.cli.app import app
+from orchestration.sdk.context import close_session
 
 WIDTH = 80
 
@@ -18,6 +19,7 @@ def orchestrate(*words: object, code: int = 0, stdin: str = "") -> str:
     Nobody types a table that does not fit a terminal, and nobody sees a traceback.
     """
     result = CliRunner().invoke(app, [str(word) for word in words], prog_name="orchestrate", input=stdin)
+    close_session()  # as the end of a command's process does
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.output

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.catalog import Artifact, VariableRecord, artifact_of, variable_of
+from orchestration.domain.schemas.catalog import Artifact, VariableRecord
 from orchestration.domain.schemas.filters import PAGE, Query
 from orchestration.domain.schemas.runs import FlowRun, Log, TaskRun
 from orchestration.domain.schemas.wire import flow_run_of, record_of, task_run_of
@@ -36,9 +36,9 @@ def logs(backend: Backend, where: Where | None = None, limit: int = PAGE, offset
 def artifacts(backend: Backend, where: Where | None = None, limit: int = PAGE, offset: int = 0) -> list[Artifact]:
     """Artifacts, newest first."""
     found = backend.find("artifacts", Query(where or {}, "CREATED_DESC", limit, offset))
-    return [artifact_of(each) for each in found]
+    return [record_of(Artifact, each) for each in found]
 
 
 def variables(backend: Backend) -> list[VariableRecord]:
     """Variables by name."""
-    return [variable_of(each) for each in backend.find("variables")]
+    return [record_of(VariableRecord, each) for each in backend.find("variables")]

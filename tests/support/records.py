@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestration.backend.clock import new_id
-from orchestration.domain.schemas.runs import Batch, FlowRun, LogRow, TaskRunChange, TaskRunRecord
+from orchestration.domain.schemas.runs import Batch, FlowRun, LogRow, TaskRun, TaskRunChange
 from orchestration.domain.states import Pending, State, StateDetails
 
 BORN = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
@@ -28,14 +28,14 @@ def flow_run(**fields: Any) -> FlowRun:
     return FlowRun(**given)
 
 
-def task_record(flow_run_id: UUID | None = None, **fields: Any) -> TaskRunRecord:
+def task_record(flow_run_id: UUID | None = None, **fields: Any) -> TaskRun:
     """A task run that was just born."""
     run_id = fields.pop("id", None) or new_id()
     given: dict[str, Any] = {
         "id": run_id, "flow_run_id": flow_run_id, "name": "fit-0", "task_key": "train.fit", "dynamic_key": "0",
         "created": BORN, "details": StateDetails(flow_run_id=flow_run_id, task_run_id=run_id), **fields,
     }  # fmt: skip
-    return TaskRunRecord(**given)
+    return TaskRun(**given)
 
 
 def at(state: State, seconds: float) -> State:
@@ -43,12 +43,12 @@ def at(state: State, seconds: float) -> State:
     return state.evolve(id=new_id(), timestamp=later(seconds))
 
 
-def born(record: TaskRunRecord, *states: State) -> TaskRunChange:
+def born(record: TaskRun, *states: State) -> TaskRunChange:
     """A task run that is written for the first time, with the states that it came to since."""
     return TaskRunChange(record, states, True)
 
 
-def went_on(record: TaskRunRecord, *states: State) -> TaskRunChange:
+def went_on(record: TaskRun, *states: State) -> TaskRunChange:
     """A task run that was written before, with the states that it came to since."""
     return TaskRunChange(record, states, False)
 

@@ -19,8 +19,8 @@ import uvicorn
 
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
+from orchestration.domain.states import StoredResult
 from orchestration.server.app import create_app
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def own_serving() -> Iterator[Serving]:
 
 @lru_cache(maxsize=64)
 def _backend(folder: str) -> Backend:
-    return open_backend(Settings(Path(folder)), StoredDocument)
+    return open_backend(Settings(Path(folder)), StoredResult)
 
 
 class _Named:

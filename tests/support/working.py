@@ -18,7 +18,8 @@ from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.runs import FlowRun
-from orchestration.domain.schemas.wire import Document, StoredDocument
+from orchestration.domain.schemas.wire import Document
+from orchestration.domain.states import StoredResult
 from orchestration.services.worker import Worker
 from tests.support.serving import ROOT
 
@@ -91,6 +92,6 @@ def workplace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workpla
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     settings = current_settings()
     (code := folder / "code").mkdir()
-    place = Workplace(open_backend(settings, StoredDocument), code, settings.home)
+    place = Workplace(open_backend(settings, StoredResult), code, settings.home)
     yield place
     place.close()

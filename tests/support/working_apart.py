@@ -10,18 +10,17 @@ import threading
 from uuid import UUID
 
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.surroundings import current_settings
-from orchestration.domain.schemas.wire import StoredDocument
-from orchestration.domain.states import Completed, Running, StateDetails
+from orchestration.domain.states import Completed, Running, StateDetails, StoredResult
 from orchestration.services import loop
 from orchestration.services.loop import Scheduler
 
 
 def main(what: str, pool_id: str) -> None:
     """Do what the command line says."""
-    backend = open_backend(current_settings(), StoredDocument)
-    assert isinstance(backend, LocalWork)
+    backend = open_backend(current_settings(), StoredResult)
+    assert isinstance(backend, LocalBackend)
     if what == "schedule":
         loop.run(Scheduler(backend).tick, threading.Event())
     while found := backend.claim_runs(UUID(pool_id), (), 5, "claimer", 2.0):

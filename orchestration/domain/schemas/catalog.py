@@ -11,56 +11,44 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from orchestration.domain.schemas.wire import Document, record_of
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What all of them have: an id, and the times (UTC) of birth and last change, which a new one gets in the store."""
+
+    id: UUID
+    created: datetime | None = field(default=None, kw_only=True)
+    updated: datetime | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Kept):
     """One version of something that a run publishes for people to read."""
 
-    id: UUID
-    created: datetime
-    updated: datetime
     key: str | None = None
     type: str | None = None
     description: str | None = None
     data: Any = None
-    metadata: Mapping[str, str] | None = None
+    metadata_: Mapping[str, str] | None = None
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
 
 
-def artifact_of(document: Document) -> Artifact:
-    """The artifact of a document."""
-    return record_of(Artifact, document, metadata=document.get("metadata_"))
-
-
 @dataclass(frozen=True, slots=True)
-class VariableRecord:
+class VariableRecord(Kept):
     """A named JSON value."""
 
-    id: UUID
     name: str
-    value: Any
-    created: datetime
-    updated: datetime
-    tags: tuple[str, ...] = field(default=())
-
-
-def variable_of(document: Document) -> VariableRecord:
-    """The variable of a document."""
-    return record_of(VariableRecord, document, value=document["value"])
+    value: Any = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class ConcurrencyLimit:
+class ConcurrencyLimit(Kept):
     """A named number of slots; with a decay, slots come back by themselves at that rate (per second)."""
 
-    id: UUID
     name: str
     limit: int
-    created: datetime
-    updated: datetime
     active: bool = True
     active_slots: int = 0
     slot_decay_per_second: float = 0.0
@@ -75,10 +63,9 @@ MASK = "*" * 8
 
 
 @dataclass(frozen=True, slots=True)
-class BlockType:
+class BlockType(Kept):
     """A kind of block, known by its slug."""
 
-    id: UUID
     slug: str
     name: str
     logo_url: str | None = None
@@ -86,34 +73,28 @@ class BlockType:
     description: str | None = None
     code_example: str | None = None
     is_protected: bool = False
-    created: datetime | None = None
-    updated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class BlockSchema:
+class BlockSchema(Kept):
     """The fields of a block type, as JSON schema; ``checksum`` is the identity of those fields."""
 
-    id: UUID
     checksum: str
     fields: Mapping[str, Any]
     block_type_id: UUID
     block_type: BlockType | None = None
     capabilities: tuple[str, ...] = ()
     version: str = UNVERSIONED
-    created: datetime | None = None
-    updated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class BlockDocument:
+class BlockDocument(Kept):
     """The saved values of one block.
 
     ``references`` holds, by field, the documents of other saved blocks that this one points to; the
     store puts their values into ``data`` as well, so that a reader needs no second question.
     """
 
-    id: UUID
     name: str | None
     data: Mapping[str, Any]
     block_schema_id: UUID
@@ -122,8 +103,6 @@ class BlockDocument:
     block_type: BlockType | None = None
     references: Mapping[str, BlockDocument] = field(default_factory=dict)
     is_anonymous: bool = False
-    created: datetime | None = None
-    updated: datetime | None = None
 
 
 def masked(data: Mapping[str, Any], secret_fields: list[str]) -> dict[str, Any]:

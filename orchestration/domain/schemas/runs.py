@@ -1,7 +1,7 @@
 """Flow runs, task runs and what they log, and what the recorder carries of them to the store."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -20,9 +20,12 @@ class Owner:
     started: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Run:
-    """What flow runs and task runs have in common. Times are UTC, durations seconds."""
+    """What flow runs and task runs have in common. Times are UTC, durations seconds.
+
+    Only the engine's own task runs change in place; everything else makes a copy with ``evolve``.
+    """
 
     id: UUID
     name: str
@@ -57,7 +60,7 @@ class Run:
         return replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class FlowRun(Run):
     """One run of a flow."""
 
@@ -79,17 +82,31 @@ class FlowRun(Run):
     created_by: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# The state that every task run is born in; the run's own id and birth serve as the state's.
+PENDING = Pending()
+
+
+@dataclass(slots=True, kw_only=True)
 class TaskRun(Run):
-    """One run of a task. ``task_inputs`` names, by argument, the runs whose results it was given."""
+    """One run of a task. ``task_inputs`` names, by argument, the runs whose results it was given.
+
+    The engine changes its own in place, since a task costs microseconds, and the recorder writes what is new.
+    """
 
     task_key: str
     dynamic_key: str
+    state: State = PENDING
     flow_run_id: UUID | None = None
     task_version: str | None = None
     cache_key: str | None = None
-    task_inputs: Mapping[str, Any] = field(default_factory=dict)
+    task_inputs: Mapping[str, Any] | None = None
     flow_run_run_count: int = 0
+    # What all states of this run say alike: the ids of the run and of its flow run.
+    details: StateDetails = NO_DETAILS
+    # States that are not written yet.
+    new_states: list[State] | None = None
+    # Whether the run itself is not written yet.
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,49 +124,14 @@ class Log:
 
 # -- what the recorder carries -----------------------------------------------------------------------------------------
 
-# The state that every task run is born in; the run's own id and birth serve as the state's.
-PENDING = Pending()
-
 # name, level, message, microseconds, flow run, task run: a line as it lies in the table.
 LogRow = tuple[str, int, str, int, str | None, str | None]
-
-
-@dataclass(slots=True, eq=False)
-class TaskRunRecord:
-    """A task run while it lives; the engine changes it and the recorder writes what is new."""
-
-    id: UUID
-    flow_run_id: UUID | None
-    name: str
-    task_key: str
-    dynamic_key: str
-    created: datetime
-    state: State = PENDING
-    # States that are not written yet.
-    new_states: list[State] | None = None
-    # Whether the run itself is not written yet.
-    is_new: bool = True
-    task_version: str | None = None
-    cache_key: str | None = None
-    policy: RetryPolicy = NEVER
-    tags: Sequence[str] = ()
-    task_inputs: Mapping[str, Any] | None = None
-    run_count: int = 0
-    flow_run_run_count: int = 0
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    total_run_time: float = 0.0
-    # What all states of this run say alike: the ids of the run and of its flow run.
-    details: StateDetails = NO_DETAILS
-
-
-_SHARED = {each.name for each in fields(TaskRunRecord)} & {each.name for each in fields(TaskRun)}
 
 
 class TaskRunChange(NamedTuple):
     """A task run with the states that it entered since it was last written, or since its birth."""
 
-    record: TaskRunRecord
+    record: TaskRun
     states: Sequence[State]
     is_new: bool
 
@@ -163,11 +145,6 @@ class Batch(NamedTuple):
     id: UUID | None = None
     # Whether the runs live in processes of other machines, or nobody knows where.
     is_foreign: bool = False
-
-
-def changed_task_run(run: TaskRun, states: Sequence[State]) -> TaskRunChange:
-    """A task run as it is told of from outside its process, with the states that are new."""
-    return TaskRunChange(TaskRunRecord(**{name: getattr(run, name) for name in _SHARED}), states, is_new=False)
 
 
 def uuid7(milliseconds: int, random: int) -> UUID:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from orchestration.domain.rules import NEVER, Abort, Accept, Decision, Reject, RetryPolicy, Wait
-from orchestration.domain.schemas.runs import PENDING, FlowRun, Owner, TaskRun, TaskRunChange, TaskRunRecord
+from orchestration.domain.schemas.runs import PENDING, FlowRun, Owner, TaskRun, TaskRunChange
 from orchestration.domain.states import NO_DATA, NO_DETAILS, State, StateDetails, StateType, StoredResult
 
 Document = dict[str, Any]
@@ -27,21 +27,6 @@ T = TypeVar("T")
 
 # The label by which a run tells a server what process it lives in.
 PROCESS_LABEL = "orchestration.process"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument(StoredResult):
-    """A result that only its own side can load; a server keeps where it lies, whoever wrote it."""
-
-    document: Any
-
-    def load(self) -> Any:
-        """The document itself."""
-        return self.document
-
-    def as_document(self) -> Any:
-        """What was given."""
-        return self.document
 
 
 def moment_of(text: str | None) -> datetime | None:
@@ -83,7 +68,7 @@ def _details_document(details: StateDetails) -> Document:
     return {name: plain(getattr(details, name)) for name in names}
 
 
-def state_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> State:
+def state_of(document: Mapping[str, Any], revive: Revive = StoredResult) -> State:
     """The state of a document; ``revive`` turns what it says of a stored result into what can load it."""
     kind = StateType(document["type"])
     data, said = document.get("data"), document.get("state_details")
@@ -131,12 +116,12 @@ def policy_of(document: Mapping[str, Any] | None) -> RetryPolicy:
     return RetryPolicy(retries, delays, given.get("retry_jitter_factor")) if retries else NEVER
 
 
-def flow_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> FlowRun:
+def flow_run_of(document: Mapping[str, Any], revive: Revive = StoredResult) -> FlowRun:
     """The flow run of a document."""
     return _run(FlowRun, document, revive, owner=owner_of(document.get("labels") or {}))
 
 
-def task_run_of(document: Mapping[str, Any], revive: Revive = StoredDocument) -> TaskRun:
+def task_run_of(document: Mapping[str, Any], revive: Revive = StoredResult) -> TaskRun:
     """The task run of a document."""
     return _run(TaskRun, document, revive)
 
@@ -201,7 +186,6 @@ _TOLD = (
 _OWN_IDS, _NOTHING = ("flow_run_id", "task_run_id"), state_document(PENDING)["state_details"]
 
 
-
 def is_told_by_client(event: Mapping[str, Any]) -> bool:
     """Whether an event is a client's word that a task run entered a state."""
     name: str = event["event"]
@@ -239,7 +223,7 @@ def events_of(change: TaskRunChange) -> list[Document]:
     return events
 
 
-def _standing(record: TaskRunRecord) -> Document:
+def _standing(record: TaskRun) -> Document:
     """What changes while a task run lives, and what says how it came to be."""
     told = {name: getattr(record, name) for name in _TOLD}
     policy = None if record.policy is NEVER else policy_document(record.policy)
@@ -247,7 +231,7 @@ def _standing(record: TaskRunRecord) -> Document:
     return {name: plain(value) for name, value in told.items() if value is not None}
 
 
-def changes_of(events: Iterable[Mapping[str, Any]], revive: Revive = StoredDocument) -> list[TaskRunChange]:
+def changes_of(events: Iterable[Mapping[str, Any]], revive: Revive = StoredResult) -> list[TaskRunChange]:
     """The task runs that a client's events tell of, each with its states; events of other kinds are passed over.
 
     Args:
@@ -282,12 +266,11 @@ def _read(event: Mapping[str, Any], field: str, read: Callable[[Mapping[str, Any
         raise ValueError(f"The field {field} of a task run's event is missing or wrong: {error!r}.") from error
 
 
-def _record(event: Mapping[str, Any], states: list[State], state: State, details: StateDetails) -> TaskRunRecord:
+def _record(event: Mapping[str, Any], states: list[State], state: State, details: StateDetails) -> TaskRun:
     run = event["payload"]["task_run"]
     created = moment_of(run.get("expected_start_time")) or min(each.timestamp for each in states if each.timestamp)
-    ids = {"id": details.task_run_id, "flow_run_id": details.flow_run_id}
-    own = {"state": state, "created": created, "details": details, "is_new": False, "new_states": None}
-    return record_of(TaskRunRecord, run, policy=policy_of(run.get("empirical_policy")), **ids, **own)
+    own = {"id": details.task_run_id, "flow_run_id": details.flow_run_id, "state": state, "created": created}
+    return record_of(TaskRun, run, policy=policy_of(run.get("empirical_policy")), details=details, **own)
 
 
 def _state(event: Mapping[str, Any], shared: StateDetails, revive: Revive) -> State:

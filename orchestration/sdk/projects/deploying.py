@@ -5,8 +5,6 @@ Deployments made from code: ``flow.deploy``, ``flow.serve``, ``serve``, ``flow.f
 ``run_deployment``: ask for a run of a deployment, and wait for it.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 import math
@@ -19,35 +17,32 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
-from orchestration.domain.errors import ConfigurationError, ObjectNotFound, OrchestrationError, UsageError
+from orchestration.domain.errors import ConfigurationError, OrchestrationError, UsageError
 from orchestration.domain.schedules import document_of, schedule_of
 from orchestration.domain.schemas.filters import Query, among
 from orchestration.domain.schemas.runs import FlowRun
 from orchestration.domain.schemas.wire import Document, moment_text, state_document
 from orchestration.domain.states import Scheduled
 from orchestration.sdk import task_engine
-from orchestration.sdk.awaiting import awaited, either
-from orchestration.sdk.interrupts import termination_as_exit
+from orchestration.sdk.awaiting import awaited, either, termination_as_exit
+from orchestration.sdk.context import current_session
 from orchestration.sdk.logs import redact, started_session
 from orchestration.sdk.parameters import describe
 from orchestration.sdk.projects.files import Said, check_parameters, parameter_schema
 from orchestration.sdk.projects.git import GitRepository
 from orchestration.sdk.projects.pulling import ALL, BLOCKS, NONE, filled, load_flow, run_steps
-from orchestration.sdk.session import current_session
 
 # By field, what of it is filled in by each run; all else is when it is deployed.
 _LEFT = {"pull": ALL, "work_pool": BLOCKS}
 _BUILDING = ("build", "push")
-_TIMES = ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")
 ENTER = "prefect.deployments.steps.set_working_directory"
 LONGEST_SHOWN = 100
 # Seconds until a worker or a run is looked at again; a run then less and less often, up to the interval asked for.
@@ -170,7 +165,7 @@ def schedule_document(said: Mapping[str, Any]) -> Document:
         times = document_of(schedule_of(given))
     except (TypeError, ValueError) as error:
         raise UsageError(f"No schedule can be made of {said}: {error}.") from None
-    return {"schedule": times, **{name: value for name, value in given.items() if name not in _TIMES}}
+    return {"schedule": times, **{name: value for name, value in given.items() if name not in times}}
 
 
 _POOL = ("work_pool_name", "work_queue_name", "job_variables")
@@ -215,7 +210,7 @@ def serve(*served: FlowDeployment, pause_on_shutdown: bool = True, limit: int | 
     Their work pool belongs to this host and folder; a worker of it is the child of this process.
     """
     backend, folder = current_session().backend, Path.cwd()
-    pool = f"serve-{sha256(f'{socket.gethostname()} {folder}'.encode()).hexdigest()[:12]}"
+    pool = f"serve-{uuid5(NAMESPACE_URL, f'//{socket.gethostname()}{folder}').hex[:12]}"
     backend.create("work_pools", {"name": pool, "type": "process"}, overwrite=True)
     made = [each.deploy(work_pool_name=pool, paused=each.said.get("paused", False)) for each in served]
     command = [sys.executable, "-m", "orchestration.cli", "worker", "start", "--pool", pool]
@@ -290,7 +285,9 @@ def _run_deployment(
     """
     session, given = started_session(), describe(parameters or {})
     backend = session.backend
-    deployment = find_deployment(backend, name)
+    flow_name, _, own_name = str(name).partition("/")
+    keys = {"flow_name": flow_name, "name": own_name} if own_name else {"id": flow_name}
+    deployment = {"flow_name": flow_name, **backend.read("deployments", **keys)}
     check_parameters(deployment.get("parameter_openapi_schema") or {}, given)
     called = SimpleNamespace(name=f"{deployment['flow_name']}/{deployment['name']}")
     parent = task_engine.new_parent(called, given) if as_subflow else None
@@ -313,13 +310,3 @@ def _run_deployment(
 
 
 run_deployment, arun_deployment = either(_run_deployment), awaited(_run_deployment)
-
-
-def find_deployment(backend: Backend, name: str | UUID) -> Document:
-    """The deployment of an id, or of ``flow/deployment``; ``ObjectNotFound``."""
-    flow, _, own = str(name).partition("/")
-    named = {**among("flows", name=[flow]), **among("deployments", name=[own])}
-    where = named if own else among("deployments", id=[name])
-    for found in backend.find("deployments", Query(where, limit=1)):
-        return {"flow_name": flow, **found}
-    raise ObjectNotFound(f"There is no deployment {str(name)!r}; list them with `orchestrate deployment ls`.")

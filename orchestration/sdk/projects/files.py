@@ -3,8 +3,6 @@
 And the JSON schema of a flow's parameters, which its deployments keep, and by which these files are checked as well.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 import re

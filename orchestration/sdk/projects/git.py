@@ -4,8 +4,6 @@ No secret is in an address, an argument or a file of git's: a token reaches git 
 that is gone afterwards.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

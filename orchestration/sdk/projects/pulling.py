@@ -4,8 +4,6 @@ Placeholders in what they are given: ``{{ $VARIABLE }}``, saved blocks, variable
 of an entrypoint, ``path/to/file.py:function`` or ``package.module:function``, is loaded from that code.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex
@@ -18,18 +16,16 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from string import Template
-from types import ModuleType
 from typing import Any
 
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.errors import ConfigurationError, ObjectNotFound, UsageError
-from orchestration.domain.schemas.catalog import BlockDocument
 from orchestration.domain.schemas.wire import Document
 from orchestration.sdk.block_model import class_of
-from orchestration.sdk.decorating import Decorated
+from orchestration.sdk.context import current_session
 from orchestration.sdk.logs import redact, remember_secret
 from orchestration.sdk.projects.git import OPTIONS, GitRepository
-from orchestration.sdk.session import current_session
+from orchestration.sdk.tasks import Decorated
 
 # What of a file may be left to the run, which fills it in: all but outputs of steps, blocks, or nothing.
 ALL, BLOCKS, NONE = r".", r"(prefect|orchestration)\.blocks\.", r"(?!)"
@@ -82,14 +78,10 @@ def _part(value: Any, name: str) -> Any:
 
 def _block(slug: str, name: str) -> Any:
     """The values of a saved block; that of a block with a single one is it. What the store masks is redacted."""
-    blocks = current_session().backend.blocks
-    clear, masked = (_data(blocks.block_document(shown, slug=slug, name=name)) for shown in (True, False))
+    blocks = current_session().backend
+    clear, masked = (blocks.block_document(shown, slug=slug, name=name).data for shown in (True, False))
     _remember(clear, masked)
     return clear["value"] if clear.keys() == {"value"} else clear
-
-
-def _data(document: BlockDocument) -> dict[str, Any]:
-    return {**document.data, **{name: _data(part) for name, part in document.references.items()}}
 
 
 def _remember(clear: Any, masked: Any) -> None:
@@ -231,7 +223,7 @@ def load_flow(entrypoint: str, folder: Path) -> Any:
     return found
 
 
-def _loaded(file: Path) -> ModuleType:
+def _loaded(file: Path) -> Any:
     """A file as a module, under a name that no other has, so that what is pickled is found by it."""
     spec: Any = spec_from_file_location(f"__flow_of_{file.stem}_{abs(hash(str(file)))}__", file)
     module = sys.modules[spec.name] = module_from_spec(spec)

@@ -1,6 +1,5 @@
 """What a client or a watcher asks of the server itself: whether it lives, its figures, and what it offers."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distributions
@@ -21,8 +20,6 @@ from orchestration.server.api.documents import Keys
 from orchestration.server.models import Json
 
 STORAGE = "default_result_storage"
-# By package and kind: what a kind of worker is, and what a work pool of it may be told.
-WORKERS: Document = json.loads(Path(__file__).with_name("workers.json").read_text(encoding="utf-8"))
 
 
 def ready(backend: Backend, _keys: Keys, _body: None) -> Document:
@@ -31,7 +28,7 @@ def ready(backend: Backend, _keys: Keys, _body: None) -> Document:
     return {"message": "OK"}
 
 
-def own_version(_backend: Backend, _keys: Keys, _body: None) -> str:
+def own_version(*_asked: Any) -> str:
     """The version of this package."""
     return next((each.version for each in distributions(name="orchestration")), "unknown")  # run from its folder
 
@@ -46,17 +43,12 @@ def offers(_backend: Backend, _keys: Keys, _body: None) -> Document:
     return {"server": "orchestration", "host": this_process().host}
 
 
-def kinds_of_workers(_backend: Backend, _keys: Keys, _body: None) -> Document:
-    """The kinds of workers that there are."""
-    return WORKERS
-
-
 def csrf_token(_backend: Backend, keys: Keys, _body: None) -> Document:
     """A token against forged requests, where the server asks for one."""
-    tokens = keys["request"].app.state.csrf
-    if tokens is None:
+    access = keys["request"].app.state.access
+    if not access.wants_tokens:
         raise UsageError("CSRF protection is disabled.")
-    return dict(tokens.token(keys["client"], utc_now()))
+    return dict(access.tokens.token(keys["client"], utc_now()))
 
 
 # -- where results are stored ------------------------------------------------------------------------------------------
@@ -74,7 +66,7 @@ def read_storage(backend: Backend, _keys: Keys, _body: None) -> Document:
 def set_storage(backend: Backend, keys: Keys, body: Any) -> Document:
     """Name the block that results are stored in unless a flow says otherwise."""
     chosen = body.default_result_storage_block_id
-    backend.blocks.block_document(id=chosen)
+    backend.block_document(id=chosen)
     backend.create("settings", {"name": STORAGE, "value": str(chosen)}, overwrite=True)
     return read_storage(backend, keys, None)
 

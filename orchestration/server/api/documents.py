@@ -112,7 +112,7 @@ _REFERENCE = ("id", "name", "block_type", "is_anonymous", "block_document_refere
 def blocks_of_type(backend: Backend, keys: Keys, _body: None) -> list[Document]:
     """The blocks of a type."""
     backend.read("block_types", slug=keys["slug"])
-    return [_block(each) for each in backend.blocks.block_documents(keys["slug"], keys["include_secrets"])]
+    return [_block(each) for each in backend.block_documents(keys["slug"], keys["include_secrets"])]
 
 
 def schema_of_checksum(backend: Backend, keys: Keys, _body: None) -> Document:
@@ -132,23 +132,23 @@ def create_block(backend: Backend, _keys: Keys, body: Any) -> Document:
     if not body.name and not body.is_anonymous:
         raise UsageError("A block document needs a name, unless it is anonymous.")
     check_known(backend, block_types=body.block_type_id, block_schemas=body.block_schema_id)
-    return _block(backend.blocks.create_block_document(BlockDocument(id=new_id(), **body.model_dump())))
+    return _block(backend.create_block_document(BlockDocument(id=new_id(), **body.model_dump())))
 
 
 def read_block(backend: Backend, keys: Keys, _body: None) -> Document:
     """A block; its secrets are masked unless they are asked for."""
-    return _block(backend.blocks.block_document(**keys))
+    return _block(backend.block_document(**keys))
 
 
 def change_block(backend: Backend, keys: Keys, body: Any) -> None:
     """Give a block other values: those that are named, or with ``merge_existing_data`` false all."""
-    backend.blocks.update_block_document(keys["id"], body.data, body.block_schema_id, body.merge_existing_data)
+    backend.update_block_document(keys["id"], body.data, body.block_schema_id, body.merge_existing_data)
 
 
 def find_blocks(resource: str, backend: Backend, keys: Keys, body: Any) -> list[Document]:
     """Blocks by name."""
     found = find(resource, backend, keys, body)
-    return [_block(backend.blocks.block_document(body.include_secrets, id=each["id"])) for each in found]
+    return [_block(backend.block_document(body.include_secrets, id=each["id"])) for each in found]
 
 
 def _block(block: BlockDocument) -> Document:

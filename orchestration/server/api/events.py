@@ -53,7 +53,6 @@ _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], bool]] = {
 router = APIRouter(prefix="/api/events")
 
 
-
 def where_of(wanted: Document) -> tuple[Document, bool]:
     """What of a filter the store can find by, and whether that is all of it."""
     where: dict[str, Document] = {}

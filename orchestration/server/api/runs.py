@@ -1,7 +1,7 @@
 """Flow runs and task runs: made, changed, moved from state to state, given inputs, and drawn; and what they log."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,12 +17,12 @@ from orchestration.backend.port import Backend
 from orchestration.domain.errors import ObjectNotFound
 from orchestration.domain.rules import Abort
 from orchestration.domain.schemas import wire
-from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.runs import Batch, LogRow, changed_task_run
+from orchestration.domain.schemas.filters import Query, among
+from orchestration.domain.schemas.runs import Batch, LogRow, TaskRunChange
 from orchestration.domain.schemas.wire import Document
 from orchestration.domain.states import Pending, Running, Scheduled, State
 from orchestration.server.api.documents import Keys
-from orchestration.server.models import Json, of_decision
+from orchestration.server.models import Json
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_NODES = 10_000
@@ -75,26 +75,26 @@ def change_labels(backend: Backend, keys: Keys, labels: Document) -> None:
 # -- states ------------------------------------------------------------------------------------------------------------
 
 
-def set_flow_run_state(backend: Backend, keys: Keys, body: Any) -> Json:
+def set_flow_run_state(backend: Backend, keys: Keys, body: Any) -> Document:
     """Let the rules decide on a state of a flow run."""
     return _propose(backend, keys["id"], wire.state_of(body.state.given()), body.force)
 
 
-def _propose(backend: Backend, run_id: UUID, state: State, force: bool) -> Json:
+def _propose(backend: Backend, run_id: UUID, state: State, force: bool) -> Document:
     # Prefect's client says of every failure that it is not retriable, and means its tasks; ours gives states an id
-    retriable, began = state.details.retriable if state.id else None, utc_now()
+    retriable = state.details.retriable if state.id else None
     proposed = state.evolve(details=replace(state.details, flow_run_id=run_id, retriable=retriable))
-    return of_decision(backend.propose_flow_run_state(run_id, proposed, force), began)
+    return wire.decision_document(backend.propose_flow_run_state(run_id, proposed, force), None)
 
 
-def resume(backend: Backend, keys: Keys, body: Any) -> Json:
+def resume(backend: Backend, keys: Keys, body: Any) -> Document:
     """Let a paused flow run go on, with the input that it waits for."""
-    now, state = utc_now(), backend.flow_run(keys["id"]).state
+    state = backend.flow_run(keys["id"]).state
     if state is None or not state.is_paused():
-        return of_decision(Abort("Cannot resume a flow run that is not paused."), now)
-    resumed = Scheduled(now, name="Resuming") if state.details.pause_reschedule else Running()
+        return wire.decision_document(Abort("Cannot resume a flow run that is not paused."), None)
+    resumed = Scheduled(utc_now(), name="Resuming") if state.details.pause_reschedule else Running()
     answer, keyset = _propose(backend, keys["id"], resumed, force=True), state.details.run_input_keyset
-    if keyset and body.run_input and answer.status_code == 201:  # noqa: PLR2004
+    if keyset and body.run_input and answer["status"] == "ACCEPT":
         given = {"flow_run_id": str(keys["id"]), "key": keyset["response"], "value": json.dumps(body.run_input)}
         backend.create("inputs", given, overwrite=True)
     return answer
@@ -148,14 +148,14 @@ def create_task_run(backend: Backend, _keys: Keys, body: Any) -> Document:
     run = wire.task_run_of({**body.whole(), "id": run_id, "name": name, "created": now.isoformat(), "state": None})
     given = wire.state_of(body.state.given()) if body.state else Pending()
     state = given.evolve(id=given.id or new_id(), timestamp=given.timestamp or now)
-    backend.record(Batch([changed_task_run(replace(run, state=state), [state])], (), is_foreign=True))
+    backend.record(Batch([TaskRunChange(replace(run, state=state), [state], is_new=False)], (), is_foreign=True))
     return backend.read("task_runs", id=run_id)
 
 
-def set_task_run_state(backend: Backend, keys: Keys, body: Any) -> Json:
+def set_task_run_state(backend: Backend, keys: Keys, body: Any) -> Document:
     """Let the rules decide on a state of a task run."""
-    began = utc_now()
-    return of_decision(backend.propose_task_run_state(keys["id"], wire.state_of(body.state.given()), body.force), began)
+    proposed = wire.state_of(body.state.given())
+    return wire.decision_document(backend.propose_task_run_state(keys["id"], proposed, body.force), None)
 
 
 def task_run_state(backend: Backend, keys: Keys, _body: None) -> Document:
@@ -184,35 +184,18 @@ def _row(line: Any) -> LogRow:
 # The input that names the runs inside which a run was made, instead of those whose results it was given.
 PARENTS = "__parents__"
 # What a graph shows of a state, and of an artifact.
-_STATE, _ARTIFACT = ("id", "timestamp", "type", "name"), ("id", "created", "key", "type", "is_latest")
+_STATE, _ARTIFACT = ("id", "timestamp", "type", "name"), ("id", "created", "key", "type")
 
 
 def read_graph(backend: Backend, keys: Keys, _body: None) -> Document:
-    """The task runs and subflow runs of a flow run as a graph, with artifacts and states."""
-    run_id = keys["id"]
-    run, tasks = backend.read("flow_runs", id=run_id), _of(backend, "task_runs", run_id)
-    subflows = _of(backend, "flow_runs", run_id, "parent_flow_run_id")
-    latest = {each["latest_id"] for each in _of(backend, "artifact_collections", run_id)}
-    artifacts = [{**each, "is_latest": each["id"] in latest} for each in _of(backend, "artifacts", run_id)]
-    return graph(run, tasks, subflows, artifacts, backend.flow_run_states(run_id), keys["since"] or EPOCH)
+    """The task runs of a flow run as a graph, with artifacts and states.
 
-
-def _of(backend: Backend, resource: str, flow_run_id: UUID, field: str = "flow_run_id") -> list[Document]:
-    """All that is part of a flow run, as far as a graph can show it."""
-    return backend.find(resource, Query({resource: {field: {"any_": [str(flow_run_id)]}}}, limit=MOST_NODES))
-
-
-def graph(
-    run: Document, tasks: Sequence[Document], subflows: Sequence[Document], artifacts: Sequence[Document],
-    states: Sequence[State], since: datetime,
-) -> Document:  # fmt: skip
-    """The document of the graph; a subflow run stands in the place of the task run that stands for it."""
-    made = {each["parent_task_run_id"]: each for each in subflows}
+    A subflow run stands in the place of the task run that stands for it.
+    """
+    run_id, since = keys["id"], keys["since"] or EPOCH
+    run, tasks, held = backend.read("flow_runs", id=run_id), _of(backend, "task_runs", run_id), _held(backend, run_id)
+    made = {each["parent_task_run_id"]: each for each in _of(backend, "flow_runs", run_id, "parent_flow_run_id")}
     names = {task["id"]: made.get(task["id"], task)["id"] for task in tasks}
-    held: dict[str | None, list[Document]] = {}
-    for each in artifacts:
-        if each["type"] != "result":
-            held.setdefault(each["task_run_id"], []).append(_artifact(each))
     every = [_node(task, made.get(task["id"]), names, held.get(task["id"], [])) for task in tasks]
     nodes = {node["id"]: node for node in every if node["start_time"] is not None}
     for key, node in nodes.items():
@@ -220,13 +203,30 @@ def graph(
         for edge in node["parents"]:
             nodes[edge["id"]]["children"].append({"id": key})
     ordered = sorted(nodes.items(), key=lambda item: (item[1]["start_time"], item[1]["end_time"] or "~"))
+    states = map(wire.state_document, backend.flow_run_states(run_id))
     return {
         "start_time": run["start_time"] or run["expected_start_time"], "end_time": run["end_time"],
         "root_node_ids": [key for key, node in ordered if not node["parents"]],
-        "nodes": [[key, node] for key, node in ordered if _is_recent(node, since)],
-        "artifacts": held.get(None, []),
-        "states": [{name: wire.state_document(state)[name] for name in _STATE} for state in states],
+        "nodes": [[key, node] for key, node in ordered if (wire.moment_of(node["end_time"]) or since) >= since],
+        "artifacts": held.get(None, []), "states": [{name: state[name] for name in _STATE} for state in states],
     }  # fmt: skip
+
+
+def _of(backend: Backend, resource: str, flow_run_id: UUID, field: str = "flow_run_id") -> list[Document]:
+    """All that is part of a flow run, as far as a graph can show it."""
+    return backend.find(resource, Query(among(resource, **{field: [flow_run_id]}), limit=MOST_NODES))
+
+
+def _held(backend: Backend, run_id: UUID) -> dict[str | None, list[Document]]:
+    """The artifacts of a flow run by task run; of their data, only how far a progress has come."""
+    latest = {each["latest_id"] for each in _of(backend, "artifact_collections", run_id)}
+    held: dict[str | None, list[Document]] = {}
+    for each in _of(backend, "artifacts", run_id):
+        data = each["data"] if each["type"] == "progress" else None
+        shown = {name: each[name] for name in _ARTIFACT} | {"is_latest": each["id"] in latest, "data": data}
+        if each["type"] != "result":
+            held.setdefault(each["task_run_id"], []).append(shown)
+    return held
 
 
 def _node(task: Document, subflow: Document | None, names: Mapping[str, str], artifacts: list[Document]) -> Document:
@@ -237,23 +237,13 @@ def _node(task: Document, subflow: Document | None, names: Mapping[str, str], ar
         "label": f"{subflow['flow_name']} / {subflow['name']}" if subflow else task["name"],
         "start_time": shown["start_time"] or shown["expected_start_time"],
         "end_time": shown["end_time"] or task["end_time"] or (task["expected_start_time"] if is_done else None),
-        "parents": _edges(task, names, are_parents=False), "children": [],
-        "encapsulating": _edges(task, names, are_parents=True), "artifacts": artifacts,
+        "parents": edges(task, names, are_parents=False), "children": [],
+        "encapsulating": edges(task, names, are_parents=True), "artifacts": artifacts,
     }  # fmt: skip
 
 
-def _edges(task: Document, names: Mapping[str, str], are_parents: bool) -> list[Document]:
+def edges(task: Document, names: Mapping[str, str], are_parents: bool) -> list[Document]:
+    """The runs whose results a task run was given, or inside which it was made; ``names`` are of others to show."""
     inputs = (given for name, given in task["task_inputs"].items() if (name == PARENTS) is are_parents)
     ids = (str(each["id"]) for each in chain.from_iterable(inputs) if isinstance(each, Mapping) and "id" in each)
     return [{"id": each} for each in dict.fromkeys(names.get(run_id, run_id) for run_id in ids)]
-
-
-def _artifact(document: Document) -> Document:
-    """What a graph shows of an artifact; of its data, only how far a progress has come."""
-    data = document["data"] if document["type"] == "progress" else None
-    return {**{name: document[name] for name in _ARTIFACT}, "data": data}
-
-
-def _is_recent(node: Document, since: datetime) -> bool:
-    times = (wire.moment_of(node["end_time"]), wire.moment_of(node["start_time"]))
-    return node["end_time"] is None or any(moment is not None and moment >= since for moment in times)

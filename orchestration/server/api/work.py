@@ -33,7 +33,6 @@ READY, BEAT, SNAPSHOT = "worker.ready.v1", "worker.heartbeat.v1", "work_pool.sna
 router = APIRouter()
 
 
-
 def create_deployment(backend: Backend, _keys: Keys, body: Any) -> Document:
     """Store a deployment, or change the one of that flow and name; schedules that are not named stay as they are."""
     document = body.whole()

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from orchestration.backend import blocks as kept
-from orchestration.backend.blocks import LocalBlockStore
 from orchestration.backend.catalog import LocalCatalog
 from orchestration.domain.errors import ConfigurationError, ObjectAlreadyExists, ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import UNVERSIONED, BlockDocument, BlockSchema
@@ -27,12 +26,12 @@ def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
 
 
 @pytest.fixture
-def store(database: SqliteDatabase, tmp_path: Path) -> LocalBlockStore:
-    return LocalBlockStore(database, Settings(tmp_path))
+def store(database: SqliteDatabase, tmp_path: Path) -> LocalCatalog:
+    return LocalCatalog(database, Settings(tmp_path))
 
 
-def registered(store: LocalBlockStore, slug: str = "car", **fields: Any) -> BlockSchema:
-    return saved_schema(LocalCatalog(store._db), slug, {**FIELDS, **fields})
+def registered(store: LocalCatalog, slug: str = "car", **fields: Any) -> BlockSchema:
+    return saved_schema(store, slug, {**FIELDS, **fields})
 
 
 def document(schema: BlockSchema, name: str | None, data: dict[str, Any], anonymous: bool = False) -> BlockDocument:
@@ -43,17 +42,17 @@ def reference(target: BlockDocument | UUID) -> dict[str, Any]:
     return {"$ref": {"block_document_id": str(target.id if isinstance(target, BlockDocument) else target)}}
 
 
-def test_a_schema_is_known_by_checksum_and_version(database: SqliteDatabase, store: LocalBlockStore) -> None:
-    schema, catalog = registered(store), LocalCatalog(database)
+def test_a_schema_is_known_by_checksum_and_version(store: LocalCatalog) -> None:
+    schema = registered(store)
     own = {"fields": schema.fields, "block_type_id": str(schema.block_type_id), "capabilities": ["new"]}
-    assert catalog.create("block_schemas", {**own, "version": UNVERSIONED}, overwrite=True)["id"] == str(schema.id)
-    versioned = catalog.create("block_schemas", {**own, "version": "1.0"}, overwrite=True)
+    assert store.create("block_schemas", {**own, "version": UNVERSIONED}, overwrite=True)["id"] == str(schema.id)
+    versioned = store.create("block_schemas", {**own, "version": "1.0"}, overwrite=True)
     assert versioned["id"] != str(schema.id)
-    assert catalog.read("block_schemas", checksum=schema.checksum, version="1.0") == versioned
-    assert catalog.read("block_schemas", checksum=schema.checksum, version=UNVERSIONED)["id"] == str(schema.id)
+    assert store.read("block_schemas", checksum=schema.checksum, version="1.0") == versioned
+    assert store.read("block_schemas", checksum=schema.checksum, version=UNVERSIONED)["id"] == str(schema.id)
 
 
-def test_secrets_are_masked_unless_asked_for(store: LocalBlockStore) -> None:
+def test_secrets_are_masked_unless_asked_for(store: LocalCatalog) -> None:
     schema = registered(store)
     data = {"plate": "x", "pin": "1234", "codes": {"a": "b", "c": {"d": 1}}, "papers": {"number": "7", "kind": "k"}}
     saved = store.create_block_document(document(schema, "mine", data))
@@ -69,7 +68,7 @@ def test_secrets_are_masked_unless_asked_for(store: LocalBlockStore) -> None:
     assert saved.block_type.name == "Car"
 
 
-def test_a_document_is_listed_unless_it_is_anonymous(store: LocalBlockStore) -> None:
+def test_a_document_is_listed_unless_it_is_anonymous(store: LocalCatalog) -> None:
     car, boat = registered(store), registered(store, "boat")
     for schema, name in ((car, "b"), (car, "a"), (boat, "z")):
         store.create_block_document(document(schema, name, {}))
@@ -78,7 +77,7 @@ def test_a_document_is_listed_unless_it_is_anonymous(store: LocalBlockStore) -> 
     assert [each.name for each in store.block_documents("car")] == ["a", "b"]
 
 
-def test_a_name_is_used_once_by_a_type(store: LocalBlockStore) -> None:
+def test_a_name_is_used_once_by_a_type(store: LocalCatalog) -> None:
     car, boat = registered(store), registered(store, "boat")
     store.create_block_document(document(car, "a", {"plate": "first"}))
     store.create_block_document(document(boat, "a", {}))
@@ -87,7 +86,7 @@ def test_a_name_is_used_once_by_a_type(store: LocalBlockStore) -> None:
     assert store.block_document(slug="car", name="a").data == {"plate": "first"}
 
 
-def test_what_a_document_refers_to_is_read_with_it(store: LocalBlockStore) -> None:
+def test_what_a_document_refers_to_is_read_with_it(store: LocalCatalog) -> None:
     schema = registered(store)
     inner = store.create_block_document(document(schema, "inner", {"pin": "1234"}))
     middle = store.create_block_document(document(schema, "middle", {"part": reference(inner)}))
@@ -98,13 +97,13 @@ def test_what_a_document_refers_to_is_read_with_it(store: LocalBlockStore) -> No
 
 
 @pytest.mark.parametrize("bad", [{"$ref": {}}, {"$ref": {"block_document_id": "7"}}])
-def test_a_reference_names_an_id(store: LocalBlockStore, bad: dict[str, Any]) -> None:
+def test_a_reference_names_an_id(store: LocalCatalog, bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="The field 'part' refers to a block without a valid block_document_id"):
         store.create_block_document(document(registered(store), "a", {"part": bad}))
     assert store.block_documents() == []
 
 
-def test_documents_that_point_round_are_refused_when_read(store: LocalBlockStore) -> None:
+def test_documents_that_point_round_are_refused_when_read(store: LocalCatalog) -> None:
     schema = registered(store)
     first = store.create_block_document(document(schema, "first", {}))
     second = store.create_block_document(document(schema, "second", {"part": reference(first)}))
@@ -113,7 +112,7 @@ def test_documents_that_point_round_are_refused_when_read(store: LocalBlockStore
         store.block_document(id=first.id)
 
 
-def test_an_update_replaces_or_merges(store: LocalBlockStore) -> None:
+def test_an_update_replaces_or_merges(store: LocalCatalog) -> None:
     schema = registered(store)
     part = store.create_block_document(document(schema, "part", {}))
     saved = store.create_block_document(document(schema, "a", {"x": 1, "y": 2, "part": reference(part)}))
@@ -130,41 +129,38 @@ def test_an_update_replaces_or_merges(store: LocalBlockStore) -> None:
         store.update_block_document(uuid4(), {}, merge=True)
 
 
-def test_what_is_deleted_is_gone_with_what_referred_to_it(
-    database: SqliteDatabase, store: LocalBlockStore
-) -> None:
+def test_what_is_deleted_is_gone_with_what_referred_to_it(store: LocalCatalog) -> None:
     schema = registered(store)
     part = store.create_block_document(document(schema, "part", {}))
     whole = store.create_block_document(document(schema, "whole", {"part": reference(part)}))
-    catalog = LocalCatalog(database)
-    catalog.delete("block_documents", id=part.id)
+    store.delete("block_documents", id=part.id)
     assert store.block_document(id=whole.id).data == {}
-    catalog.delete("block_types", slug="car")
-    assert [catalog.find("block_types"), catalog.find("block_schemas"), store.block_documents()] == [[], [], []]
+    store.delete("block_types", slug="car")
+    assert [store.find("block_types"), store.find("block_schemas"), store.block_documents()] == [[], [], []]
 
 
 def test_rotation_gives_every_document_the_new_key(
-    store: LocalBlockStore, database: SqliteDatabase, tmp_path: Path
+    store: LocalCatalog, database: SqliteDatabase, tmp_path: Path
 ) -> None:
     schema = registered(store)
     for number in range(5):
         store.create_block_document(document(schema, f"n{number}", {"pin": str(number)}))
-    bystander = LocalBlockStore(database, Settings(tmp_path))
+    bystander = LocalCatalog(database, Settings(tmp_path))
     assert bystander.block_document(True, slug="car", name="n0").data == {"pin": "0"}
     before = (tmp_path / kept.KEY_FILE).read_text()
     key = store.rotate_key()
     assert (tmp_path / kept.KEY_FILE).read_text().strip() == key != before.strip()
-    for each in (store, bystander, LocalBlockStore(database, Settings(tmp_path))):
+    for each in (store, bystander, LocalCatalog(database, Settings(tmp_path))):
         assert [found.data["pin"] for found in each.block_documents(include_secrets=True)] == list("01234")
     bystander.create_block_document(document(schema, "later", {"pin": "5"}))
     assert store.block_document(True, slug="car", name="later").data == {"pin": "5"}
 
 
 def test_a_given_key_is_rotated_to_another_given_key(database: SqliteDatabase, tmp_path: Path) -> None:
-    store = LocalBlockStore(database, Settings(tmp_path, encryption_key=kept.new_key()))
+    store = LocalCatalog(database, Settings(tmp_path, encryption_key=kept.new_key()))
     store.create_block_document(document(registered(store), "a", {"pin": "1"}))
     fresh = store.rotate_key(kept.new_key())
-    again = LocalBlockStore(database, Settings(tmp_path, encryption_key=fresh))
+    again = LocalCatalog(database, Settings(tmp_path, encryption_key=fresh))
     assert again.block_document(True, slug="car", name="a").data == {"pin": "1"}
     assert not (tmp_path / kept.KEY_FILE).exists()
     with pytest.raises(ConfigurationError, match="the new key is not one"):
@@ -173,7 +169,7 @@ def test_a_given_key_is_rotated_to_another_given_key(database: SqliteDatabase, t
 
 @pytest.mark.parametrize("committed", [False, True])
 def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp_path: Path, committed: bool) -> None:
-    store = LocalBlockStore(database, Settings(tmp_path))
+    store = LocalCatalog(database, Settings(tmp_path))
     schema = registered(store)
     store.create_block_document(document(schema, "a", {"pin": "1"}))
     keyring = kept.Keyring(tmp_path)
@@ -181,25 +177,25 @@ def test_a_rotation_that_died_midway_loses_nothing(database: SqliteDatabase, tmp
     if committed:
         store.rotate_key(fresh)
     keyring.replace(fresh, current)  # as it was before the old key went
-    after = LocalBlockStore(database, Settings(tmp_path))
+    after = LocalCatalog(database, Settings(tmp_path))
     assert after.block_document(True, slug="car", name="a").data == {"pin": "1"}
     after.create_block_document(document(schema, "b", {"pin": "2"}))
     after.rotate_key()
-    final = LocalBlockStore(database, Settings(tmp_path))
+    final = LocalCatalog(database, Settings(tmp_path))
     assert [each.data["pin"] for each in final.block_documents(include_secrets=True)] == ["1", "2"]
 
 
 def test_a_store_never_needs_two_keys(database: SqliteDatabase, tmp_path: Path) -> None:
-    schema = registered(LocalBlockStore(database, Settings(tmp_path)))
-    LocalBlockStore(database, Settings(tmp_path)).create_block_document(document(schema, "a", {"pin": "1"}))
-    stranger = LocalBlockStore(database, Settings(tmp_path, encryption_key=kept.new_key()))
+    schema = registered(LocalCatalog(database, Settings(tmp_path)))
+    LocalCatalog(database, Settings(tmp_path)).create_block_document(document(schema, "a", {"pin": "1"}))
+    stranger = LocalCatalog(database, Settings(tmp_path, encryption_key=kept.new_key()))
     with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
         stranger.create_block_document(document(schema, "b", {}))
     with pytest.raises(ConfigurationError, match="The block car/a was encrypted with another key"):
         stranger.block_document(slug="car", name="a")
     (tmp_path / kept.KEY_FILE).unlink()
     with pytest.raises(ConfigurationError, match=r"^There are encrypted blocks but no key: restore .*encryption\.key"):
-        LocalBlockStore(database, Settings(tmp_path)).create_block_document(document(schema, "b", {}))
+        LocalCatalog(database, Settings(tmp_path)).create_block_document(document(schema, "b", {}))
     with pytest.raises(ConfigurationError, match="There are encrypted blocks but no key"):
-        LocalBlockStore(database, Settings(tmp_path)).block_document(slug="car", name="a")
+        LocalCatalog(database, Settings(tmp_path)).block_document(slug="car", name="a")
     assert not (tmp_path / kept.KEY_FILE).exists()

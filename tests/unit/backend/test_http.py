@@ -14,15 +14,14 @@ import pytest
 
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.connect import open_backend
-from orchestration.backend.http_shipping import BODY_BYTES, entries_of
-from orchestration.backend.http_work import HttpWork
+from orchestration.backend.http import BODY_BYTES, HttpBackend, entries_of
 from orchestration.backend.surroundings import this_process
 from orchestration.domain.errors import ConfigurationError, StoreError, UsageError
 from orchestration.domain.rules import Accept
 from orchestration.domain.schemas.runs import Batch
-from orchestration.domain.schemas.wire import StoredDocument, owner_label
+from orchestration.domain.schemas.wire import owner_label
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import Completed, Crashed, Running
+from orchestration.domain.states import Completed, Crashed, Running, StoredResult
 from tests.support.listings import logs, task_runs
 from tests.support.records import at, batch, born, flow_run, log_row, task_record
 from tests.support.serving import Serving, own_serving
@@ -40,24 +39,17 @@ def server() -> Iterator[Serving]:
 
 
 @pytest.fixture
-def backend(server: Serving, tmp_path: Path) -> Iterator[HttpWork]:
+def backend(server: Serving, tmp_path: Path) -> Iterator[HttpBackend]:
     """A backend on an empty store of the server."""
     opened = _open(server, tmp_path)
     yield opened
     opened.close()
 
 
-def _open(server: Serving, folder: Path) -> HttpWork:
-    backend = open_backend(Settings(folder / "home", api_url=server.url(folder / "store")), StoredDocument)
-    assert isinstance(backend, HttpWork)
+def _open(server: Serving, folder: Path) -> HttpBackend:
+    backend = open_backend(Settings(folder / "home", api_url=server.url(folder / "store")), StoredResult)
+    assert isinstance(backend, HttpBackend)
     return backend
-
-
-def _on_disk(backend: HttpWork) -> None:
-    """Wait until what was recorded lies on the disk."""
-    shipper = backend._shipper
-    with shipper._changed:
-        assert shipper._changed.wait_for(lambda: bool(shipper.spool) and not shipper._ahead, 30)
 
 
 def _waiting(folder: Path) -> list[str]:
@@ -68,14 +60,13 @@ def _waiting(folder: Path) -> list[str]:
 
 
 def test_what_is_recorded_while_the_server_is_away_is_sent_in_order_when_it_is_back(
-    server: Serving, backend: HttpWork, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: Serving, backend: HttpBackend, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = backend.create_flow_run(flow_run())
     records = [task_record(run.id) for _ in range(3)]
     server.kill()
     for number, record in enumerate(records):
         backend.record(batch(born(record, at(Running(), 1)), logs=[log_row(f"line {number}", run.id)]))
-        _on_disk(backend)
     assert _waiting(tmp_path) == [".waiting"] * 6
     server.start()
     decision = backend.propose_flow_run_state(run.id, Running())
@@ -87,7 +78,7 @@ def test_what_is_recorded_while_the_server_is_away_is_sent_in_order_when_it_is_b
     assert sum("is back after" in line for line in caplog.messages) == 1
 
 
-def test_a_state_waits_for_the_server_and_keeps_its_time(server: Serving, backend: HttpWork) -> None:
+def test_a_state_waits_for_the_server_and_keeps_its_time(server: Serving, backend: HttpBackend) -> None:
     run = backend.create_flow_run(flow_run(state=Running()))
     proposed = Completed("done").evolve(id=new_id(), timestamp=utc_now())
     server.kill()
@@ -99,7 +90,7 @@ def test_a_state_waits_for_the_server_and_keeps_its_time(server: Serving, backen
     assert backend.flow_run(run.id).end_time == proposed.timestamp
 
 
-def test_what_is_published_during_an_outage_waits_as_well(server: Serving, backend: HttpWork) -> None:
+def test_what_is_published_during_an_outage_waits_as_well(server: Serving, backend: HttpBackend) -> None:
     backend.create_flow_run(flow_run())
     server.kill()
     backend._transport.sleep = lambda _seconds: server.start() if server.is_down else None
@@ -109,9 +100,8 @@ def test_what_is_published_during_an_outage_waits_as_well(server: Serving, backe
 
 
 def _record_and_die(server_url: str, folder: Path, run_id: UUID) -> None:
-    backend = HttpWork(Settings(folder / "home", api_url=server_url), StoredDocument)
+    backend = HttpBackend(Settings(folder / "home", api_url=server_url), StoredResult)
     backend.record(batch(born(task_record(run_id)), logs=[log_row("last words", run_id)]))
-    _on_disk(backend)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -134,7 +124,7 @@ def test_the_next_process_sends_what_a_killed_one_left(server: Serving, tmp_path
     looking.close()
 
 
-def test_a_batch_that_is_sent_again_changes_nothing(backend: HttpWork) -> None:
+def test_a_batch_that_is_sent_again_changes_nothing(backend: HttpBackend) -> None:
     record = task_record(new_id())
     sent = Batch([born(record, at(Running(), 1))], [log_row("once")], id=new_id())
     for _ in range(3):
@@ -146,7 +136,7 @@ def test_a_batch_that_is_sent_again_changes_nothing(backend: HttpWork) -> None:
 def test_a_process_that_ends_during_an_outage_leaves_its_records(
     server: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.backend.http_shipping.LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr("orchestration.backend.http_transport.LEAVE_SECONDS", 0.0)
     backend = _open(server, tmp_path)
     server.kill()
     backend.record(batch(logs=[log_row("kept")]))
@@ -158,9 +148,9 @@ def test_a_process_that_ends_during_an_outage_leaves_its_records(
 def test_a_run_gives_up_when_the_outage_outlasts_the_limit(
     server: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.backend.http_shipping.LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr("orchestration.backend.http_transport.LEAVE_SECONDS", 0.0)
     settings = Settings(tmp_path / "home", api_url=server.url(tmp_path / "store"), api_outage_limit=0.2)
-    backend = HttpWork(settings, StoredDocument)
+    backend = HttpBackend(settings, StoredResult)
     run = backend.create_flow_run(flow_run())
     server.kill()
     backend.record(batch(logs=[log_row("kept")]))
@@ -190,9 +180,9 @@ def test_one_long_line_waits_for_no_others() -> None:
 # -- other servers -------------------------------------------------------------------------------------------------
 
 
-def _backend_on(handler: Handler, tmp_path: Path) -> HttpWork:
+def _backend_on(handler: Handler, tmp_path: Path) -> HttpBackend:
     settings = Settings(tmp_path / "home", api_url="http://server.test/api")
-    backend = HttpWork(settings, StoredDocument, httpx.MockTransport(handler))
+    backend = HttpBackend(settings, StoredResult, httpx.MockTransport(handler))
     backend._transport.sleep = lambda _seconds: None
     return backend
 
@@ -285,13 +275,13 @@ def test_wrong_credentials_are_named_before_anything_runs(tmp_path: Path) -> Non
         backend.create_flow_run(flow_run())
 
 
-def test_what_the_interface_does_not_list_is_named(backend: HttpWork) -> None:
+def test_what_the_interface_does_not_list_is_named(backend: HttpBackend) -> None:
     for resource in ("workers", "schedules", "inputs"):
         with pytest.raises(UsageError, match=f"cannot be asked for {resource} in general"):
             backend.find(resource)
 
 
-def test_a_subflow_dies_with_its_flow(backend: HttpWork) -> None:
+def test_a_subflow_dies_with_its_flow(backend: HttpBackend) -> None:
     outer = backend.create_flow_run(flow_run(state=Running()))
     dummy = task_record(outer.id)
     backend.record(batch(born(dummy, at(Running(), 1))))

@@ -9,16 +9,17 @@ from uuid import UUID
 import pytest
 from hypothesis import given, strategies as st
 
+from orchestration.backend.catalog import LocalCatalog
 from orchestration.backend.clock import new_id
-from orchestration.backend.local import LocalLimits
+from orchestration.domain.settings import Settings
+from orchestration.persistence.documents import micros
 from orchestration.persistence.sqlite import SqliteDatabase
-from orchestration.persistence.values import micros
 from tests.support.properties import quick
 
 START = datetime(2023, 11, 14, tzinfo=UTC)
 
 
-class Slots(LocalLimits):
+class Slots(LocalCatalog):
     """A store with its limits, asked at times of the test's choosing (seconds)."""
 
     at = 0.0
@@ -44,14 +45,14 @@ class Slots(LocalLimits):
 @pytest.fixture
 def slots(tmp_path: Path) -> Iterator[Slots]:
     with closing(SqliteDatabase(tmp_path / "slots.db")) as database:
-        yield Slots(database)
+        yield Slots(database, Settings(tmp_path))
 
 
 @pytest.fixture(scope="module")
 def many_slots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slots]:
     """One store for all examples of a property, each with a limit of its own."""
     with closing(SqliteDatabase(tmp_path_factory.mktemp("rates") / "slots.db")) as database:
-        yield Slots(database)
+        yield Slots(database, Settings(Path()))
 
 
 def test_no_more_slots_are_given_than_there_are(slots: Slots) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.http_shipping import Entry, Spool
+from orchestration.backend.http_transport import Entry, Spool
 from orchestration.domain.errors import StoreError
 
 

@@ -11,8 +11,7 @@ import pytest
 from blocks.aws import AwsCredentials, MinIOCredentials, S3Bucket
 from blocks.mail import EmailServerCredentials
 from orchestration.sdk.block_model import class_of
-from orchestration.sdk.blocks import Block, Secret
-from orchestration.sdk.filesystems import LocalFileSystem
+from orchestration.sdk.blocks import Block, LocalFileSystem, Secret
 
 PREFECT: dict[str, Any] = json.loads((Path(__file__).parent / "prefect_schemas.json").read_text())
 OURS: list[type[Block]] = [

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from blocks.mail import EitherTask, EmailServerCredentials, SMTPServer, SMTPType
 from orchestration import flow
-from orchestration.sdk.session import test_harness
+from orchestration.sdk.context import test_harness
 
 
 @pytest.mark.parametrize(

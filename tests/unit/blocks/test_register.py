@@ -14,7 +14,7 @@ from blocks.mail import EmailServerCredentials
 from blocks.register import MAIL_NAMES, STORAGE_NAMES, Registered, main, register
 from orchestration.domain.errors import ConfigurationError
 from orchestration.sdk.block_model import BlockNotFound
-from orchestration.sdk.session import Session, test_harness
+from orchestration.sdk.context import Session, test_harness
 
 ROOT = Path(__file__).parents[3]
 STORAGE = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "very$ecret${HOME}", "S3_BUCKET": "months"}
@@ -90,7 +90,7 @@ def test_half_a_description_is_refused_and_nothing_is_saved(
     write(env, values)
     with pytest.raises(ConfigurationError, match=re.escape(sentence.format(env=env))):
         register(env)
-    assert session.backend.blocks.block_documents() == []
+    assert session.backend.block_documents() == []
 
 
 def test_the_shells_environment_does_not_count(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:

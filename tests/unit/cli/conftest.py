@@ -7,7 +7,7 @@ import pytest
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
-from orchestration.domain.schemas.wire import StoredDocument
+from orchestration.domain.states import StoredResult
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,6 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
-    backend = open_backend(current_settings(), StoredDocument)
+    backend = open_backend(current_settings(), StoredResult)
     yield backend
     backend.close()

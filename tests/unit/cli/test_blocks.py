@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from orchestration import Secret
 from orchestration.backend import blocks as kept
-from orchestration.sdk.session import close_session
+from orchestration.sdk.context import close_session
 from tests.support.command_line import asked, orchestrate, table
 
 DEFINITION = '''

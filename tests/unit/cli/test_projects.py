@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestration.backend.port import Backend
-from orchestration.sdk.session import close_session
+from orchestration.sdk.context import close_session
 from tests.architecture.source import ROOT
 from tests.support.command_line import asked, orchestrate
 from tests.support.repositories import FLOW, commit, repository

@@ -13,7 +13,7 @@ import pytest
 from orchestration.backend.port import Backend
 from orchestration.backend.surroundings import current_settings
 from orchestration.domain.settings import digest
-from orchestration.services import background
+from orchestration.services import serve
 from tests.support.command_line import asked, orchestrate, table
 
 
@@ -26,7 +26,7 @@ def port() -> int:
 @pytest.fixture
 def _stopped() -> Iterator[None]:
     yield
-    background.stop(current_settings().home)
+    serve.stop(current_settings().home)
 
 
 def _home() -> Path:
@@ -54,20 +54,20 @@ def test_a_server_starts_in_the_background_and_stops(port: int, monkeypatch: pyt
     assert orchestrate("variable", "get", "n") == "1\n"
 
     assert orchestrate("server", "stop") == f"Stopped the server at {url}.\n"
-    assert not background.is_healthy(url)
+    assert not serve.is_healthy(url)
     assert orchestrate("server", "stop") == "No server runs in the background.\n"
 
 
 @pytest.mark.usefixtures("_stopped")
 def test_a_server_that_died_is_not_taken_for_a_living_one(port: int) -> None:
     orchestrate("server", "start", "-b", "--port", port)
-    server = background.running(_home())
+    server = serve.running(_home())
     assert server is not None
     os.kill(server.owner.pid, signal.SIGKILL)
-    assert background.wait_until(lambda: background.running(_home()) is None, 10)
+    assert serve.wait_until(lambda: serve.running(_home()) is None, 10)
     told = json.loads(orchestrate("server", "status", "--json", code=1))
     assert (told["status"], told["pid"]) == ("unavailable", None)
-    assert background.wait_until(lambda: _is_free(port), 10)  # its threads may die a moment later
+    assert serve.wait_until(lambda: _is_free(port), 10)  # its threads may die a moment later
     orchestrate("server", "start", "-b", "--port", port)
     assert asked("server", "status")["status"] == "available"
 
@@ -85,10 +85,10 @@ def test_the_process_of_another_program_is_left_alone(port: int) -> None:
     """After a restart of the machine, the number in the file may be anybody's; here it is this test's own."""
     _home().mkdir()
     owner = {"host": "here", "boot": "before", "pid": os.getpid(), "started": "1"}
-    (_home() / background.FILE).write_text(json.dumps({"owner": owner, "url": f"http://127.0.0.1:{port}/api"}))
+    (_home() / serve.FILE).write_text(json.dumps({"owner": owner, "url": f"http://127.0.0.1:{port}/api"}))
     for text in ("", "{}", "[]"):
-        (_home() / background.FILE).write_text(text)
-        assert background.running(_home()) is None
+        (_home() / serve.FILE).write_text(text)
+        assert serve.running(_home()) is None
 
 
 def test_a_taken_port_is_told_in_a_sentence() -> None:
@@ -106,7 +106,7 @@ def test_others_may_reach_a_server_only_when_it_asks_who_they_are(port: int) -> 
     for words in ([], ["--background"]):
         said = orchestrate("server", "start", "--host", "0.0.0.0", "--port", port, *words, code=1)  # noqa: S104
         assert "server key create" in said.splitlines()[-1]
-    assert background.running(_home()) is None
+    assert serve.running(_home()) is None
 
 
 # -- keys and the audit log -----------------------------------------------------------------------

@@ -23,8 +23,8 @@ from orchestration.domain.rules import (
     retry_policy,
 )
 from orchestration.domain.states import Failed, Running
+from orchestration.sdk.context import test_harness
 from orchestration.sdk.lifecycle import policy_of
-from orchestration.sdk.session import test_harness
 from tests.support.properties import below_one, delays, quick, shares
 
 lists_of_delays = st.lists(delays, min_size=1, max_size=MOST_DELAYS)

@@ -6,8 +6,8 @@ import pytest
 
 from orchestration import test_harness
 from orchestration.sdk.client import SyncClient
+from orchestration.sdk.context import Session
 from orchestration.sdk.logs import FLOW_LOGGER, ROOT, TASK_LOGGER
-from orchestration.sdk.session import Session
 
 
 @pytest.fixture

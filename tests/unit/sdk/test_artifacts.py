@@ -16,9 +16,10 @@ from orchestration.backend.clock import new_id
 from orchestration.domain.errors import ObjectNotFound, UsageError
 from orchestration.domain.schemas.catalog import Artifact
 from orchestration.domain.schemas.filters import among
-from orchestration.sdk.artifacts import aupdate_progress_artifact, get_artifact, update_progress_artifact
+from orchestration.sdk.artifacts import aupdate_progress_artifact, update_progress_artifact
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.logs import remember_secret
+from tests.support.artifacts import newest_artifact
 from tests.support.forgetting import forget_secrets
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -126,11 +127,11 @@ def test_an_artifact_names_the_runs_that_made_it(client: SyncClient) -> None:
 
 def test_a_key_has_versions_and_the_newest_is_read() -> None:
     first, second = (create_markdown_artifact(text, key="report") for text in ("old", "new"))
-    latest = get_artifact("report")
+    latest = newest_artifact("report")
     assert latest is not None
     assert (latest.id, latest.data) == (second, "new")
     assert first != second
-    assert get_artifact("no-such") is None
+    assert newest_artifact("no-such") is None
 
 
 def test_without_a_key_each_stands_alone(client: SyncClient) -> None:
@@ -196,6 +197,8 @@ def test_progress_moves_between_nothing_and_all(client: SyncClient) -> None:
     assert update_progress_artifact(made, 100) == made
     artifact = _only(client)
     assert (artifact.data, artifact.description, artifact.key) == (100.0, "reading", "trips")
+    assert artifact.created is not None
+    assert artifact.updated is not None
     assert artifact.updated > artifact.created
     assert asyncio.run(aupdate_progress_artifact(made, 7.5, "back")) == made
     artifact = _only(client)

@@ -21,9 +21,8 @@ from orchestration.sdk.block_model import (
     SecretDict,
     UnknownBlockType,
 )
-from orchestration.sdk.blocks import Block, Secret
-from orchestration.sdk.filesystems import LocalFileSystem
-from orchestration.sdk.session import Session, test_harness
+from orchestration.sdk.blocks import Block, LocalFileSystem, Secret
+from orchestration.sdk.context import Session, test_harness
 
 ROOT = Path(__file__).parents[3]
 
@@ -100,7 +99,7 @@ def test_a_nested_saved_block_is_kept_as_a_reference(session: Session) -> None:
     assert loaded.engine is not None
     assert (loaded.engine.power, loaded.engine.key.get_secret_value()) == (6, "other-key")
     assert loaded.engine._block_document_name == "five"
-    document = session.backend.blocks.block_document(slug="car", name="with-engine")
+    document = session.backend.block_document(slug="car", name="with-engine")
     assert document.references["engine"].id == engine._block_document_id
 
 
@@ -287,8 +286,8 @@ def test_the_database_file_holds_no_secret_and_no_key(session: Session, tmp_path
 
 def test_a_block_is_deleted_even_if_it_does_not_fit_its_class_any_more(session: Session) -> None:
     Engine(power=90).save("front")
-    document = session.backend.blocks.block_document(slug="engine", name="front")
-    session.backend.blocks.update_block_document(document.id, {"power": "none"})
+    document = session.backend.block_document(slug="engine", name="front")
+    session.backend.update_block_document(document.id, {"power": "none"})
     with pytest.raises(InvalidBlock):
         Engine.load("front")
     Engine.delete("front")

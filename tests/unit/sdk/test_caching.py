@@ -25,8 +25,8 @@ from orchestration import (
 from orchestration.backend.clock import utc_now
 from orchestration.domain.errors import UsageError
 from orchestration.sdk.client import SyncClient
+from orchestration.sdk.context import Session
 from orchestration.sdk.results import ResultStore, StoredValue
-from orchestration.sdk.session import Session
 
 ROOT = Path(__file__).resolve().parents[3]
 

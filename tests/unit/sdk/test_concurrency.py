@@ -18,7 +18,7 @@ from orchestration.sdk import concurrency as limits
 from orchestration.sdk.awaiting import in_thread
 from orchestration.sdk.client import SyncClient
 from orchestration.sdk.concurrency import Slots
-from orchestration.sdk.session import Session
+from orchestration.sdk.context import Session
 
 ROOT = Path(orchestration.__file__).parents[1]
 

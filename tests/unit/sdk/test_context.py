@@ -8,8 +8,9 @@ import pytest
 from orchestration import flow, get_run_logger, runtime, tags, task
 from orchestration.backend.clock import new_id
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.context import FLOW_RUN, TASK_RUN, current_run, log_fields
+from orchestration.sdk.context import FLOW_RUN, TASK_RUN, current_run
 from orchestration.sdk.futures import Produced
+from orchestration.sdk.logs import log_fields
 
 pytestmark = pytest.mark.usefixtures("session")
 

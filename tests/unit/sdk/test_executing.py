@@ -10,11 +10,11 @@ import pytest
 
 from orchestration import Completed, State, flow, runtime
 from orchestration.backend.clock import new_id, utc_now
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.errors import Abort
 from orchestration.domain.states import AwaitingRetry, Cancelled, Cancelling, Paused, Running, Scheduled
+from orchestration.sdk.context import Session
 from orchestration.sdk.flow_engine import execute
-from orchestration.sdk.session import Session
 from tests.support.records import flow_run
 
 
@@ -92,7 +92,7 @@ def test_a_claim_that_ended_stops_the_run_before_it_begins(session: Session) -> 
     def note() -> None:
         called.append(1)
 
-    assert isinstance(session.backend, LocalWork)
+    assert isinstance(session.backend, LocalBackend)
     run_id = _run(session, Scheduled(utc_now()))
     with pytest.raises(Abort, match="lease"):
         execute(note, run_id, new_id())

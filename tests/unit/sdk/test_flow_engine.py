@@ -240,7 +240,7 @@ def test_a_subflow_gets_the_results_of_futures(client: SyncClient) -> None:
 
     assert parent() == [4, 5, 6]
     (stand,) = [run for run in client.read_task_runs() if run.task_key == "child"]
-    assert set(stand.task_inputs) == set()
+    assert stand.task_inputs == {}
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -27,10 +27,10 @@ from orchestration.backend.clock import new_id
 from orchestration.domain.errors import MissingContextError, ObjectNotFound, PauseTimeoutError, UsageError
 from orchestration.sdk.awaiting import at_once
 from orchestration.sdk.client import SyncClient
+from orchestration.sdk.context import Session
 from orchestration.sdk.flow_engine import FlowExecution
 from orchestration.sdk.lifecycle import drive
 from orchestration.sdk.pauses import apause_flow_run, asuspend_flow_run
-from orchestration.sdk.session import Session
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -93,7 +93,7 @@ def _again(function: Any, session: Session, run_id: UUID) -> State:
     """Start a run that was suspended and resumed once more, as a worker would."""
     record = session.backend.flow_run(run_id)
     assert record.state is not None
-    return at_once(drive(FlowExecution(function, {}, record, session, None), record.state, record.run_count))
+    return at_once(drive(FlowExecution(function, {}, record, session, None)))
 
 
 def test_a_paused_run_goes_on_where_it_is_when_it_is_resumed(client: SyncClient) -> None:

@@ -12,7 +12,7 @@ from orchestration import flow, task
 from orchestration.domain.schemas.filters import among
 from orchestration.sdk import logs
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.session import Session, swap_session
+from orchestration.sdk.context import Session, swap_session
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -10,9 +10,8 @@ from orchestration import ProcessPoolTaskRunner, flow, runtime, tags, task
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.domain.states import Scheduled
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
+from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions, Session
 from orchestration.sdk.runners import ThreadPoolTaskRunner
-from orchestration.sdk.session import Session
 from tests.support.listings import task_runs
 from tests.support.records import flow_run as made_up_run
 
@@ -156,7 +155,7 @@ def test_a_subflow_knows_who_is_around_it(client: SyncClient) -> None:
 
 def _inside(session: Session, **fields: Any) -> FlowRunContext:
     run = session.backend.create_flow_run(made_up_run(**fields))
-    return FlowRunContext(run, session, {"x": 2}, ThreadPoolTaskRunner(1), ResultOptions())
+    return FlowRunContext(run, session, {"x": 2}, ThreadPoolTaskRunner(1), ResultOptions(False))
 
 
 def test_a_run_of_a_deployment_knows_it_and_its_slot(session: Session) -> None:

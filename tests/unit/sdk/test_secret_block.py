@@ -7,7 +7,7 @@ import pytest
 from pydantic import Secret as PydanticSecret, SecretStr
 
 from orchestration.sdk.blocks import Secret
-from orchestration.sdk.session import test_harness
+from orchestration.sdk.context import test_harness
 
 
 @pytest.fixture(autouse=True)

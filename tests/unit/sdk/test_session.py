@@ -11,8 +11,8 @@ import pytest
 import orchestration
 from orchestration import flow, get_run_logger
 from orchestration.domain.settings import Settings
-from orchestration.sdk import session as sessions
-from orchestration.sdk.session import Session, close_session, current_session, open_session, swap_session
+from orchestration.sdk import context
+from orchestration.sdk.context import Session, close_session, current_session, open_session, swap_session
 from tests.support.listings import flow_runs, logs, task_runs
 
 ROOT = Path(orchestration.__file__).parents[1]
@@ -60,7 +60,7 @@ def test_closing_writes_what_is_left_and_the_next_need_opens_anew(tmp_path: Path
     before = current_session()
     close_session()
     close_session()
-    assert sessions._current is None
+    assert context._current is None
     after = current_session()
     assert after is not before
     assert "kept" in [line.message for line in logs(after.backend)]
@@ -89,7 +89,7 @@ def test_the_store_is_released_even_if_the_last_rows_cannot_be_written(tmp_path:
 def test_threads_that_need_it_at_once_get_the_same(tmp_path: Path) -> None:
     program = (
         "import threading\n"
-        "from orchestration.sdk.session import current_session\n"
+        "from orchestration.sdk.context import current_session\n"
         "found, start = [], threading.Barrier(8)\n"
         "def ask():\n"
         "    start.wait()\n"
@@ -107,26 +107,26 @@ def test_a_forked_child_opens_a_store_of_its_own(tmp_path: Path) -> None:
     program = (
         "import os\n"
         "from orchestration import flow\n"
-        "from orchestration.sdk import session\n"
+        "from orchestration.sdk import context\n"
         "@flow\n"
         "def main(): ...\n"
         "main()\n"
-        "before = session.current_session()\n"
+        "before = context.current_session()\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    forgotten = session._current is None\n"
+        "    forgotten = context._current is None\n"
         "    main()\n"
-        "    session.close_session()\n"
+        "    context.close_session()\n"
         "    os._exit(0 if forgotten else 1)\n"
-        "print(os.waitpid(child, 0)[1], session.current_session() is before, len(before.backend.find(\"flow_runs\")))\n"
+        "print(os.waitpid(child, 0)[1], context.current_session() is before, len(before.backend.find(\"flow_runs\")))\n"
     )
     assert _run(tmp_path, program) == ["0", "True", "2"]
 
 
 def test_the_child_side_of_a_fork_forgets_and_closes_nothing() -> None:
     session = current_session()
-    sessions._forget_session()
-    assert sessions._current is None
+    context._forget_session()
+    assert context._current is None
     assert flow_runs(session.backend) == []
     session.close()
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from orchestration.domain.settings import read_settings
+from orchestration.sdk.awaiting import termination_as_exit
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.interrupts import termination_as_exit
-from orchestration.sdk.session import open_session
+from orchestration.sdk.context import open_session
 
 ENOUGH = 30.0
 INTERRUPTED = "Execution was aborted by an interrupt signal."

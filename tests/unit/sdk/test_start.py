@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestration import flow, test_harness
+from orchestration.sdk.context import Session, current_session
 from orchestration.sdk.logs import FLOW_LOGGER, ROOT, TASK_LOGGER, ConsoleHandler, StoreHandler, started_session
-from orchestration.sdk.session import Session, current_session
 
 
 def _count(logger: logging.Logger, kind: type[logging.Handler]) -> int:

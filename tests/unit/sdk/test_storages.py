@@ -6,8 +6,8 @@ import pytest
 
 from orchestration import LocalFileSystem, get_client, task, test_harness
 from orchestration.domain.errors import UsageError
+from orchestration.sdk.context import close_session, open_session, swap_session
 from orchestration.sdk.results import BlockStorage, FolderStorage, storage_of
-from orchestration.sdk.session import close_session, open_session, swap_session
 
 
 def test_a_result_in_a_saved_block_is_read_by_a_process_that_has_only_the_state(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration import Variable, flow, test_harness
-from orchestration.sdk.session import current_session
+from orchestration.sdk.context import current_session
 from tests.support.listings import flow_runs
 
 

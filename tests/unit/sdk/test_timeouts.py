@@ -12,9 +12,9 @@ import pytest
 
 from orchestration import State, ThreadPoolTaskRunner, flow, task
 from orchestration.domain.errors import RunTimeoutError
-from orchestration.sdk import interrupts
+from orchestration.sdk import awaiting
+from orchestration.sdk.awaiting import call_within
 from orchestration.sdk.client import SyncClient
-from orchestration.sdk.interrupts import call_within
 
 pytestmark = pytest.mark.usefixtures("session")
 BRIEF = 0.05
@@ -141,9 +141,9 @@ def test_the_outer_limit_passes_through_an_inner_one() -> None:
 
     def inner() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        raise interrupts._Expired
+        raise awaiting._Expired
 
-    with pytest.raises(interrupts._Expired):
+    with pytest.raises(awaiting._Expired):
         call_within(ENOUGH, inner)
 
 

@@ -16,8 +16,8 @@ from orchestration import (
     transaction,
 )
 from orchestration.sdk.client import SyncClient
+from orchestration.sdk.context import Session
 from orchestration.sdk.results import FolderStorage, JSONSerializer, ResultStore
-from orchestration.sdk.session import Session
 
 pytestmark = pytest.mark.usefixtures("session")
 

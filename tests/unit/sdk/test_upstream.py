@@ -19,7 +19,7 @@ BAD = Failed("bad", data=ValueError("bad"))
 
 
 def _found(value: Any) -> list[tuple[Any, bool]]:
-    return [(each.leaf, each.failure_allowed) for each in futures.find(value)]
+    return list(futures.find(value))
 
 
 def test_states_are_found_wherever_they_are() -> None:

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
+from orchestration.domain.states import StoredResult
 from orchestration.server.app import create_app
 from tests.support.rest import Made
 
@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def backend(settings: Settings) -> Iterator[Backend]:
     """An empty store."""
-    opened = open_backend(settings, StoredDocument)
+    opened = open_backend(settings, StoredResult)
     yield opened
     opened.close()
 

@@ -18,8 +18,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
 from orchestration.backend.port import Backend
-from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Role, Settings, digest, new_key
+from orchestration.domain.states import StoredResult
 from orchestration.server.api.admin import Metrics
 from orchestration.server.auth import LIFE, Access, CsrfTokens, Gate, may
 
@@ -40,7 +40,7 @@ async def _stream(socket: WebSocket) -> None:
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[Backend]:
-    opened = open_backend(Settings(tmp_path), StoredDocument)
+    opened = open_backend(Settings(tmp_path), StoredResult)
     yield opened
     opened.close()
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from orchestration.backend.clock import utc_now
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import events_of
 from orchestration.domain.states import Completed, Running
@@ -97,7 +97,7 @@ def test_states_that_nobody_has_proposed_here_are_events_as_well(
     client: TestClient, made: Made, backend: Backend
 ) -> None:
     """Those of a run that a scheduler has made and a worker has claimed and lost, each told once."""
-    assert isinstance(backend, LocalWork)
+    assert isinstance(backend, LocalBackend)
     announcing = client.app.state.backend  # type: ignore[attr-defined]
     pool = backend.create("work_pools", {"name": "trips", "type": "process"})
     flow_id = made("flows/", name="main")["id"]

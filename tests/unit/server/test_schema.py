@@ -13,8 +13,8 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 
 from orchestration.backend.connect import open_backend
-from orchestration.domain.schemas.wire import StoredDocument
 from orchestration.domain.settings import Settings
+from orchestration.domain.states import StoredResult
 from orchestration.server.app import create_app
 
 EXAMPLES = 2
@@ -25,7 +25,7 @@ EXAMPLES = 2
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     own: Path = tmp_path_factory.mktemp("schema")
     chosen = Settings(own)
-    backend = open_backend(chosen, StoredDocument)
+    backend = open_backend(chosen, StoredResult)
     yield create_app(chosen, backend)
     backend.close()
 

@@ -14,11 +14,11 @@ import pytest
 
 from orchestration.backend.clock import utc_now
 from orchestration.backend.connect import open_backend
-from orchestration.backend.local_work import LocalWork
+from orchestration.backend.local import LocalBackend
 from orchestration.domain.schemas.filters import Query
-from orchestration.domain.schemas.wire import Document, StoredDocument
+from orchestration.domain.schemas.wire import Document
 from orchestration.domain.settings import Settings
-from orchestration.domain.states import Running
+from orchestration.domain.states import Running, StoredResult
 from orchestration.services.loop import Scheduler
 
 SECONDS = timedelta(seconds=1)
@@ -26,30 +26,30 @@ MINUTELY = {"schedule": {"cron": "* * * * *"}, "slug": "minutely"}
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[LocalWork]:
+def backend(tmp_path: Path) -> Iterator[LocalBackend]:
     """A store with a pool."""
-    with_work = open_backend(Settings(tmp_path), StoredDocument)
-    assert isinstance(with_work, LocalWork)
+    with_work = open_backend(Settings(tmp_path), StoredResult)
+    assert isinstance(with_work, LocalBackend)
     with_work.create("work_pools", {"name": "trips", "type": "process"})
     yield with_work
     with_work.close()
 
 
-def _deploy(backend: LocalWork, name: str = "monthly", **fields: Any) -> Document:
+def _deploy(backend: LocalBackend, name: str = "monthly", **fields: Any) -> Document:
     flow_id = backend.create("flows", {"name": "train"}, overwrite=True)["id"]
     about = {"name": name, "flow_id": flow_id, "work_pool_name": "trips", "parameters": {"n": 1}, **fields}
     return backend.create("deployments", about, overwrite=True)
 
 
-def _runs(backend: LocalWork) -> list[Document]:
+def _runs(backend: LocalBackend) -> list[Document]:
     return backend.find("flow_runs", Query(sort="EXPECTED_START_TIME_ASC", limit=10_000))
 
 
-def _slots(backend: LocalWork) -> list[str]:
+def _slots(backend: LocalBackend) -> list[str]:
     return [run["expected_start_time"][:16] for run in _runs(backend)]
 
 
-def _named(backend: LocalWork, name: str) -> list[Document]:
+def _named(backend: LocalBackend, name: str) -> list[Document]:
     return [run for run in _runs(backend) if run["state_name"] == name]
 
 
@@ -58,7 +58,7 @@ def _minute(now: datetime) -> datetime:
     return (now + 60 * SECONDS).replace(second=0, microsecond=0)
 
 
-def test_a_slot_becomes_a_run_with_the_parameters_of_its_schedule(backend: LocalWork) -> None:
+def test_a_slot_becomes_a_run_with_the_parameters_of_its_schedule(backend: LocalBackend) -> None:
     _deploy(backend, tags=["a"], schedules=[{**MINUTELY, "parameters": {"n": 2}}])
     now = utc_now()
     Scheduler(backend).tick(now)
@@ -70,10 +70,12 @@ def test_a_slot_becomes_a_run_with_the_parameters_of_its_schedule(backend: Local
     assert (first["state_name"], first["work_pool_name"]) == ("Scheduled", "trips")
 
 
-def test_each_slot_becomes_one_run_whoever_ticks_and_whatever_is_deployed(backend: LocalWork, tmp_path: Path) -> None:
+def test_each_slot_becomes_one_run_whoever_ticks_and_whatever_is_deployed(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
     """Two schedulers, of which now one and now the other sleeps, over two hours; a redeploy every few minutes."""
-    other = open_backend(Settings(tmp_path), StoredDocument)
-    assert isinstance(other, LocalWork)
+    other = open_backend(Settings(tmp_path), StoredResult)
+    assert isinstance(other, LocalBackend)
     schedulers = [Scheduler(backend), Scheduler(other)]
     _deploy(backend, schedules=[MINUTELY])
     now = start = utc_now()
@@ -89,7 +91,7 @@ def test_each_slot_becomes_one_run_whoever_ticks_and_whatever_is_deployed(backen
     assert max(slots.values()) == 1
 
 
-def test_a_change_of_the_schedule_moves_what_is_to_come(backend: LocalWork) -> None:
+def test_a_change_of_the_schedule_moves_what_is_to_come(backend: LocalBackend) -> None:
     _deploy(backend, schedules=[MINUTELY])
     Scheduler(backend).tick(utc_now())
     yearly = {"schedule": {"cron": "0 0 1 1 *"}, "slug": "minutely"}
@@ -99,7 +101,7 @@ def test_a_change_of_the_schedule_moves_what_is_to_come(backend: LocalWork) -> N
     assert [slot[5:] for slot in _slots(backend)] == ["01-01T00:00"] * 3
 
 
-def test_a_slot_that_passes_between_two_changes_is_planned_all_the_same(backend: LocalWork) -> None:
+def test_a_slot_that_passes_between_two_changes_is_planned_all_the_same(backend: LocalBackend) -> None:
     """The scheduler may be slow, and somebody may deploy again and again meanwhile."""
     every_hundredth = {"schedule": {"interval": 0.01}, "slug": "often"}
     _deploy(backend, schedules=[every_hundredth])
@@ -112,7 +114,7 @@ def test_a_slot_that_passes_between_two_changes_is_planned_all_the_same(backend:
     assert {later - earlier for earlier, later in pairwise(slots)} == {timedelta(seconds=0.01)}
 
 
-def test_nothing_is_planned_for_who_is_paused_and_nothing_is_made_up_for_then(backend: LocalWork) -> None:
+def test_nothing_is_planned_for_who_is_paused_and_nothing_is_made_up_for_then(backend: LocalBackend) -> None:
     deployment = _deploy(backend, schedules=[MINUTELY])
     now = utc_now()
     backend.change("deployments", {"paused": True}, id=deployment["id"])
@@ -133,7 +135,9 @@ def test_nothing_is_planned_for_who_is_paused_and_nothing_is_made_up_for_then(ba
         ({"max_lateness": 330}, 6),
     ],
 )
-def test_a_downtime_is_caught_up_as_the_schedule_asks(backend: LocalWork, fields: dict[str, Any], waiting: int) -> None:
+def test_a_downtime_is_caught_up_as_the_schedule_asks(
+    backend: LocalBackend, fields: dict[str, Any], waiting: int
+) -> None:
     """Neither scheduler nor worker were there for half an hour; what is not caught up is told of."""
     _deploy(backend, schedules=[{**MINUTELY, **fields}])
     now = utc_now()
@@ -145,7 +149,7 @@ def test_a_downtime_is_caught_up_as_the_schedule_asks(backend: LocalWork, fields
     assert bool(_named(backend, "Missed")) == (waiting < 30)
 
 
-def test_a_run_that_overlaps_is_skipped_or_waits(backend: LocalWork) -> None:
+def test_a_run_that_overlaps_is_skipped_or_waits(backend: LocalBackend) -> None:
     now = utc_now()
     for overlap in ("skip", "queue", "allow"):
         _deploy(backend, overlap, schedules=[{**MINUTELY, "overlap": overlap}])
@@ -167,7 +171,7 @@ def test_a_run_that_overlaps_is_skipped_or_waits(backend: LocalWork) -> None:
     assert [backend.read("deployments", id=run["deployment_id"])["name"] for run in claimed] == ["allow"]
 
 
-def test_a_run_that_nobody_starts_is_late_and_says_why(backend: LocalWork) -> None:
+def test_a_run_that_nobody_starts_is_late_and_says_why(backend: LocalBackend) -> None:
     now = utc_now()
     deployment = _deploy(backend, schedules=[MINUTELY])
     filled = {"type": "SCHEDULED", "state_details": {"scheduled_time": (now - timedelta(days=40)).isoformat()}}
@@ -182,7 +186,7 @@ def test_a_run_that_nobody_starts_is_late_and_says_why(backend: LocalWork) -> No
     assert late["expected_start_time"] == f"{_minute(now):%FT%T}Z"
 
 
-def test_leases_get_their_time_anew_after_nobody_could_renew_them(backend: LocalWork) -> None:
+def test_leases_get_their_time_anew_after_nobody_could_renew_them(backend: LocalBackend) -> None:
     run_id = backend.create_run_of_deployment(UUID(_deploy(backend)["id"]), {}).id
     now = utc_now()
     scheduler = Scheduler(backend)
@@ -196,7 +200,7 @@ def test_leases_get_their_time_anew_after_nobody_could_renew_them(backend: Local
     assert backend.flow_run(run_id).state_name == "Scheduled"
 
 
-def test_what_is_planned_is_not_planned_anew(backend: LocalWork) -> None:
+def test_what_is_planned_is_not_planned_anew(backend: LocalBackend) -> None:
     for number in range(25):
         _deploy(backend, f"monthly-{number}", schedules=[{"schedule": {"cron": "0 9 3 * *"}, "slug": "m"}])
     scheduler, now = Scheduler(backend), utc_now()

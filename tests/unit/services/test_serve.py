@@ -16,8 +16,7 @@ import pytest
 
 from orchestration.domain.errors import ConfigurationError, OrchestrationError
 from orchestration.domain.settings import Settings
-from orchestration.services.background import listening
-from orchestration.services.serve import run_server
+from orchestration.services.serve import listening, run_server
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """

@@ -6,7 +6,6 @@ Identifiers sort by the time of their making.
 from datetime import UTC, datetime
 from uuid import RFC_4122, UUID
 
-import pytest
 from hypothesis import given, strategies as st
 
 from orchestration.domain.schemas.runs import FlowRun, TaskRun, uuid7
@@ -18,9 +17,12 @@ FLOW_RUN = FlowRun(id=UUID(int=1), flow_id=UUID(int=2), name="light-boar", creat
 TASK_RUN = TaskRun(id=UUID(int=3), name="fit-0", task_key="fit", dynamic_key="0", created=BORN)
 
 
-@pytest.mark.parametrize("run", [FLOW_RUN, TASK_RUN])
-def test_a_run_without_a_state_has_none_of_its_parts(run: FlowRun | TaskRun) -> None:
-    assert (run.state_id, run.state_type, run.state_name) == (None, None, None)
+def test_a_run_without_a_state_has_none_of_its_parts() -> None:
+    assert (FLOW_RUN.state_id, FLOW_RUN.state_type, FLOW_RUN.state_name) == (None, None, None)
+
+
+def test_a_task_run_is_born_pending() -> None:
+    assert (TASK_RUN.state_id, TASK_RUN.state_type, TASK_RUN.state_name) == (None, StateType.PENDING, "Pending")
 
 
 def test_a_run_tells_of_its_state() -> None:

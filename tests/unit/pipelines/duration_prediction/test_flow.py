@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blocks.mail import EmailServerCredentials
-from orchestration import get_artifact, get_client, test_harness
+from orchestration import get_client, test_harness
 from orchestration.sdk.block_model import BlockNotFound
 from pipelines.duration_prediction.champions import champion_of, load_kept, promote
 from pipelines.duration_prediction.config import DriftLimits, TrainingConfig
@@ -22,6 +22,7 @@ from pipelines.duration_prediction.wiring.runs import is_over
 from pipelines.embedded.months import write_month
 from pipelines.errors import DriftError, MonthError, PipelineError
 from pipelines.tlc import Month
+from tests.support.artifacts import newest_artifact
 from tests.support.job import Surroundings, run_job, surroundings_of_tests
 
 TRAIN, VALIDATE, MARCH = Month(2021, 1), Month(2021, 2), Month(2021, 3)
@@ -36,7 +37,7 @@ def surroundings(made_home: Path) -> Iterator[Surroundings]:
 
 
 def _check_artifacts(outcome: TrainingOutcome) -> None:
-    report, metrics = get_artifact("duration-model-report"), get_artifact("duration-model-metrics")
+    report, metrics = newest_artifact("duration-model-report"), newest_artifact("duration-model-metrics")
     assert report is not None
     assert metrics is not None
     assert report.data == outcome.report.artifact()

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from orchestration import get_artifact
 from pipelines.duration_prediction.champions import promote
 from pipelines.duration_prediction.config import DriftLimits
 from pipelines.duration_prediction.data import Trips
@@ -19,6 +18,7 @@ from pipelines.duration_prediction.registry import TrainingRecord, register_mode
 from pipelines.duration_prediction.store import find_store
 from pipelines.errors import MissingMonthError, MonthError, RegistryError
 from pipelines.tlc import Colour
+from tests.support.artifacts import newest_artifact
 from tests.support.job import BLOCKS, Surroundings, surroundings_of_tests
 from tests.support.months import VALIDATE
 
@@ -66,7 +66,7 @@ def test_every_row_of_the_month_gets_its_minutes_under_its_id(
     assert file.schema_arrow.metadata[b"model_uri"] == b"models:/nyc-taxi-duration/1"
     assert predictions.drift is not None
     assert predictions.drift.flagged
-    report = get_artifact("duration-predictions")
+    report = newest_artifact("duration-predictions")
     assert report is not None
     assert str(report.data).startswith("# Predicted durations of 2021-02\n")
     assert PATH in str(report.data)

@@ -7,9 +7,8 @@ import pytest
 
 from orchestration.backend.clock import new_id
 from orchestration.domain.states import Scheduled
-from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions
+from orchestration.sdk.context import FLOW_RUN, FlowRunContext, ResultOptions, close_session, current_session
 from orchestration.sdk.runners import ThreadPoolTaskRunner
-from orchestration.sdk.session import close_session, current_session
 from pipelines.duration_prediction.config import MonthPlan, TrainingConfig, plan_months
 from pipelines.duration_prediction.wiring.runs import months_of_run
 from pipelines.tlc import Month
@@ -32,7 +31,7 @@ def _planned(train: list[str] | None, validate: str | None, is_deployed: bool) -
     run = session.backend.create_flow_run(
         made_up_run(deployment_id=deployment_id, expected_start_time=SLOT, state=Scheduled(SLOT))
     )
-    token = FLOW_RUN.set(FlowRunContext(run, session, {}, ThreadPoolTaskRunner(1), ResultOptions()))
+    token = FLOW_RUN.set(FlowRunContext(run, session, {}, ThreadPoolTaskRunner(1), ResultOptions(False)))
     try:
         return months_of_run(train, validate, TRAINING)
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.backend.port import Backend
-from orchestration.sdk.session import close_session, current_session
+from orchestration.sdk.context import close_session, current_session
 from tests.support.repositories import FLOW
 
 

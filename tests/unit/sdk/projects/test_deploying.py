@@ -8,9 +8,9 @@ import pytest
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError, StoreError, UsageError
+from orchestration.sdk.artifacts import Variable
 from orchestration.sdk.projects.deploying import Plan, planned, save, schedule_document
 from orchestration.sdk.projects.files import read_project
-from orchestration.sdk.variables import Variable
 from tests.support.saving import saved_secret
 
 HEAD = "deployments:\n- name: monthly\n  entrypoint: flows/train.py:train\n"

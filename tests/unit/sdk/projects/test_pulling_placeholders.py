@@ -6,9 +6,9 @@ import pytest
 
 from orchestration.backend.port import Backend
 from orchestration.domain.errors import ConfigurationError
+from orchestration.sdk.artifacts import Variable
 from orchestration.sdk.logs import redact
 from orchestration.sdk.projects.pulling import ALL, BLOCKS, filled
-from orchestration.sdk.variables import Variable
 from tests.support.saving import saved_secret
 
 
