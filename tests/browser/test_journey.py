@@ -20,6 +20,8 @@ def test_a_quick_run_is_followed_live_to_its_end(watched: Watched, workplace: st
     expect(page.locator("[data-state]")).to_contain_text("Running")
     until_completed(page)
     expect(page.locator(".timeline")).to_contain_text("count")
+    expect(page.locator("[data-logs]")).to_contain_text("count-0 counting one")
+    expect(page.get_by_role("tab", name="Artifacts 1")).to_be_visible()
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_role("link", name="totals", exact=True).click()
     expect(page.locator("td[data-cell]")).to_contain_text("3")

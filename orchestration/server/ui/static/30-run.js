@@ -399,13 +399,13 @@
       ? [text]
       : [text.slice(0, at), UI.make("mark", {}, text.slice(at, at + log.search.length)), text.slice(at + log.search.length)];
   };
-  const drawnLine = ([sequence, moment, level, message]) =>
+  const drawnLine = ([sequence, moment, level, message, task]) =>
     UI.make(
       "div",
       { "data-line": sequence },
       UI.make("time", { title: UI.utc(moment) }, UI.when(moment, true)),
       UI.make("span", { class: `lv lv${Math.floor(level / 10) * 10}` }, NAMES[Math.floor(level / 10) * 10] || level),
-      UI.make("span", { class: "msg" }, ...marked(message)),
+      UI.make("span", { class: "msg" }, nodes.has(task) ? UI.make("b", {}, `${nodes.get(task).label} `) : "", ...marked(message)),
     );
   const logBox = () => document.querySelector("[data-logs]");
   const drawLogs = () => {
@@ -536,6 +536,10 @@
       here.replaceChildren(...there.childNodes);
       here.hidden = hidden;
       UI.times(here);
+    }
+    for (const tab of UI.all("[role=tab]")) {
+      const there = found.getElementById(tab.id);
+      if (there) tab.replaceChildren(...there.childNodes);
     }
     document.title = found.title;
     const told = UI.data(found.querySelector("[data-run]"));
