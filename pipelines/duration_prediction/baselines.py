@@ -17,7 +17,7 @@ from pipelines.duration_prediction.metrics import Minutes, Score, evaluate
 
 PAIR = ["PULocationID", "DOLocationID"]
 XGBOOST = "xgboost"
-XGBOOST_LEFT_OUT = "The tutorial's XGBoost is left out because xgboost is not installed: add the extra `xgboost`."
+XGBOOST_LEFT_OUT = "The tutorial's XGBoost is left out because it is not installed: add this project's extra xgboost."
 # The best settings of the course that the tutorial follows (DataTalksClub, MLOps Zoomcamp, 2023, module 2). The exact
 # method, which grows the same trees here in a quarter of the time that histograms of 7,000 sparse columns take.
 TUTORIAL_SETTINGS = {
