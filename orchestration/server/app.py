@@ -21,11 +21,11 @@ from fastapi.exceptions import RequestValidationError
 from orchestration.backend.clock import utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.schemas.wire import moment_of
-from orchestration.domain.settings import Settings
+from orchestration.domain.settings import Role, Settings
 from orchestration.server.api import admin, documents, events, runs, work
 from orchestration.server.api.admin import Metrics
 from orchestration.server.api.documents import Keys
-from orchestration.server.auth import Access, Gate
+from orchestration.server.auth import Access, Caller, Gate, forbidden
 from orchestration.server.feed import AnnouncingBackend, Feed
 from orchestration.server.models import Json, field_of, invalid, kind_of, listing_model
 from orchestration.server.ui.pages import add_pages
@@ -69,6 +69,11 @@ async def _backend(request: Request) -> Backend:
     return found
 
 
+async def _caller(request: Request) -> Caller | None:
+    found: Caller | None = request.scope.get("caller")
+    return found
+
+
 @cache
 def _table() -> APIRouter:
     """All routes of the table; applications share them."""
@@ -87,8 +92,10 @@ def _add(to: APIRouter, method: str, path: str, row: Mapping[str, Any], tag: str
     """Add a route; its arguments become known at run time: those of the path, of the table, and the body."""
     handler, status = _handler(row), row.get("status", 200)
 
-    def endpoint(backend: Backend, body: Any = None, **keys: Any) -> Response:
-        began = utc_now()
+    def endpoint(backend: Backend, caller: Caller | None, body: Any = None, **keys: Any) -> Response:
+        began, asks_for_secrets = utc_now(), keys.get("include_secrets") or getattr(body, "include_secrets", False)
+        if asks_for_secrets and caller is not None and caller.role is Role.VIEWER:
+            raise forbidden(caller)
         answer = handler(backend, _located(backend, keys), body)
         if isinstance(answer, Response):
             return answer
@@ -96,7 +103,8 @@ def _add(to: APIRouter, method: str, path: str, row: Mapping[str, Any], tag: str
             return Response(status_code=status)
         return Json(answer, 200 if status == 201 and _was_made_before(answer, began) else status)  # noqa: PLR2004
 
-    arguments: list[tuple[str, Any, Any]] = [("backend", Annotated[Backend, Depends(_backend)], ...)]
+    given = {"backend": _backend, "caller": _caller}
+    arguments: list[tuple[str, Any, Any]] = [(name, Annotated[Any, Depends(each)], ...) for name, each in given.items()]
     kinds = re.findall(r"{(\w+)(?::(\w+))?}", path)
     arguments += [(name, UUID if kind == "uuid" else str, ...) for name, kind in kinds]
     arguments += [(name, *field_of(said)) for name, said in row.get("also", {}).items()]

@@ -62,12 +62,17 @@ def may(role: Role, scope: Scope) -> bool:
     """Whether a role suffices: viewers read all but secrets, operators do all but what only admins may."""
     method, path, query = scope["method"], scope["path"], QueryParams(scope["query_string"])
     reads = method in SAFE or (method == "POST" and path.rstrip("/").endswith(READING))
-    asks_for_secrets = query.get("include_secrets", "").lower() in ("1", "true", "yes", "on")
+    asks_for_secrets = query.get("include_secrets", "no").lower() not in ("0", "f", "false", "n", "no", "off")
     if role is Role.ADMIN:
         return True
     if path.startswith(ADMINS_OWN) and not (reads and path.startswith("/api/admin")):
         return False
     return role is Role.OPERATOR or (reads and not asks_for_secrets)
+
+
+def forbidden(caller: Caller) -> HTTPException:
+    """What is raised when a role does not suffice."""
+    return HTTPException(403, f"The key {caller.name!r} is a {caller.role}'s, who may not do this.")
 
 
 class Access:
@@ -102,7 +107,7 @@ class Access:
             if caller is None:
                 raise HTTPException(401, REFUSED, {"WWW-Authenticate": "Basic, Bearer"})
             if not may(caller.role, scope):
-                raise HTTPException(403, f"The key {caller.name!r} is a {caller.role}'s, who may not do this.")
+                raise forbidden(caller)
         if changes:
             self._check_token(headers, session if caller else "")
         return caller
@@ -208,8 +213,8 @@ class CsrfTokens:
         """What is wrong with a token, if anything; the words are those that Prefect's client looks for."""
         if not client or not token:
             return "Missing CSRF token."
-        until = token.partition(".")[0]
-        lives = until.isdecimal() and now < datetime.fromtimestamp(int(until[:11]), UTC)
+        until = token.partition(".")[0][:11]
+        lives = until.isdecimal() and now < datetime.fromtimestamp(int(until), UTC)
         if not lives or not hmac.compare_digest(token.encode(), self._signed(client, int(until)).encode()):
             return INVALID
         return None

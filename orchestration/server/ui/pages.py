@@ -111,7 +111,7 @@ def _show(row: Mapping[str, Any], request: Request) -> Response:
             values[name] = _asked(backend, ask, values)
         for name in row.get("then", ()):
             values |= getattr(views, name)(backend, values)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise HTTPException(422, f"The address says what cannot be: {error}.") from error
     return page(request, row["template"], values)
 
@@ -217,7 +217,7 @@ def _logs(backend: Backend, run_id: str, after: int) -> list[Document]:
 
 async def _login(request: Request) -> Response:
     """The form to log in with, and what becomes of it; who sends it empty leaves."""
-    form, following = parse_qs((await request.body()).decode()), request.query_params.get("next", "/")
+    form, following = parse_qs((await request.body()).decode(errors="replace")), request.query_params.get("next", "/")
     key = form.get("key", [""])[0]
     here = following if re.fullmatch(r"(/[\w.%?=&:+,-]+)+", following, re.ASCII) else "/"
     session = await run_in_threadpool(request.app.state.access.cookie, key)

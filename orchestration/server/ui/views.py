@@ -60,7 +60,8 @@ def bars(backend: Backend, values: Values) -> Values:
 def pins(backend: Backend, values: Values) -> Values:
     """The versions of the tables whose figures the dashboard shows: those that are named, or those called metrics."""
     named = values["pinned"]["value"] if values["pinned"] else [each["key"] for each in values["tables"]]
-    return {"pins": {key: _versions(backend, key) for key in (named if isinstance(named, list) else [named])[:6]}}
+    keys = [each for each in (named if isinstance(named, list) else [named]) if isinstance(each, str)]
+    return {"pins": {key: _versions(backend, key) for key in keys[:6]}}
 
 
 def _versions(backend: Backend, key: str, most: int = VERSIONS) -> list[Document]:

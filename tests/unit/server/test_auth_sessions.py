@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from orchestration.backend.clock import utc_now
+from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.port import Backend
 from orchestration.domain.settings import Role, Settings, digest, new_key
 from orchestration.server.app import create_app
@@ -85,7 +85,10 @@ def test_a_session_ends_with_its_key_and_its_day(
     assert guarded.get("/runs").status_code == 303
 
 
-@pytest.mark.parametrize("cookie", ["", "x", "a:b", "a:9999999999.00", ":", "é:1.2", "a:9999999999.é"])
+MADE_UP = ("", "x", "a:b", "a:9999999999.00", ":", "é:1.2", "a:9999999999.é", "a:" + "9" * 5000)
+
+
+@pytest.mark.parametrize("cookie", MADE_UP)
 def test_a_made_up_session_opens_nothing(guarded: TestClient, cookie: str) -> None:
     answer = guarded.get("/runs", headers=[(b"Cookie", f"{COOKIE}={cookie}".encode())])
     assert answer.status_code == 303
@@ -97,6 +100,24 @@ def test_a_viewers_session_reads(guarded: TestClient, backend: Backend) -> None:
     _log_in(guarded, key)
     assert "New variable" not in guarded.get("/variables").text.split("<dialog")[0]
     assert _save(guarded, **_token(guarded)) == 403
+
+
+@pytest.mark.parametrize("flag", [True, 1, "on", "t", "y", "YES"])
+def test_a_viewer_gets_no_secret_however_it_is_asked_for(settings: Settings, backend: Backend, flag: object) -> None:
+    key = new_key()
+    backend.create("api_keys", {"name": "v", "role": Role.VIEWER, "digest": digest(key)})
+    viewer = TestClient(create_app(settings, backend), headers={"Authorization": f"Bearer {key}"})
+    for answer in (
+        viewer.post("/api/block_documents/filter", json={"include_secrets": flag}),
+        viewer.get(f"/api/block_documents/{new_id()}", params={"include_secrets": str(flag)}),
+        viewer.get("/api/block_types/slug/secret/block_documents", params={"include_secrets": str(flag)}),
+    ):
+        assert (answer.status_code, "'v' is a viewer's" in answer.text) == (403, True)
+    assert viewer.post("/api/block_documents/filter", json={"include_secrets": False}).json() == []
+
+
+def test_what_is_no_text_logs_nobody_in(guarded: TestClient) -> None:
+    assert guarded.post("/login", content=b"key=\xff").status_code == 401
 
 
 def test_without_keys_other_sites_are_still_kept_out(settings: Settings, backend: Backend) -> None:

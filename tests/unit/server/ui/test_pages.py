@@ -48,7 +48,8 @@ def ids(example: tuple[TestClient, Example]) -> dict[str, str]:
     "path",
     [
         "/runs?until=yesterday", "/deployments/deployment/{monthly}?month=May",
-        "/deployments/deployment/{monthly}?month=2026-13",
+        "/deployments/deployment/{monthly}?month=2026-13", "/deployments/deployment/{monthly}?month=9999-12",
+        "/deployments/deployment/{monthly}?month=0001-01",
     ],
 )  # fmt: skip
 def test_an_address_that_says_nonsense_is_refused_in_a_sentence(
@@ -68,6 +69,19 @@ def test_a_stream_is_asked_in_its_own_words(client: TestClient, ids: dict[str, s
 @pytest.mark.parametrize("path", ["/?flow=x&id=y", "/?settings=1", "/blocks/block/{json}?type=x", "/runs?skip=&state="])
 def test_words_that_a_page_does_not_heed_change_nothing(client: TestClient, ids: dict[str, str], path: str) -> None:
     assert client.get(path.format(**ids)).status_code == 200
+
+
+@pytest.mark.parametrize("value", [None, 3, {"a": 1}, [{"a": 1}, None]])
+def test_a_variable_that_pins_nothing_known_fails_no_page(
+    example: tuple[TestClient, Example], client: TestClient, value: object
+) -> None:
+    client.delete("/api/variables/name/pinned_artifacts")
+    client.post("/api/variables/", json={"name": "pinned_artifacts", "value": value})
+    found = client.post("/api/artifacts/filter", json={"artifacts": {"type": {"any_": ["table"]}}}).json()
+    pages = ["/", *(f"/artifacts/artifact/{each['id']}" for each in found if each["key"])]
+    assert {client.get(page).status_code for page in pages} == {200}
+    assert len(pages) > 1
+    client.delete("/api/variables/name/pinned_artifacts")
 
 
 def test_programs_get_errors_as_before(client: TestClient) -> None:
