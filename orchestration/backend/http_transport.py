@@ -12,17 +12,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
+from weakref import WeakSet
 
 from orchestration.backend.clock import DICE, new_id
 from orchestration.domain import errors
 from orchestration.domain.settings import Settings
-from orchestration.persistence.database import only_one_process
+from orchestration.persistence.database import STANDS, only_one_process
 
 # Click and rich, which httpx loads for its own command line where they are there, take 80 ms.
 if "httpx" not in sys.modules:
@@ -81,14 +82,20 @@ class Transport:
         self._timeout = settings.api_request_timeout
         key = {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
         user, _, password = (settings.api_auth_string or "").partition(":")
-        self._client = httpx.Client(
-            base_url=self.url, headers={"Content-Type": "application/json", **key}, transport=transport,
+        self._connected = partial(
+            httpx.Client, base_url=self.url, headers={"Content-Type": "application/json", **key}, transport=transport,
             auth=httpx.BasicAuth(user, password) if user and not key else None,
             verify=self.url.startswith("https://"),  # reading the certificates takes 20 ms
         )
         self._away_since: float | None = None
+        self.start_afresh()
+        _known.add(self)
         self.closed = threading.Event()
         self.sleep: Callable[[float], object] = self.closed.wait
+
+    def start_afresh(self) -> None:
+        """Have no connection: at the start, and in a forked child, where the parent's are not to be used."""
+        self._client = self._connected()
 
     def send(
         self, method: str, path: str, content: bytes | None = None, patience: float = REACH_SECONDS, **how: Any
@@ -254,9 +261,14 @@ class Shipper:
 
     def __init__(self, transport: Transport, home: Path, limit_seconds: float) -> None:
         self._transport, self._limit = transport, limit_seconds
+        self.spool = Spool(home / "spool" / sha256(transport.url.encode()).hexdigest()[:16])
+        self.start_afresh()
+        _known.add(self)
+
+    def start_afresh(self) -> None:
+        """Send nothing: at the start, and in a forked child, whose parent sends what it was about to send."""
         self._changed = threading.Condition()
         self._sender: threading.Thread | None = None  # as long as something waits on the disk
-        self.spool = Spool(home / "spool" / sha256(transport.url.encode()).hexdigest()[:16])
 
     def ship(self, entries: Iterable[Entry]) -> None:
         """Send requests; when this returns, the server has them, or they are on the disk.
@@ -265,13 +277,20 @@ class Shipper:
             StoreError: the server is away and the disk is full.
         """
         with self._changed:
-            left = deque(entries)
-            with suppress(errors.OrchestrationError):
+            left, interruption = deque(entries), None
+            try:
                 while left and self._sender is None:
                     self._post(left[0], BRIEF_SECONDS)
                     left.popleft()
+            except errors.OrchestrationError:
+                pass
+            except BaseException as error:  # the server may have the first: only by its key it knows it again
+                interruption = error
             self.spool.append(left)
             self._start(bool(left))
+            if interruption is not None:
+                interruption.add_note(STANDS)
+                raise interruption
 
     def sweep(self) -> None:
         """Send, in the background, what processes that have ended left behind."""
@@ -334,3 +353,14 @@ class Shipper:
 def _say_once(sentence: str) -> None:
     """Tell of something that stays as it is."""
     _log.error("%s", sentence)
+
+
+_known: WeakSet[Transport | Shipper] = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for each in _known:
+        each.start_afresh()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

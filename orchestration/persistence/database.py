@@ -169,6 +169,7 @@ def only_one_process(path: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing it would not do: forked processes have it open as well
         os.close(descriptor)
 
 

@@ -79,8 +79,8 @@ def swap_session(session: Session | None) -> Session | None:
 
 def _forget_session() -> None:
     """In a forked child, leave the parent's store to the parent: its connection and unwritten rows are not ours."""
-    global _current  # noqa: PLW0603 - see above
-    _current = None
+    global _current, _lock
+    _current, _lock = None, threading.RLock()  # another thread, which is not here, may have held the lock
 
 
 os.register_at_fork(after_in_child=_forget_session)

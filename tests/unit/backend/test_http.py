@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ import pytest
 from orchestration.backend.clock import new_id, utc_now
 from orchestration.backend.connect import open_backend
 from orchestration.backend.http import BODY_BYTES, HttpBackend, entries_of
+from orchestration.backend.recorder import Recorder
 from orchestration.backend.surroundings import this_process
 from orchestration.domain.errors import ConfigurationError, StoreError, UsageError
 from orchestration.domain.rules import Accept
@@ -160,6 +162,22 @@ def test_a_run_gives_up_when_the_outage_outlasts_the_limit(
     server.start()
 
 
+def test_a_forked_child_waits_for_no_lock_and_uses_no_connection_of_its_parent(backend: HttpBackend) -> None:
+    backend.record(batch(logs=[log_row("parent")]))
+    connection, sending = backend._transport._client, backend._shipper._changed
+    with ThreadPoolExecutor(1) as sender:
+        sender.submit(sending.acquire).result()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            backend.record(batch(logs=[log_row("child")]))
+            os._exit(0 if backend._transport._client is not connection else 1)
+        sender.submit(sending.release).result()
+    assert os.waitpid(child, 0)[1] == 0
+    backend.record(batch(logs=[log_row("parent again")]))
+    assert [line.message for line in logs(backend)] == ["parent", "child", "parent again"]
+
+
 # -- requests ------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +203,25 @@ def _backend_on(handler: Handler, tmp_path: Path) -> HttpBackend:
     backend = HttpBackend(settings, StoredResult, httpx.MockTransport(handler))
     backend._transport.sleep = lambda _seconds: None
     return backend
+
+
+def test_what_was_sent_when_an_interrupt_came_is_sent_again_by_its_key(tmp_path: Path) -> None:
+    keys: list[str] = []
+
+    def take(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) == 1:
+            raise KeyboardInterrupt
+        return httpx.Response(201)
+
+    backend = _backend_on(take, tmp_path)
+    recorder = Recorder(backend.record, is_far=True)
+    recorder.log(log_row("once"))
+    with pytest.raises(KeyboardInterrupt):
+        recorder.flush()
+    recorder.close()
+    backend.close()
+    assert (len(keys), len(set(keys)), _waiting(tmp_path)) == (2, 1, [])
 
 
 def _prefect(answers: dict[str, Any], seen: list[tuple[str, Any]]) -> Handler:

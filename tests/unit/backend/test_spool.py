@@ -1,5 +1,6 @@
 """What waits on the disk: kept whole and in order, and sent by whoever comes next."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,7 @@ import pytest
 from orchestration.backend.clock import new_id
 from orchestration.backend.http_transport import Entry, Spool
 from orchestration.domain.errors import StoreError
+from orchestration.persistence.database import only_one_process
 
 
 def _entries(*bodies: str) -> list[Entry]:
@@ -217,3 +219,17 @@ def test_a_full_disk_leaves_what_was_written_before(tmp_path: Path) -> None:
 
 def _full(_descriptor: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_a_child_that_was_forked_meanwhile_keeps_no_turn(tmp_path: Path) -> None:
+    with only_one_process(tmp_path / "lock"):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            signal.pause()
+    try:
+        with (tmp_path / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

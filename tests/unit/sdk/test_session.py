@@ -123,6 +123,25 @@ def test_a_forked_child_opens_a_store_of_its_own(tmp_path: Path) -> None:
     assert _run(tmp_path, program) == ["0", "True", "2"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_waits_for_no_thread_that_was_asking(tmp_path: Path) -> None:
+    program = (
+        "import os, signal\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from orchestration.sdk import context\n"
+        "with ThreadPoolExecutor(1) as other:\n"
+        "    other.submit(context._lock.acquire).result()\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        signal.alarm(20)\n"
+        "        context.current_session()\n"
+        "        os._exit(0)\n"
+        "    other.submit(context._lock.release).result()\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    assert _run(tmp_path, program) == ["0"]
+
+
 def test_the_child_side_of_a_fork_forgets_and_closes_nothing() -> None:
     session = current_session()
     context._forget_session()
