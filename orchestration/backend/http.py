@@ -18,8 +18,9 @@ from uuid import UUID, uuid5
 
 from orchestration.backend.clock import DICE, new_id, utc_now
 from orchestration.backend.http_catalog import ALL, PLACES, HttpCatalog
-from orchestration.backend.http_transport import Entry, encoded, httpx, retry_after
+from orchestration.backend.http_transport import encoded, httpx, retry_after
 from orchestration.backend.port import Documents
+from orchestration.backend.spool import Entry
 from orchestration.domain import errors, rules
 from orchestration.domain.schedules import left_behind
 from orchestration.domain.schemas import catalog, filters, runs, wire

@@ -1,4 +1,4 @@
-"""Requests to a server: which are sent again, and when, what its refusals mean, and which wait on disk for it."""
+"""Requests to a server: which are sent again, and when, and what its refusals mean."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 from weakref import WeakSet
 
 from orchestration.backend.clock import DICE, new_id
+from orchestration.backend.spool import Entry, Spool
 from orchestration.domain import errors
 from orchestration.domain.settings import Settings
-from orchestration.persistence.database import STANDS, only_one_process
+from orchestration.persistence.database import STANDS
 
 # Click and rich, which httpx loads for its own command line where they are there, take 80 ms.
 if "httpx" not in sys.modules:
@@ -195,67 +195,6 @@ def _refusal(response: httpx.Response, url: str) -> errors.OrchestrationError:
 # -- what is recorded -------------------------------------------------------------------------------------------------
 
 
-class Entry(NamedTuple):
-    """A request that records something; ``key`` is the same each time it is sent."""
-
-    key: UUID
-    path: str
-    body: bytes
-
-
-class Spool:
-    """A folder of requests that wait for a server, a file each, which all processes of a home share.
-
-    Files sort as the requests came. One has its name from when it is whole until the server has answered it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __bool__(self) -> bool:
-        return any(self.folder.glob("*.waiting"))
-
-    def append(self, entries: Collection[Entry]) -> None:
-        """Keep requests, all or none; when this returns they are on the disk.
-
-        Raises:
-            StoreError: they cannot be written.
-        """
-        if not entries:
-            return
-        files = {self.folder / f"{new_id()}.new": entry for entry in entries}
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for path, entry in files.items():
-                with path.open("xb") as file:
-                    file.write(b"%s %s %s" % (str(entry.key).encode(), entry.path.encode(), entry.body))
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as error:
-            for path in files:
-                with suppress(OSError):
-                    path.unlink()
-            raise errors.StoreError(f"What waits for the server cannot be kept in {self.folder}: {error}.") from error
-        for path in files:
-            path.rename(path.with_suffix(".waiting"))
-
-    def drain(self, send: Callable[[Entry], bool]) -> None:
-        """Send what waits, in order, and forget it; what ``send`` gives false for is set aside.
-
-        One process does so at a time. What ``send`` raises ends this; what was not answered goes on waiting.
-        """
-        if not self:
-            return
-        with only_one_process(self.folder.with_name(f"{self.folder.name}-lock")):
-            while waiting := sorted(self.folder.glob("*.waiting")):
-                for file in waiting:
-                    key, path, body = file.read_bytes().split(b" ", 2)
-                    if send(Entry(UUID(key.decode()), path.decode(), body)):
-                        file.unlink()
-                    else:
-                        file.rename(file.with_suffix(".refused"))
-
-
 class Shipper:
     """Sends what a process recorded; from the first request that fails, through the spool, until that is empty."""
 
@@ -320,8 +259,10 @@ class Shipper:
     def _start(self, is_needed: bool) -> None:
         """Let the sender work if it does not; the lock is held."""
         if is_needed and self._sender is None:
-            self._sender = threading.Thread(target=self._send_all, name="orchestration-sender", daemon=True)
-            self._sender.start()
+            sender = threading.Thread(target=self._send_all, name="orchestration-sender", daemon=True)
+            with suppress(RuntimeError):  # Python 3.12 starts none when it ends: then the next process sends it
+                sender.start()
+                self._sender = sender
 
     def _send_all(self) -> None:
         """The sender's thread: it sends what waits on the disk, and ends when nothing does any more."""

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -203,6 +204,20 @@ def _backend_on(handler: Handler, tmp_path: Path) -> HttpBackend:
     backend = HttpBackend(settings, StoredResult, httpx.MockTransport(handler))
     backend._transport.sleep = lambda _seconds: None
     return backend
+
+
+def test_what_cannot_be_sent_when_python_ends_waits_for_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    backend = _backend_on(lambda _request: httpx.Response(503), tmp_path)
+    with monkeypatch.context() as ending:
+        ending.setattr(threading.Thread, "start", start)
+        backend.record(batch(logs=[log_row("kept")]))
+        backend.close()
+    assert _waiting(tmp_path) == [".waiting"]
 
 
 def test_what_was_sent_when_an_interrupt_came_is_sent_again_by_its_key(tmp_path: Path) -> None:

@@ -1,16 +1,16 @@
 """What waits on the disk: kept whole and in order, and sent by whoever comes next."""
 
-import fcntl
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from orchestration.backend.clock import new_id
-from orchestration.backend.http_transport import Entry, Spool
+from orchestration.backend.spool import Entry, Spool
 from orchestration.domain.errors import StoreError
 from orchestration.persistence.database import only_one_process
 
@@ -228,8 +228,7 @@ def test_a_child_that_was_forked_meanwhile_keeps_no_turn(tmp_path: Path) -> None
             signal.alarm(60)
             signal.pause()
     try:
-        with (tmp_path / "lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert subprocess.run(["flock", "-n", str(tmp_path / "lock"), "true"], check=False).returncode == 0
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
