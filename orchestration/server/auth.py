@@ -83,6 +83,7 @@ class Access:
 
     def __init__(self, settings: Settings, backend: Backend) -> None:
         self.tokens, self.wants_tokens = CsrfTokens(backend), settings.server_csrf_protection
+        self.sessions = CsrfTokens(backend, "session")
         self._string = settings.server_api_auth_string
         self._backend = backend
         self._none_until = utc_now()
@@ -103,7 +104,8 @@ class Access:
         if self.is_on():
             caller = self._of_digest(session) if session else self._known(headers)
             if caller is None and not changes and "text/html" in headers.get("accept", ""):
-                raise HTTPException(303, REFUSED, {"Location": f"/login?next={quote(scope['path'])}"})
+                wanted = scope["path"] + (f"?{asked}" if (asked := scope["query_string"].decode("latin-1")) else "")
+                raise HTTPException(303, REFUSED, {"Location": f"/login?next={quote(wanted)}"})
             if caller is None:
                 raise HTTPException(401, REFUSED, {"WWW-Authenticate": "Basic, Bearer"})
             if not may(caller.role, scope):
@@ -145,7 +147,7 @@ class Access:
     def cookie(self, key: str) -> str | None:
         """The session of who holds this key or auth string; ``None`` when nobody does."""
         known = digest(key)
-        token = self.tokens.token(f"session {known}", utc_now(), SESSION_LIFE)["token"]
+        token = self.sessions.token(known, utc_now(), SESSION_LIFE)["token"]
         return f"{known}:{token}" if self._of_digest(known) else None
 
     def form_token(self, scope: Scope) -> str:
@@ -157,7 +159,7 @@ class Access:
     def _session(self, headers: Headers) -> str:
         """The digest of the key that a valid session names, or nothing."""
         known, _, token = cookie_parser(headers.get("cookie", "")).get(COOKIE, "").partition(":")
-        return known if token and self.tokens.fault(f"session {known}", token, utc_now()) is None else ""
+        return known if token and self.sessions.fault(known, token, utc_now()) is None else ""
 
     def _known(self, headers: Headers) -> Caller | None:
         """Whom an ``Authorization`` header names."""
@@ -191,11 +193,11 @@ INVALID = "Invalid CSRF token or client identifier."
 class CsrfTokens:
     """Tokens that only a client which can read our answers knows; the protocol is that of Prefect's client.
 
-    It signs who a token is for and until when, with a secret that all servers of a database share.
+    It signs what a token is for, for whom and until when, with a secret that all servers of a database share.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, purpose: str = "csrf") -> None:
+        self._backend, self._purpose = backend, purpose
 
     @cached_property
     def _secret(self) -> bytes:
@@ -220,7 +222,7 @@ class CsrfTokens:
         return None
 
     def _signed(self, client: str, until: int) -> str:
-        return f"{until}.{hmac.digest(self._secret, f'{client} {until}'.encode(), 'sha256').hex()}"
+        return f"{until}.{hmac.digest(self._secret, f'{self._purpose} {client} {until}'.encode(), 'sha256').hex()}"
 
 
 # -- bodies ------------------------------------------------------------------------------------------------------------

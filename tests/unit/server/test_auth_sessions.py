@@ -39,8 +39,23 @@ def _save(client: TestClient, **headers: str) -> int:
     return int(client.post("/api/variables/", json={"name": "a", "value": 1}, headers=headers).status_code)
 
 
+def test_no_token_against_forged_requests_can_serve_as_a_session(settings: Settings, backend: Backend) -> None:
+    guarded = replace(settings, server_api_auth_string=AUTH, server_csrf_protection=True)
+    client = TestClient(create_app(guarded, backend), headers=PERSON, follow_redirects=False)
+    known = digest(AUTH)
+    for name in (known, f"session {known}"):
+        found = client.get("/api/csrf-token", params={"client": name}, auth=("admin", "word")).json()
+        client.cookies.set(COOKIE, f"{known}:{found['token']}")
+        assert client.get("/runs").status_code == 303
+
+
 def test_who_is_unknown_is_sent_to_log_in_and_programs_are_refused(guarded: TestClient) -> None:
     assert guarded.get("/runs").headers["location"] == "/login?next=/runs"
+    narrowed = "/runs?state=FAILED&tag=ml"
+    login = guarded.get(narrowed).headers["location"]
+    assert login == "/login?next=/runs%3Fstate%3DFAILED%26tag%3Dml"
+    assert guarded.post(login, data={"key": AUTH}).headers["location"] == narrowed
+    guarded.cookies.clear()
     assert guarded.get("/runs", headers={"Accept": "*/*"}).status_code == 401
     assert guarded.post("/api/flows/filter").status_code == 401
 
